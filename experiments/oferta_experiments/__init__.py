@@ -1,0 +1,1 @@
+"""The demo and the benchmarks: runs of the public commands."""

@@ -1,0 +1,5 @@
+"""Commands of the experiments side."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,5 @@
+"""Commands of the serving side."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,1 @@
+"""Recommendations and next best offers: what training, serving and experiments agree on."""

@@ -1,0 +1,108 @@
+"""The tables of a dataset: every column's name and type, stated once.
+
+Whatever a source calls them, these are the names inside. A column not listed here is an *attribute*:
+kept as it is, under its own name.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+INSTANT = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One known column of a table."""
+
+    name: str
+    dtype: pl.DataType
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of a dataset: its known columns and the columns whose values identify a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns without which the table is refused."""
+        return tuple(column.name for column in self.columns if column.required)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all known columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    def schema(self) -> pl.Schema:
+        """The known columns as a Polars schema."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+
+EVENTS = Table(
+    "events",
+    (
+        Column("event_id", pl.String()),
+        Column("customer_id", pl.String(), required=True),
+        Column("product_id", pl.String(), required=True),
+        Column("event_type", pl.String(), required=True),
+        Column("timestamp", INSTANT),
+        Column("seq", pl.Int64()),  # a customer's own order, where no time is known
+        Column("quantity", pl.Float64()),  # how many units; absent means one
+        Column("value", pl.Float64()),  # money or any other amount: never a count
+        Column("rating", pl.Float64()),
+        Column("channel", pl.String()),
+    ),
+    key=("event_id",),
+)
+
+PRODUCTS = Table(
+    "products",
+    (
+        Column("product_id", pl.String(), required=True),
+        Column("name", pl.String()),
+        Column("category", pl.String()),
+        Column("price_minor", pl.Int64()),  # in the currency's smallest unit
+        Column("starts_at", INSTANT),
+        Column("ends_at", INSTANT),  # first instant at which it is no longer sold
+        Column("status", pl.String()),  # active (also when absent), hidden, paused or archived
+        Column("repeatable", pl.Boolean()),  # may be offered to a customer who has it
+    ),
+    key=("product_id",),
+)
+
+CUSTOMERS = Table(
+    "customers", (Column("customer_id", pl.String(), required=True),), key=("customer_id",)
+)
+
+CONSENT = Table(
+    "consent",
+    (
+        Column("customer_id", pl.String(), required=True),
+        Column("purpose", pl.String(), required=True),
+        Column("channel", pl.String()),
+        Column("state", pl.String(), required=True),  # in or out
+        Column("at", INSTANT, required=True),
+        Column("source", pl.String()),
+    ),
+    key=("customer_id", "purpose", "channel", "at"),
+)
+
+TABLES = {table.name: table for table in (EVENTS, PRODUCTS, CUSTOMERS, CONSENT)}
+
+SCORES = pl.Schema(
+    {
+        "customer_id": pl.String(),
+        "product_id": pl.String(),
+        "score": pl.Float32(),
+        "rank": pl.UInt32(),  # from 1
+        "model": pl.String(),  # name/version of the registered model
+        "reason": pl.String(),  # a code of `oferta.scoring.reasons`
+        "because": pl.String(),  # the product that the reason names, where it names one
+    }
+)
+"""Batch scores: what releases, exports, audiences and what-ifs read. Sorted by customer, rank."""

@@ -1,0 +1,160 @@
+"""Everything oferta raises on purpose, in one tree.
+
+    OfertaError
+    ├── InputError                  what the caller gave is wrong: the command line exits with 2
+    │   ├── SourceRefused           a source file or folder, refused whole
+    │   ├── SettingsInvalid         a job, source or serving file, or an option
+    │   ├── UnknownName             a model, metric, column, product... with the nearest known one
+    │   ├── InvalidId               a customer or product id outside the rules of `oferta.ids`
+    │   └── SplitRefused            a split that the data cannot give
+    ├── ExtraMissing                an optional package is not installed
+    ├── ModelTooLarge               a fit that would not finish within the memory or time given
+    ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
+    ├── RegistryError               no such model version, or no champion yet
+    ├── StoreError
+    │   ├── StoreUnavailable        Redis cannot be reached, or did not answer in time
+    │   └── RecordCorrupt           a record whose checksum, magic or shape is wrong
+    └── PublishRefused              a release that must not go live; the live one is untouched
+
+These are for callers and operators. A bad *row* is data, not an error: it is counted and kept in
+`rejected/`. A missing or stale recommendation is an answer with a stated fallback, not an error.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class OfertaError(Exception):
+    """The root: `code` is stable and may be matched by programs, the text is for people."""
+
+    code = "error"
+
+
+class InputError(OfertaError):
+    """What the caller gave is wrong; the message says where and what to do."""
+
+    code = "input"
+
+
+class SourceRefused(InputError):
+    """A source file or folder was refused whole; whatever was loaded before is untouched."""
+
+    def __init__(self, code: str, place: Path | str, problem: str, *, remedy: str) -> None:
+        self.code = code
+        self.place = str(place)
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{place}: {problem} [{code}]. {remedy}")
+
+
+class SettingsInvalid(InputError):
+    """One or more settings are wrong; all of them are named at once."""
+
+    code = "settings.invalid"
+
+    def __init__(self, place: Path | str, problems: Sequence[str]) -> None:
+        self.place = str(place)
+        self.problems = tuple(problems)
+        super().__init__("\n  ".join([f"{place}: {len(problems)} problem(s)", *problems]))
+
+
+class UnknownName(InputError):
+    """A name that nothing has; carries the nearest one that something has."""
+
+    code = "unknown"
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what = what
+        self.name = name
+        self.known = tuple(sorted(known))
+        near = get_close_matches(name, self.known, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(self.known[:20])}."
+        super().__init__(f"unknown {what} '{name}'. {hint}")
+
+
+class InvalidId(InputError):
+    """An id that no file and no request may carry. The id itself is not repeated."""
+
+    def __init__(self, code: str, problem: str) -> None:
+        self.code = code
+        super().__init__(f"invalid id: {problem} [{code}]")
+
+
+class SplitRefused(InputError):
+    """The data cannot give this split; names the splits that it can."""
+
+    code = "split.refused"
+
+    def __init__(self, split: str, problem: str, *, possible: Sequence[str]) -> None:
+        self.split = split
+        self.possible = tuple(possible)
+        options = ", ".join(possible) or "none"
+        super().__init__(f"--split {split}: {problem}. This data can give: {options}.")
+
+
+class ExtraMissing(OfertaError):
+    """An optional package is not installed; says how to get it."""
+
+    code = "extra.missing"
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'oferta[{extra}]'")
+
+
+class ModelTooLarge(OfertaError):
+    """A fit that would not fit into memory; says what to use instead."""
+
+    code = "model.too_large"
+
+    def __init__(self, model: str, needs_bytes: int, has_bytes: int, *, remedy: str) -> None:
+        self.needs_bytes = needs_bytes
+        self.has_bytes = has_bytes
+        super().__init__(
+            f"{model} would need {needs_bytes / 2**30:.1f} GiB and {has_bytes / 2**30:.1f} GiB "
+            f"are free. {remedy}"
+        )
+
+
+class ArtefactInvalid(OfertaError):
+    """A stored model is incomplete, altered or not ours; nothing of it was used."""
+
+    code = "artefact.invalid"
+
+    def __init__(self, place: Path | str, problem: str) -> None:
+        self.place = str(place)
+        super().__init__(f"{place}: {problem}. Train again, or restore the folder from a backup.")
+
+
+class RegistryError(OfertaError):
+    """The model registry does not hold what was asked for."""
+
+    code = "registry"
+
+
+class StoreError(OfertaError):
+    """The root of what can go wrong between us and Redis."""
+
+    code = "store"
+
+
+class StoreUnavailable(StoreError):
+    """Redis could not be reached or did not answer within the deadline."""
+
+    code = "store.unavailable"
+
+
+class RecordCorrupt(StoreError):
+    """A stored record failed its checksum, magic, schema or length."""
+
+    code = "store.corrupt"
+
+
+class PublishRefused(OfertaError):
+    """A release was not made live. `step` is where it stopped; the live release is untouched."""
+
+    def __init__(self, code: str, step: str, problem: str) -> None:
+        self.code = code
+        self.step = step
+        super().__init__(f"publish stopped at '{step}': {problem} [{code}]. Live release untouched.")

@@ -1,0 +1,1 @@
+"""Splits, metrics and scorecards: figures that can be compared."""

@@ -1,0 +1,1 @@
+"""What customers did: event types, and ingest from files into a dataset."""

@@ -1,0 +1,71 @@
+"""What an event says about a customer's wish for a product."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Meaning = Literal["conversion", "interest", "exposure", "rejection", "reversal"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A type of event: what it means and how much of a conversion it counts for.
+
+    `conversion` is what sellers want and what evaluation asks a model to foresee; `interest` leads
+    there; `exposure` was shown to the customer and says nothing of their wish; `rejection` is a no
+    (weight 0: it suppresses, it is not a taste); `reversal` takes conversions back.
+    """
+
+    name: str
+    meaning: Meaning
+    weight: float
+
+
+BUILT_IN: Mapping[str, EventType] = MappingProxyType(
+    {
+        name: EventType(name, meaning, weight)
+        for name, meaning, weight in (
+            ("purchase", "conversion", 1.0),
+            ("accept", "conversion", 1.0),
+            ("funded", "conversion", 1.0),
+            ("renewal", "conversion", 1.0),
+            ("apply", "interest", 0.7),
+            ("cart", "interest", 0.5),
+            ("quote", "interest", 0.5),
+            ("calculator", "interest", 0.3),
+            ("click", "interest", 0.2),
+            ("search", "interest", 0.1),
+            ("view", "interest", 0.1),
+            ("impression", "exposure", 0.0),
+            ("decline", "rejection", 0.0),
+            ("return", "reversal", -1.0),
+            ("cancel", "reversal", -1.0),
+        )
+    }
+)
+"""Weights are a starting point (a purchase is one); a job states its own where studies say so."""
+
+
+def event_types(
+    names: Mapping[str, float] | None = None, *, seen: tuple[str, ...] = ()
+) -> dict[str, EventType]:
+    """Every type by name: built in, declared in `names` (name -> weight), or only `seen`.
+
+    A declared weight replaces a built-in one and keeps its meaning; a declared type that is not
+    built in is a conversion when its weight is positive, a reversal when negative, an exposure at
+    zero. A type that is only seen is a conversion of weight 1.
+    """
+    known = dict(BUILT_IN)
+    for name, weight in (names or {}).items():
+        meaning = known[name].meaning if name in known else _meaning(weight)
+        known[name] = EventType(name, meaning, weight)
+    for name in seen:
+        known.setdefault(name, EventType(name, "conversion", 1.0))
+    return known
+
+
+def _meaning(weight: float) -> Meaning:
+    if weight > 0:
+        return "conversion"
+    return "reversal" if weight < 0 else "exposure"

@@ -1,0 +1,1 @@
+"""Model inputs from customers' and products' attributes."""

@@ -1,0 +1,36 @@
+"""Why a product is in a list: codes that travel with every score, and their sentences."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, get_args
+
+Reason = Literal[
+    "similar_taste",  # an embedding model; `because` names the product that weighed most
+    "bought_together",  # an item-item model, likewise
+    "often_follows",  # a transition model, likewise
+    "popular_in_segment",
+    "popular",
+]
+
+REASONS: tuple[Reason, ...] = get_args(Reason)
+"""In the order of their wire codes: append only, a stored release refers to them by position."""
+
+SENTENCES: Mapping[Reason, tuple[str, str]] = MappingProxyType(
+    {
+        "similar_taste": (
+            "Customers with a similar history choose this, above all because of {because}",
+            "Customers with a similar history choose this",
+        ),
+        "bought_together": ("Often bought together with {because}", "Fits what you already have"),
+        "often_follows": ("Often the next step after {because}", "Often a next step"),
+        "popular_in_segment": ("Popular with customers like you", "Popular with customers like you"),
+        "popular": ("Popular right now", "Popular right now"),
+    }
+)
+"""Per reason: the sentence naming a product, and the one for when none is named."""
+
+
+def sentence(reason: Reason, because: str | None) -> str:
+    """The reason as a person reads it; `because` is the name of the product it names, if any."""
+    named, plain = SENTENCES[reason]
+    return plain if because is None else named.format(because=because)

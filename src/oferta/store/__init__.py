@@ -1,0 +1,1 @@
+"""Where releases live: keys, records, Redis and memory."""

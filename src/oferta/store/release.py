@@ -1,0 +1,100 @@
+"""What a release holds, as values. How they are written is `codec`'s business.
+
+A release is immutable: one head (manifest, catalogue, popular lists) that every serving process
+keeps in memory, and rows (a customer's list, a product's similar products) that it reads when asked.
+Products are referred to by their position in the release's own catalogue, so a row can only be read
+together with the head of the same release.
+"""
+
+from dataclasses import dataclass
+
+from oferta.scoring.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One product as it was when the release was made. Instants are epoch seconds."""
+
+    product_id: str
+    name: str | None
+    category: str | None
+    price_minor: int | None
+    starts_at: int | None
+    ends_at: int | None
+    status: str  # active, hidden, paused, archived
+    repeatable: bool
+
+    def offerable(self, at: float) -> bool:
+        """Whether it may be shown at the instant `at`: active, started, not ended."""
+        return (
+            self.status == "active"
+            and (self.starts_at is None or self.starts_at <= at)
+            and (self.ends_at is None or at < self.ends_at)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One product in a list: positions are positions in the release's catalogue."""
+
+    product: int
+    score: float
+    reason: Reason
+    because: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """One customer's list, best first. `held` are the products that must not fill its gaps."""
+
+    segment: int | None  # position in `Head.segments`
+    suggestions: tuple[Suggestion, ...]
+    held: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PopularList:
+    """The products most wanted by a segment (None: by everybody), best first."""
+
+    segment: str | None
+    suggestions: tuple[Suggestion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was published: enough to read every row, to check it, and to remove it by number.
+
+    Attributes:
+        release: the release's number.
+        model: name/version of the registered model.
+        model_run: the run that made it.
+        trained_at, created_at: epoch seconds of the model's training cut and of the release.
+        dataset: fingerprint of the data that was scored.
+        customers, products: how many rows of each kind.
+        buckets_per_tag: how many buckets the customers of one slot tag are spread over.
+        similar: how many products have a list of similar products.
+        key_check: what the publisher's key secret makes of a constant; a reader with another
+            secret sees that it cannot find any row, and says so.
+    """
+
+    release: int
+    model: str
+    model_run: str
+    trained_at: float
+    created_at: float
+    dataset: str
+    customers: int
+    products: int
+    buckets_per_tag: int
+    similar: int
+    key_check: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every serving process holds of a release."""
+
+    manifest: Manifest
+    catalogue: tuple[CatalogueEntry, ...]
+    popular: PopularList
+    segments: tuple[PopularList, ...]

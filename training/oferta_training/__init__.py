@@ -1,0 +1,1 @@
+"""Train, compare, register, score everyone and publish."""

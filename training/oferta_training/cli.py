@@ -1,0 +1,5 @@
+"""Commands of the training side."""
+
+import typer
+
+app = typer.Typer()
