@@ -1,0 +1,44 @@
+"""The one command, `oferta`. Applications register their commands by entry point.
+
+The core imports no application: whatever is installed under the entry-point group
+`oferta.commands` becomes part of the command. Commands print results to standard output, progress
+and notes to standard error, and end with 0 (done), 1 (failed), 2 (what was asked for is wrong)
+or 130 (stopped by Ctrl-C).
+"""
+
+import os
+import sys
+from importlib.metadata import entry_points
+
+import typer
+
+from oferta.errors import InputError, OfertaError
+
+app = typer.Typer(
+    name="oferta",
+    help="Recommendations and next best offers: ingest, train, compare, publish, serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Recommendations and next best offers for sellers of financial products."""
+
+
+def main() -> None:
+    """Run the command line; the only place where an error becomes an exit code."""
+    # ALS is several times slower when BLAS threads fight its own; it must be set before import.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for entry in sorted(entry_points(group="oferta.commands"), key=lambda entry: entry.name):
+        app.add_typer(entry.load())
+    try:
+        app()
+    except OfertaError as error:
+        sys.stderr.write(f"oferta: {error}\n")
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("oferta: stopped\n")
+        sys.exit(130)
