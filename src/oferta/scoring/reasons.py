@@ -23,7 +23,10 @@ SENTENCES: Mapping[Reason, tuple[str, str]] = MappingProxyType(
         ),
         "bought_together": ("Often bought together with {because}", "Fits what you already have"),
         "often_follows": ("Often the next step after {because}", "Often a next step"),
-        "popular_in_segment": ("Popular with customers like you", "Popular with customers like you"),
+        "popular_in_segment": (
+            "Popular with customers like you",
+            "Popular with customers like you",
+        ),
         "popular": ("Popular right now", "Popular right now"),
     }
 )
