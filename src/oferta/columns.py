@@ -1,6 +1,6 @@
 """The tables of a dataset: every column's name and type, stated once.
 
-Whatever a source calls them, these are the names inside. A column not listed here is an *attribute*:
+Whatever a source calls them, these are the names inside. A column not listed is an *attribute*:
 kept as it is, under its own name.
 """
 

@@ -157,4 +157,6 @@ class PublishRefused(OfertaError):
     def __init__(self, code: str, step: str, problem: str) -> None:
         self.code = code
         self.step = step
-        super().__init__(f"publish stopped at '{step}': {problem} [{code}]. Live release untouched.")
+        super().__init__(
+            f"publish stopped at '{step}': {problem} [{code}]. Live release untouched."
+        )

@@ -61,7 +61,9 @@ class Terminal:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        with Bars(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        ) as bars:
             task = bars.add_task(name, total=total)
 
             def advance(done: int, /) -> None:

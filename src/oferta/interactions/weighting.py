@@ -12,6 +12,7 @@ from oferta.interactions.histories import Histories
 from oferta.settings import Settings
 
 _DAY_US = 86_400_000_000
+_NOTHING = 1e-9  # a sum that only rounding keeps from zero is a return
 
 
 class Weighting(Settings):
@@ -48,7 +49,7 @@ def histories_of(
         .with_columns((pl.col("s").max().over("c") - pl.col("s")).alias("recency"))
         .group_by("c", "p")
         .agg(pl.col("a").sum(), pl.col("recency").min())
-        .filter(pl.col("a") > 1e-9)  # a sum that only rounding keeps from zero is a return
+        .filter(pl.col("a") > _NOTHING)
         .sort("c", "p")
     )
     counts = np.bincount(pairs["c"].to_numpy(), minlength=n_customers)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from oferta.models.data import DataShape, TrainingData
 from oferta.interactions.histories import Histories
+from oferta.models.data import DataShape, TrainingData
 from oferta.progress import Progress
 from oferta.scoring.live import LiveScorer
 from oferta.scoring.reasons import Reason

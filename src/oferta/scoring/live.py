@@ -1,6 +1,6 @@
 """Live scorers: what is left of a model when only arrays may travel.
 
-Every fitted model exports one of the two. Batch scoring uses the model itself; serving uses these to
+Every fitted model exports one of the two. Batch scoring uses the model; serving uses these to
 answer after new events, without a refit and without the model's library.
 """
 
