@@ -1,0 +1,74 @@
+# `make` lists the targets. PYTHON may name another interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet -c constraints.txt
+HAVE_CC := $(shell command -v cc 2>/dev/null || command -v gcc 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup check format bench chaos system clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo ## The whole loop on real data, then serve until Ctrl-C (ONCE=1: end there)
+	@$(BIN)/oferta demo $(if $(ONCE),--once)
+
+test: $(VENV)/.setup ## The whole suite
+	@$(BIN)/pytest -q -n 2 --dist loadgroup
+
+setup: $(VENV)/.setup ## .venv with every extra
+
+check: $(VENV)/.setup ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.setup ## Rewrite the code in the one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.setup ## Speed as ratios to bare libraries, in one run
+	@$(BIN)/python -m oferta_experiments.bench
+
+chaos: $(VENV)/.setup ## The long form of the chaos tests
+	@OFERTA_CHAOS=long $(BIN)/pytest -q -m chaos -s
+
+system: ## Optional tools (Redis 7, wrk, browser) by the system's package manager
+	@if command -v apt-get >/dev/null; then \
+	  if command -v redis-server >/dev/null && command -v redis-benchmark >/dev/null && command -v wrk >/dev/null && command -v chromium >/dev/null; then \
+	    echo "system tools: all there"; \
+	  else \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server redis-tools wrk chromium >/dev/null; \
+	  fi; \
+	else echo "no apt-get here: install redis-server, wrk and chromium yourself if you want the tests that need them"; fi
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) .oferta .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "oferta needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) ..."
+	@$(PIP) -e '.[demo]'
+	@$(MAKE) --no-print-directory hybrid
+	@touch $@
+
+$(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) ..."
+	@$(PIP) -e '.[demo,dev]'
+	@$(MAKE) --no-print-directory hybrid
+	@touch $@ $(VENV)/.demo
+
+.PHONY: hybrid
+hybrid: # compiled on install, so only where a compiler is
+ifdef HAVE_CC
+	@$(PIP) -e '.[hybrid]'
+else
+	@echo "no C compiler found: the hybrid model is left out, everything else works"
+endif

@@ -1,0 +1,159 @@
+"""Registered model versions: one MLflow model per job, the alias `champion` on the live one."""
+
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from oferta.errors import RegistryError
+from oferta_training import tracking
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+_PYFUNC = Path(__file__).with_name("pyfunc_model.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered version of a model.
+
+    Attributes:
+        name, number: as MLflow has them; `label` joins them.
+        run_id: the training run that made it.
+        model: which model of the catalogue won the comparison.
+        settings: its settings, as JSON text.
+        dataset, fingerprint: path and content hash of the data it was trained on.
+        folder: URI of the model's artifacts.
+    """
+
+    name: str
+    number: int
+    run_id: str
+    model: str
+    settings: str
+    dataset: str
+    fingerprint: str
+    folder: str
+
+    @property
+    def label(self) -> str:
+        """`name/number`: how answers and releases name it."""
+        return f"{self.name}/{self.number}"
+
+
+def register(
+    home: Path, *, run_id: str, name: str, artefact: Path, facts: Mapping[str, str]
+) -> Version:
+    """Store the artefact folder with the run and register it as a new version of `name`.
+
+    It is logged as models-from-code: `mlflow.pyfunc.load_model` runs our own small module over the
+    artefact's arrays, and no pickle is written or read.
+    """
+    tracker = tracking.client(home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on type hints of a signature that is stated below
+        with mlflow.start_run(run_id=run_id):
+            info = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(_PYFUNC),
+                artifacts={"artefact": str(artefact)},
+                registered_model_name=name,
+                pip_requirements=["oferta"],
+                tags=dict(facts),
+            )
+    number = int(info.registered_model_version)
+    for key, value in facts.items():
+        tracker.set_model_version_tag(name, str(number), key, value)
+    return _version(tracker.get_model_version(name, str(number)))
+
+
+def champion(home: Path, name: str) -> Version | None:
+    """The version that publishing follows, or None while there is none."""
+    try:
+        found = tracking.client(home).get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        return None
+    return _version(found)
+
+
+def find(home: Path, which: str | None) -> Version:
+    """A version by `name`, `name@alias` or `name/number`; None: the only model's champion.
+
+    Raises:
+        RegistryError: there is none such; says what there is.
+    """
+    tracker = tracking.client(home)
+    names = sorted(str(model.name) for model in tracker.search_registered_models())
+    if which is None:
+        if len(names) != 1:
+            raise RegistryError(_which_one(names))
+        which = names[0]
+    name, alias, number = _parse(which)
+    if name not in names:
+        raise RegistryError(f"no registered model '{name}'. {_which_one(names)}")
+    try:
+        if number is not None:
+            return _version(tracker.get_model_version(name, number))
+        return _version(tracker.get_model_version_by_alias(name, alias or CHAMPION))
+    except MlflowException:
+        raise RegistryError(
+            f"'{which}' is not in the registry. `oferta train` registers a new version; the first "
+            f"one that passes its gate becomes {CHAMPION}."
+        ) from None
+
+
+def set_alias(home: Path, version: Version, alias: str, *, because: str) -> None:
+    """Give `version` the alias, and keep beside it why."""
+    tracker = tracking.client(home)
+    tracker.set_registered_model_alias(version.name, alias, str(version.number))
+    tracker.set_model_version_tag(version.name, str(version.number), "oferta.gate", because)
+
+
+def download(home: Path, version: Version, into: Path) -> Path:
+    """The version's artefact folder, copied under `into`; checked by whoever loads it."""
+    tracking.client(home)
+    folder = Path(mlflow.artifacts.download_artifacts(version.folder, dst_path=str(into)))
+    artefact = folder / "artifacts"
+    inner = next((path for path in artefact.iterdir() if path.is_dir()), None)
+    if inner is None:
+        raise RegistryError(f"{version.label} has no artefact; train again")
+    return inner
+
+
+def remove_download(folder: Path) -> None:
+    """Forget a downloaded artefact."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _parse(which: str) -> tuple[str, str | None, str | None]:
+    if "@" in which:
+        name, _, alias = which.partition("@")
+        return name, alias, None
+    name, _, number = which.partition("/")
+    return name, None, number or None
+
+
+def _which_one(names: list[str]) -> str:
+    if not names:
+        return "Nothing is registered yet: run `oferta train DATASET` first."
+    return f"Registered: {', '.join(names)}. Name one with --model NAME."
+
+
+def _version(found: ModelVersion) -> Version:
+    tags = found.tags or {}
+    return Version(
+        name=str(found.name),
+        number=int(found.version),
+        run_id=str(found.run_id),
+        model=tags.get("oferta.model", ""),
+        settings=tags.get("oferta.settings", "{}"),
+        dataset=tags.get("oferta.dataset", ""),
+        fingerprint=tags.get("oferta.fingerprint", ""),
+        folder=str(found.source),
+    )

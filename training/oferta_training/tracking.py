@@ -1,0 +1,119 @@
+"""Runs in MLflow: where they go, and how they are made quiet.
+
+Without a tracking address MLflow gets a SQLite file and a folder under the state folder; with
+`MLFLOW_TRACKING_URI` set, that server is used.
+"""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+# Set before MLflow is imported: it reports usage and draws its own bars unless told not to.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+for _name in ("alembic", "mlflow", "mlflow.store.db.utils", "mlflow.tracking"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # deprecations inside MLflow are not ours to act on
+    import mlflow
+    from mlflow import MlflowClient
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+def tracking_uri(home: Path) -> str:
+    """Where runs and registered models are kept."""
+    database = (home / "mlflow.db").resolve()
+    return os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{database}"
+
+
+def ui_command(home: Path) -> str:
+    """The command that shows the runs in a browser."""
+    if TRACKING_VARIABLE in os.environ:
+        return f"open {os.environ[TRACKING_VARIABLE]}"
+    return f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"
+
+
+def client(home: Path) -> MlflowClient:
+    """A client of the project's tracking store; the store is made on first use."""
+    home.mkdir(parents=True, exist_ok=True)
+    uri = tracking_uri(home)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def experiment(home: Path, name: str) -> str:
+    """The id of the experiment called `name`, made if there is none."""
+    tracker = client(home)
+    found = tracker.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    if TRACKING_VARIABLE in os.environ:
+        return str(tracker.create_experiment(name))
+    folder = (home / "mlflow-artifacts").resolve()
+    return str(tracker.create_experiment(name, artifact_location=folder.as_uri()))
+
+
+@contextmanager
+def run(
+    home: Path,
+    *,
+    experiment_id: str,
+    name: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+) -> Iterator[str]:
+    """A run, by its id. Ends as FINISHED, FAILED or, by Ctrl-C, KILLED."""
+    tracker = client(home)
+    nesting = {"mlflow.parentRunId": parent} if parent else {}
+    made = tracker.create_run(experiment_id, run_name=name, tags={**tags, **nesting})
+    run_id = str(made.info.run_id)
+    try:
+        yield run_id
+    except KeyboardInterrupt:
+        tracker.set_terminated(run_id, "KILLED")
+        raise
+    except BaseException:
+        tracker.set_terminated(run_id, "FAILED")
+        raise
+    tracker.set_terminated(run_id, "FINISHED")
+
+
+def log_params(tracker: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
+    """Nested settings as flat parameters: `interactions.half_life_days`."""
+    for name, value in _flat(params):
+        tracker.log_param(run_id, name, value)
+
+
+def log_metrics(tracker: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+    """Metrics by name; `ndcg@10` becomes `ndcg_at_10`, as MLflow allows no at-sign."""
+    for name, value in metrics.items():
+        tracker.log_metric(run_id, name.replace("@", "_at_"), value)
+
+
+def log_json(tracker: MlflowClient, run_id: str, name: str, content: object) -> None:
+    """`content` as an artifact file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str))
+        tracker.log_artifact(run_id, str(path))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
