@@ -13,7 +13,8 @@
     ├── RegistryError               no such model version, or no champion yet
     ├── StoreError
     │   ├── StoreUnavailable        Redis cannot be reached, or did not answer in time
-    │   └── RecordCorrupt           a record whose checksum, magic or shape is wrong
+    │   ├── RecordCorrupt           a record whose checksum, magic or shape is wrong
+    │   └── ReleaseMissing          a release whose manifest or head is not in the store
     └── PublishRefused              a release that must not go live; the live one is untouched
 
 These are for callers and operators. A bad *row* is data, not an error: it is counted and kept in
@@ -149,6 +150,18 @@ class RecordCorrupt(StoreError):
     """A stored record failed its checksum, magic, schema or length."""
 
     code = "store.corrupt"
+
+
+class ReleaseMissing(StoreError):
+    """The store has a pointer to a release, or was asked for one, that is not there."""
+
+    code = "store.missing"
+
+    def __init__(self, release: int) -> None:
+        self.release = release
+        super().__init__(
+            f"release {release} is not in the store: it expired or was lost. Publish again."
+        )
 
 
 class PublishRefused(OfertaError):

@@ -1,7 +1,7 @@
 """What a release holds, as values. How they are written is `codec`'s business.
 
 A release is immutable: one head (manifest, catalogue, popular lists) that every serving process
-keeps in memory, and rows (a customer's list, a product's similar products) that it reads when asked.
+keeps in memory, and rows (a customer's list, a product's similar products), read when asked for.
 Products are referred to by their position in the release's own catalogue, so a row can only be read
 together with the head of the same release.
 """
@@ -50,6 +50,14 @@ class CustomerRow:
     segment: int | None  # position in `Head.segments`
     suggestions: tuple[Suggestion, ...]
     held: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A product similar to another one: its position in the release's catalogue, and how near."""
+
+    product: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,122 @@
+"""A release as values, read through the reader's port.
+
+A reader refreshes its pointer every quarter of a second, keeps the head of the live release, and
+reads rows with it. Rows that cannot be believed come back as `Damage`, each for itself: what to
+answer instead is the reader's decision.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+
+from oferta.errors import RecordCorrupt, ReleaseMissing
+from oferta.store import codec, head, keys
+from oferta.store.contract import Reader
+from oferta.store.head import ManifestRecord
+from oferta.store.keys import KeySpace
+from oferta.store.release import CustomerRow, Head, Manifest, Neighbour
+
+
+class Damage(Enum):
+    """Why a row that a release must have cannot be used."""
+
+    MISSING = "missing"  # removed, expired or lost
+    CORRUPT = "corrupt"  # checksum, release or shape is wrong
+
+
+async def load_manifest(
+    reader: Reader, space: KeySpace, release: int, *, digest: str | None = None
+) -> ManifestRecord:
+    """The manifest of a release; `digest` is what the pointer says of it, where there is one.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline.
+        ReleaseMissing: the store has no such manifest.
+        RecordCorrupt: it is altered, or is not the one that the pointer means.
+    """
+    (record,) = await reader.fetch([space.manifest(release)])
+    if record is None:
+        raise ReleaseMissing(release)
+    if digest is not None and head.manifest_digest(record) != digest:
+        raise RecordCorrupt(f"the manifest of release {release} is not the one made live")
+    found = head.read_manifest(record)
+    if found.manifest.release != release:
+        raise RecordCorrupt(f"the manifest of release {release} is another release's")
+    return found
+
+
+async def load_head(
+    reader: Reader, space: KeySpace, release: int, *, digest: str | None = None
+) -> Head:
+    """The head of a release, part by part: each part has a deadline of its own.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline.
+        ReleaseMissing: the manifest or a part is not in the store.
+        RecordCorrupt: either is altered.
+    """
+    record = await load_manifest(reader, space, release, digest=digest)
+    parts: list[bytes] = []
+    for index in range(record.head_parts):
+        (part,) = await reader.fetch([space.head(release, index)])
+        if part is None:
+            raise ReleaseMissing(release)
+        parts.append(part)
+    return head.read_head(record, parts)
+
+
+async def load_rows(
+    reader: Reader,
+    space: KeySpace,
+    manifest: Manifest,
+    customer_ids: Sequence[str],
+    *,
+    limit: int | None = None,
+) -> list[CustomerRow | Damage | None]:
+    """The customers' rows in their order, in one round trip; None for a customer without one.
+
+    Args:
+        reader: where from.
+        space: the keys.
+        manifest: of the release that is read. All rows are of this release or damage.
+        customer_ids: whose; any may repeat.
+        limit: how many suggestions a row at most.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline.
+    """
+    digests = [space.digest(customer_id) for customer_id in customer_ids]
+    per_tag = manifest.buckets_per_tag
+    where = [space.bucket(manifest.release, per_tag, digest) for digest in digests]
+    wanted = list(dict.fromkeys(where))
+    records = dict(zip(wanted, await reader.fetch(wanted), strict=True))
+    mark = codec.stamp(manifest)
+    rows: list[CustomerRow | Damage | None] = []
+    for digest, key in zip(digests, where, strict=True):
+        record = records[key]
+        if record is None:
+            rows.append(Damage.MISSING)
+            continue
+        try:
+            row = codec.customer_row(
+                record, keys.rest(digest), expect=mark, products=manifest.products, limit=limit
+            )
+        except RecordCorrupt:
+            rows.append(Damage.CORRUPT)
+        else:
+            rows.append(row)
+    return rows
+
+
+async def load_similar(
+    reader: Reader, space: KeySpace, manifest: Manifest, product: int
+) -> tuple[Neighbour, ...] | None:
+    """The products similar to the one at `product`; None where the release has no list for it.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline.
+        RecordCorrupt: the row is altered.
+    """
+    (record,) = await reader.fetch([space.similar(manifest.release, product)])
+    if record is None:
+        return None
+    return codec.neighbours(record, expect=codec.stamp(manifest), products=manifest.products)
