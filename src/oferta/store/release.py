@@ -77,7 +77,7 @@ class Manifest:
         model: name/version of the registered model.
         model_run: the run that made it.
         trained_at, created_at: epoch seconds of the model's training cut and of the release.
-        dataset: fingerprint of the data that was scored.
+        dataset: fingerprint of the data that was scored; `dataset_at`: when it was ingested.
         customers, products: how many rows of each kind.
         buckets_per_tag: how many buckets the customers of one slot tag are spread over.
         similar: how many products have a list of similar products.
@@ -96,6 +96,7 @@ class Manifest:
     buckets_per_tag: int
     similar: int
     key_check: str
+    dataset_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,257 @@
+"""The scores folder: what batch scoring writes, and what releases, exports and audiences read.
+
+    scores/<name>/
+      part-00000.parquet ...   columns.SCORES, sorted by customer_id then rank; whole customers a
+                               part, customers ascending over the parts
+      customers.parquet        every customer that was scored, ascending, with or without a list
+      products.parquet         columns.PRODUCTS as they were when scored
+      popular.parquet          the most wanted products, of each segment and of everybody
+      similar.parquet          the products nearest to each product
+      manifest.json            what made it, and size and SHA-256 of every file; written last
+
+A folder without a manifest was not finished, and is refused.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from oferta import columns
+from oferta.errors import SourceRefused
+
+MANIFEST = "manifest.json"
+SCHEMA_VERSION = 1
+
+CUSTOMERS = pl.Schema(
+    {
+        "customer_id": pl.String(),
+        "segment": pl.String(),  # null: none
+        "held": pl.List(pl.String()),  # products the customer has that may not be offered again
+    }
+)
+POPULAR = pl.Schema(
+    {
+        "segment": pl.String(),  # null: everybody
+        "product_id": pl.String(),
+        "score": pl.Float32(),
+        "rank": pl.UInt32(),  # from 1
+    }
+)
+SIMILAR = pl.Schema(
+    {
+        "product_id": pl.String(),
+        "similar_id": pl.String(),
+        "score": pl.Float32(),
+        "rank": pl.UInt32(),  # from 1
+    }
+)
+
+TABLES: Mapping[str, pl.Schema] = {
+    "customers.parquet": CUSTOMERS,
+    "products.parquet": columns.PRODUCTS.schema(),
+    "popular.parquet": POPULAR,
+    "similar.parquet": SIMILAR,
+}
+"""Every table but the parts, with the columns it has at least."""
+
+_REMEDY = "Score again."
+
+
+def part_name(number: int) -> str:
+    """The name of a part by its number, from 0."""
+    return f"part-{number:05d}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresFolder:
+    """A finished scores folder whose files are the ones its manifest names.
+
+    Attributes:
+        path: the folder.
+        model: name/version of the registered model.
+        model_run: the tracked run that made it.
+        trained_at: end of the data that the model has seen.
+        created_at: when the scoring ended.
+        dataset: fingerprint of the dataset that was scored.
+        dataset_at: when that dataset was ingested: a release never replaces one of a newer dataset.
+        top_n: the longest list.
+        customers, products, suggestions: how many rows of each kind.
+        parts: names of the parts, in order.
+    """
+
+    path: Path
+    model: str
+    model_run: str
+    trained_at: datetime
+    created_at: datetime
+    dataset: str
+    dataset_at: datetime
+    top_n: int
+    customers: int
+    products: int
+    suggestions: int
+    parts: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> "ScoresFolder":
+        """The folder at `path`, after every file was hashed: seconds for a million customers.
+
+        Raises:
+            SourceRefused: `scores.unfinished` (no manifest), `scores.manifest` (not ours), or
+                `scores.altered` (a file is missing, or is another one than was written).
+        """
+        manifest = path / MANIFEST
+        if not manifest.is_file():
+            raise SourceRefused(
+                "scores.unfinished", path, f"has no {MANIFEST}: never finished", remedy=_REMEDY
+            )
+        try:
+            fields = json.loads(manifest.read_text(encoding="utf-8"))
+            files: dict[str, dict[str, Any]] = fields["files"]
+            folder = _folder(path, fields)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise SourceRefused(
+                "scores.manifest", manifest, "is not a manifest of scores", remedy=_REMEDY
+            ) from None
+        for name in sorted({*TABLES, *folder.parts}):
+            _check_file(path / name, files.get(name))
+        return folder
+
+    def lists(self) -> pl.LazyFrame:
+        """All lists: columns.SCORES, sorted by customer and rank."""
+        if not self.parts:
+            return pl.LazyFrame(schema=columns.SCORES)
+        return pl.scan_parquet([self.path / name for name in self.parts])
+
+    def part(self, name: str) -> pl.DataFrame:
+        """One part: columns.SCORES."""
+        return pl.read_parquet(self.path / name)
+
+    def customer_rows(self) -> pl.DataFrame:
+        """Every customer that was scored: CUSTOMERS."""
+        return pl.read_parquet(self.path / "customers.parquet")
+
+    def product_rows(self) -> pl.DataFrame:
+        """The catalogue as it was: columns.PRODUCTS and attributes."""
+        return pl.read_parquet(self.path / "products.parquet")
+
+    def popular_rows(self) -> pl.DataFrame:
+        """The popular lists: POPULAR."""
+        return pl.read_parquet(self.path / "popular.parquet")
+
+    def similar_rows(self) -> pl.DataFrame:
+        """The similar products: SIMILAR."""
+        return pl.read_parquet(self.path / "similar.parquet")
+
+
+def write_manifest(
+    path: Path,
+    *,
+    model: str,
+    model_run: str,
+    trained_at: datetime,
+    created_at: datetime,
+    dataset: str,
+    dataset_at: datetime,
+    top_n: int,
+) -> ScoresFolder:
+    """Finish the folder at `path`: check its tables, hash its files, write the manifest last.
+
+    See `ScoresFolder` for what the values mean. The parts are all `part-*.parquet` of the folder.
+
+    Raises:
+        SourceRefused: `scores.columns` (a table lacks a column or has another type), or
+            `scores.altered` (a table is missing).
+    """
+    parts = sorted(file.name for file in path.glob("part-*.parquet"))
+    wanted = {**TABLES, **dict.fromkeys(parts, columns.SCORES)}
+    for name, schema in wanted.items():
+        _check_columns(path / name, schema)
+    suggestions = sum(_rows(path / name) for name in parts)
+    fields: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "model": model,
+        "model_run": model_run,
+        "trained_at": trained_at.astimezone(UTC).isoformat(),
+        "created_at": created_at.astimezone(UTC).isoformat(),
+        "dataset": dataset,
+        "dataset_at": dataset_at.astimezone(UTC).isoformat(),
+        "top_n": top_n,
+        "customers": _rows(path / "customers.parquet"),
+        "products": _rows(path / "products.parquet"),
+        "suggestions": suggestions,
+        "parts": parts,
+        "files": {name: _facts(path / name) for name in wanted},
+    }
+    draft = path / f"{MANIFEST}.draft"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(fields, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path / MANIFEST)
+    return _folder(path, fields)
+
+
+def _folder(path: Path, fields: Mapping[str, Any]) -> ScoresFolder:
+    if fields["schema"] != SCHEMA_VERSION:
+        raise ValueError("another schema")
+    parts = tuple(str(name) for name in fields["parts"])
+    if any(Path(name).name != name for name in parts):
+        raise ValueError("a part outside the folder")
+    return ScoresFolder(
+        path=path,
+        model=str(fields["model"]),
+        model_run=str(fields["model_run"]),
+        trained_at=datetime.fromisoformat(fields["trained_at"]),
+        created_at=datetime.fromisoformat(fields["created_at"]),
+        dataset=str(fields["dataset"]),
+        dataset_at=datetime.fromisoformat(fields["dataset_at"]),
+        top_n=int(fields["top_n"]),
+        customers=int(fields["customers"]),
+        products=int(fields["products"]),
+        suggestions=int(fields["suggestions"]),
+        parts=parts,
+    )
+
+
+def _check_file(file: Path, facts: Mapping[str, Any] | None) -> None:
+    if facts is None or not file.is_file():
+        raise SourceRefused("scores.altered", file, "is missing", remedy=_REMEDY)
+    if file.stat().st_size != facts.get("bytes") or _sha256(file) != facts.get("sha256"):
+        raise SourceRefused(
+            "scores.altered", file, "is not the file that the manifest names", remedy=_REMEDY
+        )
+
+
+def _check_columns(file: Path, schema: pl.Schema) -> None:
+    if not file.is_file():
+        raise SourceRefused("scores.altered", file, "is missing", remedy=_REMEDY)
+    found = pl.read_parquet_schema(file)
+    for name, dtype in schema.items():
+        if found.get(name) != dtype:
+            raise SourceRefused(
+                "scores.columns",
+                file,
+                f"column {name} is {found.get(name)}, not {dtype}",
+                remedy=_REMEDY,
+            )
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    return {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _rows(file: Path) -> int:
+    return int(pl.scan_parquet(file).select(pl.len()).collect().item())
