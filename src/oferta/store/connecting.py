@@ -1,0 +1,94 @@
+"""From settings to a store: the Redis that was named, else the embedded one."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from redis.asyncio import BlockingConnectionPool
+
+from oferta.errors import SettingsInvalid
+from oferta.store.keys import KeySpace, load_secret
+from oferta.store.local import LocalServer
+from oferta.store.redis import RedisReader, RedisWriter
+
+URL_VARIABLE = "OFERTA_REDIS_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Which store. `redis_url` None: the embedded server under `home`."""
+
+    home: Path
+    redis_url: str | None = None
+    tenant: str = "default"
+
+    @classmethod
+    def from_environment(cls, home: Path) -> "StoreSettings":
+        """The store of OFERTA_REDIS_URL, else the embedded one under `home`."""
+        return cls(home, os.environ.get(URL_VARIABLE) or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A connected store. Nothing is sent before it is used; close it, or use it as a context."""
+
+    reader: RedisReader
+    writer: RedisWriter
+    space: KeySpace
+    url: str
+    server: LocalServer | None
+
+    def close(self) -> None:
+        """Leave the store. The reader, where it was used, is closed first, by its own loop."""
+        self.writer.close()
+        if self.server is not None:
+            self.server.leave()
+
+    async def aclose(self) -> None:
+        """Close the reader too, from the loop that used it, then leave."""
+        await self.reader.close()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(settings: StoreSettings) -> Store:
+    """The store of these settings; starts the embedded server where no other is named.
+
+    A named server need not be there: a reader comes up without it and heals when it returns.
+
+    Raises:
+        SettingsInvalid: the address is none that Redis understands, or the key secret is too short.
+        StoreUnavailable: the embedded server cannot be started.
+    """
+    space = KeySpace(load_secret(settings.home), settings.tenant)
+    server = None
+    url = settings.redis_url
+    if url is None:
+        server = LocalServer.join(settings.home)
+        url = server.url
+    else:
+        _check_url(url)
+    return Store(RedisReader(url, space), RedisWriter(url, space), space, url, server)
+
+
+def _check_url(url: str) -> None:
+    try:
+        BlockingConnectionPool.from_url(url)
+    except ValueError as error:
+        # Never the address itself: it may carry a password.
+        raise SettingsInvalid(
+            URL_VARIABLE,
+            [f"{error}; for example redis://localhost:6379/0 or unix:///run/redis.sock"],
+        ) from None
