@@ -1,0 +1,156 @@
+"""Comparing models: the same test rows, the same lengths of lists, every choice stated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.random import default_rng
+from numpy.typing import NDArray
+
+from oferta.errors import ModelTooLarge
+from oferta.evaluation.folds import Fold, cut_into, gather
+from oferta.evaluation.intervals import Interval, bootstrap
+from oferta.evaluation.limits import Limits
+from oferta.evaluation.protocol import Protocol
+from oferta.evaluation.scorecard import Evaluation, Scorecard, Skipped, plain_settings
+from oferta.evaluation.scoring import Judged, judge
+from oferta.evaluation.source import Source
+from oferta.interactions.idmap import IdMap
+from oferta.models.protocol import Recommender
+from oferta.progress import Progress
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What one model gave, fold by fold."""
+
+    judged: list[Judged] = field(default_factory=list)
+    fit_s: float = 0.0
+    recommend_s: float = 0.0
+
+
+def evaluate(
+    source: Source,
+    recipes: Mapping[str, Recommender],
+    *,
+    protocol: Protocol,
+    limits: Limits,
+    progress: Progress,
+    candidates: pl.DataFrame | None = None,
+) -> Evaluation:
+    """The models of `recipes`, judged on the same test rows.
+
+    `candidates` (`customer_id` or the protocol's group, `product_id`) restricts what is ranked. The
+    same data, recipes and protocol give the same figures, save for the seconds. A model too dear
+    for `limits` has no scorecard; the evaluation says why.
+
+    Raises:
+        SplitRefused: the data cannot give the protocol's split; carries those that it can.
+        UnknownName: a column, event type or metric that is not there.
+    """
+    protocol = protocol.model_copy(update={"candidates": candidates is not None})
+    ordering = protocol.ordering
+    material = gather(source, protocol, candidates)
+    trials = {name: _Trial() for name in recipes}
+    skipped: dict[str, str] = {}
+    whose: list[pl.Series] = []
+    counts: dict[str, int] = {}
+    for number, fold in enumerate(cut_into(material, protocol)):
+        whose.append(fold.rows.customer_id)
+        for name, count in fold.counts().items():
+            counts[name] = counts.get(name, 0) + count
+        for name in [name for name in recipes if name not in skipped]:
+            refused = limits.refusal(recipes[name].cost(fold.data.shape))
+            try:
+                if refused is None:
+                    _fit_and_judge(
+                        recipes[name],
+                        fold,
+                        trials[name],
+                        seed=(protocol.seed, number),
+                        protocol=protocol,
+                        limits=limits,
+                        progress=progress,
+                    )
+            except ModelTooLarge as error:
+                refused = str(error)
+            if refused is not None:
+                skipped[name] = refused
+    customer_id = pl.concat(whose)
+    cards = [
+        _card(name, recipes[name], trials[name], customer_id, protocol)
+        for name in recipes
+        if name not in skipped
+    ]
+    return Evaluation(
+        protocol=protocol,
+        target=tuple(sorted(material.target)),
+        customer_id=customer_id,
+        counts=counts,
+        results=tuple(sorted(cards, key=lambda card: -card.metrics[ordering].mean)),
+        skipped=tuple(Skipped(name, why) for name, why in skipped.items()),
+    )
+
+
+def _fit_and_judge(
+    recipe: Recommender,
+    fold: Fold,
+    trial: _Trial,
+    *,
+    seed: Sequence[int],
+    protocol: Protocol,
+    limits: Limits,
+    progress: Progress,
+) -> None:
+    begun = limits.timer()
+    fitted = recipe.fit(fold.data, rng=default_rng(seed), progress=progress)
+    fit_done = limits.timer()
+    judged = judge(fitted, fold.rows, protocol=protocol, crowd=fold.crowd, progress=progress)
+    trial.judged.append(judged)
+    trial.fit_s += fit_done - begun
+    trial.recommend_s += limits.timer() - fit_done
+
+
+def _card(
+    name: str, recipe: Recommender, trial: _Trial, customer_id: pl.Series, protocol: Protocol
+) -> Scorecard:
+    values = {
+        metric: np.concatenate([judged.values[metric] for judged in trial.judged])
+        for metric in trial.judged[0].values
+    }
+    customer = IdMap.of(customer_id).rows(customer_id)
+    coverage = {
+        metric: float(np.mean([judged.coverage[metric] for judged in trial.judged]))
+        for metric in trial.judged[0].coverage
+    }
+    return Scorecard(
+        model=name,
+        settings=plain_settings(recipe),
+        customers=customer_id.n_unique(),
+        rows=len(customer_id),
+        fit_s=trial.fit_s,
+        recommend_s=trial.recommend_s,
+        metrics={
+            **_intervals(values, customer, protocol.seed),
+            **{metric: Interval(mean, mean, mean) for metric, mean in coverage.items()},
+        },
+        folds=tuple(
+            {
+                **{metric: float(found.mean()) for metric, found in judged.values.items()},
+                **judged.coverage,
+            }
+            for judged in trial.judged
+        ),
+        values=values,
+    )
+
+
+def _intervals(
+    values: Mapping[str, NDArray[np.float64]], customer: NDArray[np.int32], seed: int
+) -> dict[str, Interval]:
+    # The same draws for every model: what differs between two intervals is not the draw.
+    found = bootstrap(
+        np.stack(list(values.values()), axis=1), rng=default_rng(seed), customer=customer
+    )
+    return dict(zip(values, found, strict=True))

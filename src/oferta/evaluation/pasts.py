@@ -1,0 +1,116 @@
+"""What is known of customers when their lists are made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from oferta.events.types import EventType
+from oferta.interactions.histories import Histories
+from oferta.interactions.idmap import IdMap
+from oferta.interactions.segments import Segments
+from oferta.interactions.weighting import Weighting
+from oferta.models.build import training_data
+from oferta.models.data import TrainingData
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How events become pasts: the same for fitting and for scoring.
+
+    Attributes:
+        products: everything that may be ranked.
+        types: every type of event by name.
+        weighting: what events count for.
+        everybody: all customers of the data.
+        segments: of `everybody`.
+    """
+
+    products: IdMap
+    types: Mapping[str, EventType]
+    weighting: Weighting
+    everybody: IdMap
+    segments: Segments
+
+    def data(
+        self, events: pl.DataFrame, *, customers: IdMap | None = None, now: datetime | None = None
+    ) -> TrainingData:
+        """`events` as training data; `customers` None: those who have events.
+
+        `now` is what decay counts back from; None: the last event.
+        """
+        ids = IdMap.of(events["customer_id"]) if customers is None else customers
+        now_us = None if now is None else round(now.timestamp() * 1e6)
+        return training_data(
+            events.lazy(),
+            customers=ids,
+            products=self.products,
+            types=self.types,
+            weighting=self.weighting,
+            now_us=now_us,
+            segments=self._segments_of(ids),
+        )
+
+    def _segments_of(self, ids: IdMap) -> Segments:
+        rows = self.everybody.rows(ids.ids)
+        codes = np.where(rows < 0, -1, self.segments.codes[rows])
+        return Segments(self.segments.labels, codes.astype(np.int32))
+
+
+def latest(events: pl.DataFrame) -> datetime | None:
+    """The time of the last event that has one."""
+    last = events["timestamp"].max()
+    return last if isinstance(last, datetime) else None
+
+
+def pasts(
+    events: pl.DataFrame, units: pl.DataFrame, *, reading: Reading, now: datetime | None
+) -> Histories:
+    """One past for each of `units` (`customer_id`, `time`, in order), from `events`.
+
+    Where a unit has a time, its past is what happened strictly before; `known` is -1 there if that
+    left anything out, else the row in the map of `units`' distinct customers.
+    """
+    customers = IdMap.of(units["customer_id"])
+    of_them = events.join(units.select("customer_id"), on="customer_id", how="semi")
+    whole = reading.data(of_them, customers=customers, now=now).histories
+    base = whole.take(customers.rows(units["customer_id"]))
+    late = _knowing_too_much(of_them, units.with_row_index("unit"))
+    if not len(late):
+        return base
+    key = pl.col("unit").cast(pl.String).str.zfill(10)  # in the order of the numbers
+    before = (
+        late.select("customer_id", "time", key.alias("unit_id"))
+        .join(of_them, on="customer_id")
+        .filter(pl.col("timestamp").is_null() | (pl.col("timestamp") < pl.col("time")))
+        .drop("customer_id")
+        .rename({"unit_id": "customer_id"})
+    )
+    redone = reading.data(before, customers=IdMap.of(late.select(key).to_series()), now=now)
+    order = np.arange(len(units))
+    order[late["unit"].to_numpy()] = len(units) + np.arange(len(late))
+    taken = _concat(base, redone.histories).take(order)
+    known = base.known.copy()
+    known[late["unit"].to_numpy()] = -1
+    return replace(taken, known=known, segment=base.segment)
+
+
+def _knowing_too_much(events: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+    timed = units.filter(pl.col("time").is_not_null())
+    if not len(timed):
+        return timed
+    last = events.group_by("customer_id").agg(pl.col("timestamp").max().alias("last"))
+    return timed.join(last, on="customer_id").filter(pl.col("last") >= pl.col("time")).sort("unit")
+
+
+def _concat(first: Histories, second: Histories) -> Histories:
+    return Histories(
+        indptr=np.concatenate([first.indptr, first.indptr[-1] + second.indptr[1:]]),
+        product=np.concatenate([first.product, second.product]),
+        weight=np.concatenate([first.weight, second.weight]),
+        recency=np.concatenate([first.recency, second.recency]),
+        known=np.concatenate([first.known, second.known]),
+        segment=np.concatenate([first.segment, second.segment]),
+    )

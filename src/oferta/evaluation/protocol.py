@@ -1,0 +1,110 @@
+"""Every choice that changes a figure, in one object that is printed beside the figures."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from oferta.errors import UnknownName
+from oferta.evaluation.cuts import Cut, parse_cut
+from oferta.evaluation.metrics import NAMES
+from oferta.interactions.weighting import Weighting
+from oferta.settings import Settings
+
+_LONGEST = 1000
+
+
+class Protocol(Settings):
+    """How models are compared. Two figures are comparable only where these are the same."""
+
+    split: str = "time:28d"
+    """How the data is cut: one of `oferta.evaluation.cuts.FORMS`."""
+
+    folds: int = Field(default=1, ge=1, le=100)
+    """Repeats: other draws for random cuts, consecutive earlier windows for a time cut."""
+
+    seed: int = Field(default=7, ge=0)
+
+    k: tuple[int, ...] = Field(default=(10,), min_length=1)
+    """Lengths of the lists that are judged."""
+
+    metric: str = ""
+    """What models are ordered and tuned by; empty: ndcg at the first `k`."""
+
+    target: tuple[str, ...] = ()
+    """Types of event to foresee; empty: all conversions, or where there are none all interests."""
+
+    group: str | None = None
+    """A column whose values make a test row each (`event_id`: a purchase); None: a row per
+    customer."""
+
+    history: Literal["train", "train+valid"] = "train"
+    """What is known of a customer when the list is made. Fitted is always on train alone."""
+
+    keep_seen: bool = False
+    """Whether products of the past stay in the lists. If not, those of train and valid are removed,
+    whatever `history` says, and test rows that could not be recommended are dropped."""
+
+    candidates: bool = False
+    """Whether only given candidates, and a row's own test products, are ranked."""
+
+    recall: Literal["test", "min"] = "test"
+    """Recall is hits by |test| or by min(k, |test|)."""
+
+    idcg: Literal["cut", "full"] = "cut"
+    """The ideal list of NDCG ends at k, or holds all test products."""
+
+    segments: tuple[str, ...] = ()
+    """Customer attributes whose combinations are the segments that models may use."""
+
+    weighting: Weighting = Weighting()
+
+    @field_validator("split")
+    @classmethod
+    def _a_split(cls, value: str) -> str:
+        return str(parse_cut(value))
+
+    @field_validator("k")
+    @classmethod
+    def _lengths(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not all(1 <= k <= _LONGEST for k in value):
+            raise ValueError(f"every k is from 1 to {_LONGEST}")
+        return tuple(dict.fromkeys(value))
+
+    @property
+    def cut(self) -> Cut:
+        """The split, parsed."""
+        return parse_cut(self.split)
+
+    @property
+    def ordering(self) -> str:
+        """The metric that models are ordered and tuned by.
+
+        Raises:
+            UnknownName: no such metric, or not at one of the `k`.
+        """
+        name = self.metric or f"ndcg@{self.k[0]}"
+        if "@" not in name:
+            name = f"{name}@{self.k[0]}"
+        known = [f"{metric}@{k}" for metric in NAMES for k in self.k]
+        if name not in known:
+            raise UnknownName("metric", name, known)
+        return name
+
+    def as_json(self) -> dict[str, Any]:
+        """Every choice, defaults included, as plain values."""
+        return {**self.model_dump(mode="json"), "metric": self.ordering}
+
+    def sentence(self) -> str:
+        """The choices that matter, in one line for people."""
+        return " · ".join(
+            (
+                self.split + (f" x {self.folds} folds" if self.folds > 1 else ""),
+                f"a row per {self.group or 'customer'}",
+                "given candidates" if self.candidates else "full ranking",
+                "seen kept" if self.keep_seen else "seen removed",
+                f"history {self.history}",
+                "recall by |test|" if self.recall == "test" else "recall by min(k, |test|)",
+                "IDCG cut at k" if self.idcg == "cut" else "IDCG over all test products",
+                f"seed {self.seed}",
+            )
+        )

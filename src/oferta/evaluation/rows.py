@@ -1,0 +1,203 @@
+"""Test rows: whose next products are asked, what they turned out to be, and what was known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from oferta.errors import SplitRefused, UnknownName
+from oferta.evaluation.pasts import Reading, latest, pasts
+from oferta.evaluation.protocol import Protocol
+from oferta.evaluation.splits import Split
+from oferta.events.types import EventType
+from oferta.interactions.histories import Histories
+from oferta.interactions.weighting import Weighting
+from oferta.models.data import TrainingData
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """A list of products per test row, ascending and distinct within a row.
+
+    The products of row `r` are `product[indptr[r]:indptr[r + 1]]`: `(rows + 1,) int64` and
+    `(entries,) int32`.
+    """
+
+    indptr: NDArray[np.int64]
+    product: NDArray[np.int32]
+
+    @staticmethod
+    def of(pairs: pl.DataFrame, rows: int) -> "Lists":
+        """The distinct pairs of `row` and `product`."""
+        ordered = pairs.select("row", "product").unique().sort("row", "product")
+        counts = np.bincount(ordered["row"].to_numpy(), minlength=rows)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Lists(indptr, ordered["product"].to_numpy().astype(np.int32))
+
+    def frame(self) -> pl.DataFrame:
+        """The pairs of `row` and `product`."""
+        owners = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        return pl.DataFrame({"row": owners.astype(np.uint32), "product": self.product})
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a test, sorted by customer, then group.
+
+    Attributes:
+        customer_id: `(rows,)`, whose each row is; a customer has several where rows are groups.
+        test: the products to foresee, one or more a row.
+        histories: one past per row.
+        removed: products that a row's list must not hold.
+        candidates: what alone is ranked; None: every product.
+        counts: `dropped_seen` pairs that the past already held, `cold` customers without a past,
+            `without_candidates` rows left out because nothing was given to rank for them.
+    """
+
+    customer_id: pl.Series
+    test: Lists
+    histories: Histories
+    removed: Lists
+    candidates: Lists | None
+    counts: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.customer_id)
+
+
+def make_rows(
+    split: Split,
+    data: TrainingData,
+    *,
+    protocol: Protocol,
+    target: frozenset[str],
+    reading: Reading,
+    candidates: pl.DataFrame | None = None,
+) -> Rows:
+    """The rows that `protocol` makes of `split.test`, for models fitted on `data`.
+
+    `candidates` has `product_id` and either `customer_id` or the protocol's group.
+
+    Raises:
+        SplitRefused: no row is left, because the past already held all test products.
+        UnknownName: `candidates` lacks a column.
+    """
+    test = _test_pairs(split.test, protocol.group, reading)
+    units = test.select("customer_id", "group", "time").unique(["customer_id", "group"])
+    units = units.sort("customer_id", "group")
+    seen = _seen(split, units, target, reading)
+    pairs = _numbered(units).join(test.drop("time"), on=["customer_id", "group"])
+    pairs = pairs.select("row", "product").unique()
+    dropped = 0
+    if not protocol.keep_seen:
+        left = pairs.join(seen.frame(), on=["row", "product"], how="anti")
+        dropped, pairs = len(pairs) - len(left), left
+    given = None if candidates is None else _given(candidates, units, protocol.group, reading)
+    asked = pairs.select("row").unique()
+    kept = asked if given is None else asked.join(given, on="row", how="semi")
+    if not len(kept):
+        raise SplitRefused(
+            protocol.split,
+            f"no test row is left ({dropped} were of products seen before)",
+            possible=["the same with --keep-seen"] if dropped else [],
+        )
+    rows = kept["row"].sort().to_numpy()
+    n = len(rows)
+    renumber = pl.DataFrame({"row": rows, "new": np.arange(n, dtype=np.uint32)})
+    own = _renumbered(pairs, renumber)
+    units = units[rows]
+    histories = _histories(split, data, units, protocol, reading)
+    cold = units.filter(pl.Series(np.diff(histories.indptr) == 0))["customer_id"].n_unique()
+    return Rows(
+        customer_id=units["customer_id"],
+        test=Lists.of(own, n),
+        histories=histories,
+        removed=Lists.of(
+            own.clear() if protocol.keep_seen else _renumbered(seen.frame(), renumber), n
+        ),
+        # A row's own test products are always ranked; some given lists hold them already.
+        candidates=None
+        if given is None
+        else Lists.of(pl.concat([_renumbered(given, renumber), own]), n),
+        counts={
+            "dropped_seen": dropped,
+            "cold": cold,
+            "without_candidates": len(asked) - n,
+        },
+    )
+
+
+def _test_pairs(test: pl.DataFrame, group: str | None, reading: Reading) -> pl.DataFrame:
+    by = pl.lit("").alias("group")
+    time = pl.lit(None, test.schema["timestamp"])
+    if group is not None:
+        # An event without a group is a group of its own.
+        by = pl.col(group).fill_null("row " + pl.col("row").cast(pl.String)).alias("group")
+        time = pl.col("timestamp")
+    return test.select(
+        "customer_id",
+        by,
+        time.alias("time"),
+        pl.Series("product", reading.products.rows(test["product_id"])),
+    ).with_columns(pl.col("time").min().over("customer_id", "group"))
+
+
+def _seen(split: Split, units: pl.DataFrame, target: frozenset[str], reading: Reading) -> Lists:
+    """What each unit's customer had before: more target events than returns, in train or valid."""
+    counting: dict[str, EventType] = {
+        name: kind
+        for name, kind in reading.types.items()
+        if name in target or kind.meaning == "reversal"
+    }
+    past = _before(split, "train+valid").filter(pl.col("event_type").is_in(list(counting)))
+    plain = replace(reading, types=counting, weighting=Weighting(saturation="none"))
+    histories = pasts(past, units, reading=plain, now=None)
+    return Lists(histories.indptr, histories.product)
+
+
+def _histories(
+    split: Split,
+    data: TrainingData,
+    units: pl.DataFrame,
+    protocol: Protocol,
+    reading: Reading,
+) -> Histories:
+    events = _before(split, protocol.history)
+    histories = pasts(events, units, reading=reading, now=split.starts_at or latest(events))
+    # A row whose past is exactly what the model was fitted on is known to it.
+    changed = histories.known < 0
+    if protocol.history == "train+valid" and split.valid is not None:
+        changed |= units["customer_id"].is_in(split.valid["customer_id"].implode()).to_numpy()
+    known = np.where(changed, -1, data.customers.rows(units["customer_id"]))
+    return replace(histories, known=known.astype(np.int32))
+
+
+def _before(split: Split, history: str) -> pl.DataFrame:
+    if history == "train" or split.valid is None:
+        return split.train
+    return pl.concat([split.train, split.valid])
+
+
+def _given(
+    candidates: pl.DataFrame, units: pl.DataFrame, group: str | None, reading: Reading
+) -> pl.DataFrame:
+    column = group if group is not None and group in candidates.columns else "customer_id"
+    for name in (column, "product_id"):
+        if name not in candidates.columns:
+            raise UnknownName("column of the candidates", name, candidates.columns)
+    key = "customer_id" if column == "customer_id" else "group"
+    listed = candidates.select(
+        pl.col(column).cast(pl.String).alias(key),
+        pl.Series("product", reading.products.rows(candidates["product_id"].cast(pl.String))),
+    ).filter(pl.col("product") >= 0)
+    return _numbered(units).join(listed, on=key).select("row", "product")
+
+
+def _numbered(units: pl.DataFrame) -> pl.DataFrame:
+    return units.select("customer_id", "group").with_row_index("row")
+
+
+def _renumbered(pairs: pl.DataFrame, renumber: pl.DataFrame) -> pl.DataFrame:
+    return pairs.join(renumber, on="row").select(pl.col("new").alias("row"), "product")

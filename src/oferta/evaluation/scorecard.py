@@ -1,0 +1,107 @@
+"""What an evaluation found, to be printed, stored and compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from oferta.evaluation.intervals import Interval
+from oferta.evaluation.protocol import Protocol
+from oferta.models.protocol import Recommender
+
+
+def plain_settings(recipe: Recommender) -> dict[str, Any]:
+    """All settings of a recipe, defaults included, as plain values."""
+    return recipe.model_dump(mode="json") if isinstance(recipe, BaseModel) else {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scorecard:
+    """One model's figures.
+
+    Attributes:
+        model: its name.
+        settings: all of them, defaults included.
+        customers: distinct customers of the test rows.
+        rows: test rows, over all folds.
+        fit_s, recommend_s: seconds, over all folds. Lists were judged within the second.
+        metrics: name@k -> mean over all rows, and its 95 % interval over customers. Coverage is a
+            figure of all lists together: its ends are its mean.
+        folds: one mapping of name@k -> mean per fold.
+        values: name@k -> `(rows,) float64`, for pairing with another model's on the same rows.
+    """
+
+    model: str
+    settings: Mapping[str, Any]
+    customers: int
+    rows: int
+    fit_s: float
+    recommend_s: float
+    metrics: Mapping[str, Interval]
+    folds: tuple[Mapping[str, float], ...]
+    values: Mapping[str, NDArray[np.float64]] = field(repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; the per-row arrays stay in memory."""
+        return {
+            "model": self.model,
+            "settings": dict(self.settings),
+            "customers": self.customers,
+            "rows": self.rows,
+            "fit_s": round(self.fit_s, 3),
+            "recommend_s": round(self.recommend_s, 3),
+            "metrics": {
+                name: {"mean": found.mean, "low": found.low, "high": found.high}
+                for name, found in self.metrics.items()
+            },
+            "folds": [dict(fold) for fold in self.folds],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A model without figures, and why."""
+
+    model: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Models compared on the same test rows.
+
+    Attributes:
+        protocol: every choice made.
+        target: the types of event that were to be foreseen.
+        customer_id: `(rows,)`: whose each row is, in the order of the scorecards' values.
+        counts: of the data and the test: `train`, `valid`, `test`, `left_out` events;
+            `test_pairs`; `dropped_seen`, `cold`, `without_candidates`. Over all folds.
+        results: best first by the protocol's metric.
+        skipped: models that were not fitted, and why.
+        tuning: what was tried, where settings were tuned.
+    """
+
+    protocol: Protocol
+    target: tuple[str, ...]
+    customer_id: pl.Series
+    counts: Mapping[str, int]
+    results: tuple[Scorecard, ...]
+    skipped: tuple[Skipped, ...] = ()
+    tuning: Mapping[str, Any] | None = None
+
+    def as_json(self, dataset: str) -> dict[str, Any]:
+        """The document of `--json`; `dataset` is what the caller calls the data."""
+        document: dict[str, Any] = {
+            "dataset": dataset,
+            "protocol": {**self.protocol.as_json(), "target": list(self.target)},
+            "counts": dict(self.counts),
+            "results": [card.as_json() for card in self.results],
+            "skipped": [{"model": one.model, "why": one.why} for one in self.skipped],
+        }
+        if self.tuning is not None:
+            document["tuning"] = dict(self.tuning)
+        return document
