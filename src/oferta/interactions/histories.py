@@ -1,6 +1,6 @@
 """What is known of some customers' pasts: the input of every scorer. numpy only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,27 @@ class Histories:
             segment=self.segment[start:stop],
             features=None if self.features is None else self.features[start:stop],
         )
+
+    def known_to(self, trained: "Histories") -> "Histories":
+        """These pasts with `known` kept where the past is the one `trained` has in that row.
+
+        Both must be weighted at the same moment. Elsewhere `known` becomes -1, so that a model
+        reads the past itself instead of what it stored for the row.
+        """
+        known = np.where(self.known < len(trained), self.known, -1)
+        theirs = trained.take(np.maximum(known, 0)) if len(trained) else Histories.empty(len(self))
+        lengths = np.diff(self.indptr)
+        same = (known >= 0) & (lengths == np.diff(theirs.indptr))
+        mine, other = self.entries_of(same), theirs.entries_of(same)
+        differs = (self.product[mine] != theirs.product[other]) | ~np.isclose(
+            self.weight[mine], theirs.weight[other], rtol=1e-5, atol=0
+        )
+        same[self.owners()[mine][differs]] = False
+        return replace(self, known=np.where(same, known, -1).astype(np.int32))
+
+    def entries_of(self, customers: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Positions of the entries of the customers that `customers`, a mask, picks."""
+        return np.flatnonzero(customers[self.owners()])
 
     def owners(self) -> NDArray[np.int64]:
         """`(entries,)`: for each entry, the row of the customer whose past it belongs to."""

@@ -31,12 +31,12 @@ class IdMap:
     def rows(self, ids: pl.Series | Sequence[str]) -> NDArray[np.int32]:
         """Each id's row, -1 for an id that is not in the map. One join, whatever the number."""
         asked = pl.Series("id", ids, dtype=pl.String).to_frame()
-        found = asked.join(self._frame, on="id", how="left", maintain_order="left")
+        found = asked.join(self.frame("id", "row"), on="id", how="left", maintain_order="left")
         return found["row"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def row(self, one: str) -> int | None:
         """The row of one id, or None. Binary search: no index is built."""
-        at = int(self.ids.search_sorted(one))  # type: ignore[arg-type] # a str is a valid element
+        at = int(self.ids.search_sorted(one))
         return at if at < len(self.ids) and self.ids[at] == one else None
 
     def id(self, row: int) -> str:
@@ -48,6 +48,11 @@ class IdMap:
         found = self.ids.gather(np.where(rows < 0, 0, rows))
         return pl.select(pl.when(pl.Series(rows >= 0)).then(found)).to_series().rename("id")
 
+    def frame(self, id_column: str, row_column: str) -> pl.DataFrame:
+        """Ids and rows as two columns, for joins."""
+        rows = pl.arange(len(self), dtype=pl.Int32, eager=True)
+        return pl.DataFrame([self.ids.alias(id_column), rows.alias(row_column)])
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the ids in order: two maps with the same rows have the same."""
@@ -56,7 +61,3 @@ class IdMap:
             digest.update("\0".join(chunk["id"].to_list()).encode())
             digest.update(b"\0")
         return digest.hexdigest()
-
-    @cached_property
-    def _frame(self) -> pl.DataFrame:
-        return self.ids.rename("id").to_frame().with_row_index("row")

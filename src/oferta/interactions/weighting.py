@@ -1,5 +1,6 @@
 """From many events of one customer and product to one number: how much, how lately."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -7,12 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
+from oferta.events.types import EventType, event_types
 from oferta.interactions.events import UNDATED, EventLog
 from oferta.interactions.histories import Histories
 from oferta.settings import Settings
 
 _DAY_US = 86_400_000_000
-_NOTHING = 1e-9  # a sum that only rounding keeps from zero is a return
+_NOTHING = 1e-6  # a share that only rounding keeps from zero is a return
 
 
 class Weighting(Settings):
@@ -28,6 +30,17 @@ class Weighting(Settings):
     """What repeats add: all (`none`), ever less (`log`: log2(1 + amount), so that one stays one),
     nothing (`binary`)."""
 
+    def apply(self, types: Mapping[str, EventType]) -> dict[str, EventType]:
+        """`types` with the weights stated here; types named only here are added."""
+        named = event_types(self.weights)
+        return {**types, **{name: _reweighted(types, named[name]) for name in self.weights}}
+
+
+def _reweighted(types: Mapping[str, EventType], named: EventType) -> EventType:
+    # A type that is known keeps its meaning, whoever declared it.
+    known = types.get(named.name)
+    return named if known is None else EventType(named.name, known.meaning, named.weight)
+
 
 def histories_of(
     log: EventLog,
@@ -39,28 +52,59 @@ def histories_of(
 ) -> Histories:
     """The pasts that `log` tells, one row per customer of the id map, empty ones included.
 
-    The weight of a (customer, product) is the saturated sum of its events' amounts, each decayed
-    by its age at `now_us`; a pair whose sum is not positive (returned, only shown) has no entry.
-    Events without a time are as old as the oldest one that has one.
+    The weight of a (customer, product) is the saturated sum of its positive events' amounts, each
+    decayed by its age at `now_us`, times the share of the undecayed amount that was not taken back:
+    of two bought and one returned half stays, however old the two are. A pair of which nothing
+    stays (all returned, or only shown) has no entry. Recency counts the customer's steps with
+    positive events, so what was merely shown makes nothing older. Events without a time are as old
+    as the oldest one that has one. Cost: 20 million events in some seconds and 3 GB.
     """
-    amount = log.amount.astype(np.float64) * _decay(log.time_us, weighting.half_life_days, now_us)
+    positive = log.amount > 0
+    decay = _decay(log.time_us, weighting.half_life_days, now_us)
     pairs = (
-        pl.DataFrame({"c": log.customer, "p": log.product, "a": amount, "s": log.step})
-        .with_columns((pl.col("s").max().over("c") - pl.col("s")).alias("recency"))
+        pl.DataFrame(
+            {
+                "c": log.customer,
+                "p": log.product,
+                "back": np.where(positive, 0, log.amount),
+                "had": np.where(positive, log.amount, 0),
+                "a": np.where(positive, log.amount * decay, 0),
+                "r": _recency(log, positive),
+            }
+        )
         .group_by("c", "p")
-        .agg(pl.col("a").sum(), pl.col("recency").min())
-        .filter(pl.col("a") > _NOTHING)
+        .agg(pl.col("a", "had", "back").sum(), pl.col("r").min())
+        .with_columns(stays=(pl.col("had") + pl.col("back")) / pl.col("had"))
+        .filter(pl.col("had") > 0, pl.col("stays") > _NOTHING)
         .sort("c", "p")
     )
     counts = np.bincount(pairs["c"].to_numpy(), minlength=n_customers)
+    amount = (pairs["a"] * pairs["stays"]).to_numpy()
     return Histories(
         indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         product=pairs["p"].to_numpy().astype(np.int32),
-        weight=_saturate(pairs["a"].to_numpy(), weighting.saturation).astype(np.float32),
-        recency=pairs["recency"].to_numpy().astype(np.int32),
+        weight=_saturate(amount, weighting.saturation).astype(np.float32),
+        recency=pairs["r"].to_numpy().astype(np.int32),
         known=np.arange(n_customers, dtype=np.int32),
         segment=np.full(n_customers, -1, np.int32) if segment is None else segment,
     )
+
+
+def _recency(log: EventLog, positive: NDArray[np.bool_]) -> NDArray[np.int32]:
+    # Steps ago, among the customer's steps that have a positive event; huge for other events.
+    recency = np.full(len(log), np.iinfo(np.int32).max, np.int32)
+    customer, step = log.customer[positive], log.step[positive]
+    if not len(customer):
+        return recency
+    last = np.append(np.diff(customer) != 0, True)
+    new = last.copy()
+    new[:-1] |= np.diff(step) != 0
+    # Counted from the end of each customer: how many steps begin after this event's.
+    after = np.cumsum(new[::-1], dtype=np.int32)[::-1]
+    ends = np.flatnonzero(last)
+    of_last = np.repeat(after[ends], np.diff(ends, prepend=-1))
+    recency[positive] = after - of_last
+    return recency
 
 
 def _decay(

@@ -32,7 +32,6 @@ class TrainingData:
         histories: one past per customer, weighted, decayed and saturated; `known` is the row.
         segments: labels of the segments; `histories.segment` are positions in it.
         product_features: `(products, g) float32`, or None.
-        ordered: whether events have an order that a model may rely on.
     """
 
     customers: IdMap
@@ -41,7 +40,11 @@ class TrainingData:
     histories: Histories
     segments: tuple[str, ...] = ()
     product_features: NDArray[np.float32] | None = None
-    ordered: bool = True
+
+    @property
+    def ordered(self) -> bool:
+        """Whether events have an order that a model may rely on."""
+        return self.events.ordered
 
     @cached_property
     def matrix(self) -> csr_array:

@@ -47,8 +47,7 @@ class EmbeddingScorer:
 
     def vectors(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, d) float32`: the customers' vectors, folded in from their histories."""
-        segment = np.where(histories.segment < len(self.cold) - 1, histories.segment, -1)
-        vectors = self.cold[segment].copy()
+        vectors = self.cold[segment_rows(histories, len(self.cold))]
         if self.fold_in is not None:
             with_past = np.flatnonzero(np.diff(histories.indptr))
             for row in with_past:
@@ -113,8 +112,7 @@ class NeighbourScorer:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`."""
-        segment = np.where(histories.segment < len(self.base) - 1, histories.segment, -1)
-        scores = self.base[segment].copy()
+        scores = self.base[segment_rows(histories, len(self.base))]
         owners, entry_weight = histories.owners(), self.past_weights(histories)
         for entry in range(len(histories.product)):
             row = slice(*self.indptr[histories.product[entry] : histories.product[entry] + 2])
@@ -123,8 +121,7 @@ class NeighbourScorer:
 
     def past_weights(self, histories: Histories) -> NDArray[np.float32]:
         """`(entries,) float32`: what each entry of the past counts for."""
-        weight = np.ones_like(histories.weight) if self.binary else histories.weight
-        return (weight * np.power(self.step_decay, histories.recency)).astype(np.float32)
+        return past_weights(histories, step_decay=self.step_decay, binary=self.binary)
 
     def because(self, histories: Histories, products: NDArray[np.int32]) -> NDArray[np.int32]:
         """`(customers, k) int32`: for each listed product the one of the past that weighed most.
@@ -149,6 +146,20 @@ class NeighbourScorer:
 
 
 LiveScorer: TypeAlias = EmbeddingScorer | NeighbourScorer
+
+
+def segment_rows(histories: Histories, n_rows: int) -> NDArray[np.int64]:
+    """`(customers,)`: each customer's row in a table by segment whose last row is for unknown."""
+    segment = histories.segment.astype(np.int64)
+    return np.where((segment >= 0) & (segment < n_rows - 1), segment, n_rows - 1)
+
+
+def past_weights(histories: Histories, *, step_decay: float, binary: bool) -> NDArray[np.float32]:
+    """`(entries,) float32`: what each entry counts for: weight times `step_decay ** recency`."""
+    weight = np.ones_like(histories.weight) if binary else histories.weight
+    if step_decay == 1.0:
+        return weight
+    return np.asarray(weight * np.power(np.float32(step_decay), histories.recency), np.float32)
 
 
 def _largest(

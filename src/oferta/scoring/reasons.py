@@ -10,6 +10,7 @@ Reason = Literal[
     "often_follows",  # a transition model, likewise
     "popular_in_segment",
     "popular",
+    "similar_product",  # in a list of products similar to one: `because` names that one
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -28,6 +29,7 @@ SENTENCES: Mapping[Reason, tuple[str, str]] = MappingProxyType(
             "Popular with customers like you",
         ),
         "popular": ("Popular right now", "Popular right now"),
+        "similar_product": ("Similar to {because}", "A similar product"),
     }
 )
 """Per reason: the sentence naming a product, and the one for when none is named."""

@@ -29,6 +29,15 @@ class ProductMask:
             self.offerable, self.indptr[start : stop + 1] - low, self.excluded[low:high]
         )
 
+    def take(self, rows: NDArray[np.integer]) -> "ProductMask":
+        """The mask of the customers at `rows`, in that order."""
+        if self.indptr is None or self.excluded is None:
+            return self
+        starts, lengths = self.indptr[rows], self.indptr[rows + 1] - self.indptr[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return ProductMask(self.offerable, indptr, self.excluded[entries])
+
     def apply(self, scores: NDArray[np.float32]) -> None:
         """Set every forbidden entry of `scores` `(customers, products)` to minus infinity."""
         if not self.offerable.all():

@@ -1,1 +1,0 @@
-"""Model inputs from customers' and products' attributes."""

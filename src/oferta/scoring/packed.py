@@ -1,0 +1,88 @@
+"""Live scorers as named arrays, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from oferta.errors import ArtefactInvalid
+from oferta.scoring.live import EmbeddingScorer, FoldIn, LiveScorer, NeighbourScorer
+
+Named = Mapping[str, NDArray[Any]]
+
+
+def pack_live(scorer: LiveScorer) -> dict[str, NDArray[Any]]:
+    """The scorer's arrays by name; numbers become arrays of one."""
+    if isinstance(scorer, NeighbourScorer):
+        return {
+            "indptr": scorer.indptr,
+            "neighbour": scorer.neighbour,
+            "weight": scorer.weight,
+            "base": scorer.base,
+            "step": np.array([scorer.step_decay, scorer.binary], np.float64),
+        }
+    packed = {"products": scorer.products, "cold": scorer.cold}
+    if scorer.fold_in is None:
+        return packed
+    return {
+        **packed,
+        "precision": scorer.fold_in.precision,
+        "alpha": np.array([scorer.fold_in.alpha], np.float64),
+    }
+
+
+def unpack_live(arrays: Named) -> LiveScorer:
+    """The scorer whose `pack_live` this is.
+
+    Raises:
+        ArtefactInvalid: arrays are missing, of other types, or do not fit together.
+    """
+    return _neighbours(arrays) if "neighbour" in arrays else _embeddings(arrays)
+
+
+def _neighbours(arrays: Named) -> NeighbourScorer:
+    step = _array(arrays, "step", np.float64, 1)
+    if len(step) != len(("decay", "binary")):
+        raise ArtefactInvalid("live scorer", "its two numbers are not two")
+    scorer = NeighbourScorer(
+        indptr=_array(arrays, "indptr", np.int64, 1),
+        neighbour=_array(arrays, "neighbour", np.int32, 1),
+        weight=_array(arrays, "weight", np.float32, 1),
+        base=_array(arrays, "base", np.float32, 2),
+        step_decay=float(step[0]),
+        binary=bool(step[1]),
+    )
+    width, entries = scorer.base.shape[1], len(scorer.neighbour)
+    fits = (
+        len(scorer.indptr) == width + 1
+        and scorer.indptr[0] == 0
+        and scorer.indptr[-1] == entries == len(scorer.weight)
+        and bool((np.diff(scorer.indptr) >= 0).all())
+        and (not entries or (scorer.neighbour.min() >= 0 and scorer.neighbour.max() < width))
+    )
+    if not fits:
+        raise ArtefactInvalid("live scorer", "its arrays do not fit together")
+    return scorer
+
+
+def _embeddings(arrays: Named) -> EmbeddingScorer:
+    products = _array(arrays, "products", np.float32, 2)
+    cold = _array(arrays, "cold", np.float32, 2)
+    width = products.shape[1]
+    fold_in = None
+    if "precision" in arrays:
+        precision = _array(arrays, "precision", np.float32, 2)
+        fold_in = FoldIn(precision, float(_array(arrays, "alpha", np.float64, 1)[0]))
+        if precision.shape != (width, width):
+            raise ArtefactInvalid("live scorer", "its fold-in is of another width")
+    if cold.shape[1] != width:
+        raise ArtefactInvalid("live scorer", "its vectors are of different lengths")
+    return EmbeddingScorer(products, cold, fold_in)
+
+
+def _array(arrays: Named, name: str, dtype: DTypeLike, ndim: int) -> NDArray[Any]:
+    array = arrays.get(name)
+    if array is None or array.dtype != np.dtype(dtype) or array.ndim != ndim:
+        raise ArtefactInvalid("stored arrays", f"'{name}' is missing or of another type")
+    return array
