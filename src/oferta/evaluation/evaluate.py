@@ -16,6 +16,7 @@ from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation, Scorecard, Skipped, plain_settings
 from oferta.evaluation.scoring import Judged, judge
 from oferta.evaluation.source import Source
+from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Recommender
 from oferta.progress import Progress
@@ -38,12 +39,14 @@ def evaluate(
     limits: Limits,
     progress: Progress,
     candidates: pl.DataFrame | None = None,
+    tune: int = 0,
 ) -> Evaluation:
     """The models of `recipes`, judged on the same test rows.
 
     `candidates` (`customer_id` or the protocol's group, `product_id`) restricts what is ranked. The
     same data, recipes and protocol give the same figures, save for the seconds. A model too dear
-    for `limits` has no scorecard; the evaluation says why.
+    for `limits` has no scorecard; the evaluation says why. With `tune`, up to that many settings of
+    each model are tried on a cut of train first, and the best ones are fitted on all of train.
 
     Raises:
         SplitRefused: the data cannot give the protocol's split; carries those that it can.
@@ -52,6 +55,17 @@ def evaluate(
     protocol = protocol.model_copy(update={"candidates": candidates is not None})
     ordering = protocol.ordering
     material = gather(source, protocol, candidates)
+    tuned = None
+    if tune:
+        tuned = tune_settings(
+            recipes,
+            material,
+            settings=tune,
+            protocol=protocol,
+            limits=limits,
+            progress=progress,
+        )
+        recipes = tuned.recipes
     trials = {name: _Trial() for name in recipes}
     skipped: dict[str, str] = {}
     whose: list[pl.Series] = []
@@ -90,6 +104,7 @@ def evaluate(
         counts=counts,
         results=tuple(sorted(cards, key=lambda card: -card.metrics[ordering].mean)),
         skipped=tuple(Skipped(name, why) for name, why in skipped.items()),
+        tuning=None if tuned is None else tuned.log,
     )
 
 

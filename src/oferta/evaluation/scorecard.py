@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from oferta.evaluation.intervals import Interval
 from oferta.evaluation.protocol import Protocol
+from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Recommender
 
 
@@ -92,6 +93,11 @@ class Evaluation:
     results: tuple[Scorecard, ...]
     skipped: tuple[Skipped, ...] = ()
     tuning: Mapping[str, Any] | None = None
+
+    @property
+    def customer(self) -> NDArray[np.int32]:
+        """`(rows,)`: whose each row is, as a number: what intervals draw."""
+        return IdMap.of(self.customer_id).rows(self.customer_id)
 
     def as_json(self, dataset: str) -> dict[str, Any]:
         """The document of `--json`; `dataset` is what the caller calls the data."""

@@ -1,0 +1,218 @@
+"""`oferta evaluate`: which model foresees best what customers do next?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from oferta.models.protocol import Recommender
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(help="A dataset, or a folder of source files.")],
+    split: Annotated[
+        str,
+        typer.Option(
+            help="time:28d, column:NAME[=TESTVALUE], leave-one-out[:last|random] or random:0.2."
+        ),
+    ] = "time:28d",
+    folds: Annotated[
+        int, typer.Option(help="Repeats: other draws, or consecutive earlier windows.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.")] = 7,
+    models: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    k: Annotated[str, typer.Option("--k", help="Lengths of lists, with commas between.")] = "10",
+    metric: Annotated[
+        str, typer.Option(help="What to order and tune by, as ndcg@10. Default: ndcg, first k.")
+    ] = "",
+    target: Annotated[
+        str, typer.Option(help="Event types to foresee, with commas between. Default: conversions.")
+    ] = "",
+    tune: Annotated[
+        int, typer.Option(help="Try up to this many settings per model, on a cut of train.")
+    ] = 0,
+    budget: Annotated[float, typer.Option(help="Minutes for tuning, over all models.")] = 25.0,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(help="A file of customer_id (or the group) and product_id: only these rank."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="A test row per value of this column, as event_id.")
+    ] = None,
+    history: Annotated[
+        Literal["train", "train+valid"], typer.Option(help="What is known when lists are made.")
+    ] = "train",
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Lists may hold what the customer had before.")
+    ] = False,
+    recall: Annotated[
+        Literal["test", "min"], typer.Option(help="Recall by |test|, or by min(k, |test|).")
+    ] = "test",
+    idcg: Annotated[
+        Literal["cut", "full"], typer.Option(help="Ideal list cut at k, or of all test products.")
+    ] = "cut",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="MODEL.PARAMETER=VALUE, as ease.l2=458. Repeatable."),
+    ] = None,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(help="A customer attribute that models may use as segment. Repeatable."),
+    ] = None,
+    half_life: Annotated[
+        float | None, typer.Option(help="Days after which an event counts half.")
+    ] = None,
+    saturation: Annotated[
+        Literal["none", "log", "binary"], typer.Option(help="What repeats of an event add.")
+    ] = "log",
+    json: Annotated[
+        str | None, typer.Option(help="Write the figures to this file; - for standard output.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
+) -> None:
+    """Compare models on data they have not seen.
+
+    Every choice that changes a figure is printed with the figures; docs/evaluation.md explains
+    each. Nothing of the test is used to choose settings.
+
+    Examples:
+    oferta evaluate sales/ --split time:28d --k 3,10
+
+    oferta evaluate sales/ --tune 20 --budget 10 --json report.json
+
+    oferta evaluate policies/ --split column:split=valid --group event_id --keep-seen --k 3
+
+    oferta evaluate ratings/ --split leave-one-out --models ease --set ease.l2=458
+    """
+    import sys
+    from time import perf_counter
+
+    from rich.console import Console
+
+    from oferta.clock import SystemClock
+    from oferta.evaluation.evaluate import evaluate as compare
+    from oferta.evaluation.limits import Limits
+    from oferta.evaluation.protocol import Protocol
+    from oferta.events.dataset import open_dataset
+    from oferta.home import home_folder
+    from oferta.models.memory import available_bytes
+    from oferta.progress import Terminal
+    from oferta.settings import parse
+    from oferta_training.scoreboard import show
+
+    options = {
+        "split": split,
+        "folds": folds,
+        "seed": seed,
+        "k": _lengths(k),
+        "metric": metric,
+        "target": _names(target),
+        "group": group,
+        "history": history,
+        "keep_seen": keep_seen,
+        "recall": recall,
+        "idcg": idcg,
+        "segments": tuple(segment or ()),
+        "weighting": {"half_life_days": half_life, "saturation": saturation},
+    }
+    protocol = parse(options, Protocol, place="options")
+    protocol.ordering  # noqa: B018 - a wrong metric is told before the data is read
+    recipes = _recipes(_names(models), set_ or [])
+    limits = Limits(budget * 60, available_bytes(), perf_counter)
+    given = None if candidates is None else _read_candidates(candidates)
+    source = open_dataset(dataset, home=home_folder(home), clock=SystemClock(), progress=Terminal())
+    found = compare(
+        source,
+        recipes,
+        protocol=protocol,
+        limits=limits,
+        progress=Terminal(),
+        candidates=given,
+        tune=tune,
+    )
+    if json is not None:
+        _write(found.as_json(str(dataset)), json)
+    if json != "-":
+        show(found, str(dataset), Console())
+    if not found.results:
+        sys.exit(1)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    from oferta.errors import SettingsInvalid
+
+    try:
+        return tuple(int(part) for part in _names(text))
+    except ValueError:
+        raise SettingsInvalid("--k", [f"'{text}': whole numbers with commas between"]) from None
+
+
+def _recipes(names: tuple[str, ...], settings: list[str]) -> "dict[str, Recommender]":
+    from oferta.errors import SettingsInvalid, UnknownName
+    from oferta.models.catalog import MODELS, recipe
+
+    chosen = tuple(MODELS) if names == ("all",) else names
+    if not chosen:
+        raise SettingsInvalid("--models", ["name at least one model, or all"])
+    stated: dict[str, dict[str, Any]] = {name: {} for name in chosen}
+    for one in settings:
+        path, equals, value = one.partition("=")
+        model, dot, parameter = path.strip().partition(".")
+        if not (equals and dot and parameter):
+            raise SettingsInvalid("--set", [f"'{one}': write it as MODEL.PARAMETER=VALUE"])
+        if model not in stated:
+            raise UnknownName("model in --set", model, stated)
+        stated[model][parameter] = _value(value.strip())
+    return {name: recipe(name, values) for name, values in stated.items()}
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - a setting of any type; the recipe checks it
+    """A TOML value (458, 0.5, true, "text", [1, 2]), null for None, else the text as it is."""
+    import tomllib
+
+    if text == "null":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _read_candidates(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    from oferta.errors import SourceRefused
+
+    if not path.is_file():
+        raise SourceRefused(
+            "file.missing", path, "no such file", remedy="Give a Parquet, CSV or NDJSON file."
+        )
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.suffix in {".ndjson", ".jsonl"}:
+            return pl.read_ndjson(path)
+        return pl.read_csv(path, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceRefused(
+            "file.unreadable", path, str(error), remedy="Give a Parquet, CSV or NDJSON file."
+        ) from None
+
+
+def _write(document: dict[str, Any], place: str) -> None:
+    import sys
+
+    import orjson
+
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if place == "-":
+        sys.stdout.buffer.write(text)
+    else:
+        Path(place).write_bytes(text)
