@@ -7,6 +7,7 @@
     │   ├── UnknownName             a model, metric, column, product... with the nearest known one
     │   ├── InvalidId               a customer or product id outside the rules of `oferta.ids`
     │   └── SplitRefused            a split that the data cannot give
+    ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ExtraMissing                an optional package is not installed
     ├── ModelTooLarge               a fit that would not finish within the memory or time given
     ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
@@ -92,6 +93,18 @@ class SplitRefused(InputError):
         self.possible = tuple(possible)
         options = ", ".join(possible) or "none"
         super().__init__(f"--split {split}: {problem}. This data can give: {options}.")
+
+
+class OutputFailed(OfertaError):
+    """Files could not be written, most often for want of room; what was there before is whole."""
+
+    code = "output.failed"
+
+    def __init__(self, place: Path | str, problem: str) -> None:
+        self.place = str(place)
+        super().__init__(
+            f"{place}: {problem}. Nothing was changed; make room or choose another folder."
+        )
 
 
 class ExtraMissing(OfertaError):

@@ -22,27 +22,26 @@ class EventType:
     weight: float
 
 
+_BUILT_IN: tuple[tuple[str, Meaning, float], ...] = (
+    ("purchase", "conversion", 1.0),
+    ("accept", "conversion", 1.0),
+    ("funded", "conversion", 1.0),
+    ("renewal", "conversion", 1.0),
+    ("apply", "interest", 0.7),
+    ("cart", "interest", 0.5),
+    ("quote", "interest", 0.5),
+    ("calculator", "interest", 0.3),
+    ("click", "interest", 0.2),
+    ("search", "interest", 0.1),
+    ("view", "interest", 0.1),
+    ("impression", "exposure", 0.0),
+    ("decline", "rejection", 0.0),
+    ("return", "reversal", -1.0),
+    ("cancel", "reversal", -1.0),
+)
+
 BUILT_IN: Mapping[str, EventType] = MappingProxyType(
-    {
-        name: EventType(name, meaning, weight)
-        for name, meaning, weight in (
-            ("purchase", "conversion", 1.0),
-            ("accept", "conversion", 1.0),
-            ("funded", "conversion", 1.0),
-            ("renewal", "conversion", 1.0),
-            ("apply", "interest", 0.7),
-            ("cart", "interest", 0.5),
-            ("quote", "interest", 0.5),
-            ("calculator", "interest", 0.3),
-            ("click", "interest", 0.2),
-            ("search", "interest", 0.1),
-            ("view", "interest", 0.1),
-            ("impression", "exposure", 0.0),
-            ("decline", "rejection", 0.0),
-            ("return", "reversal", -1.0),
-            ("cancel", "reversal", -1.0),
-        )
-    }
+    {name: EventType(name, meaning, weight) for name, meaning, weight in _BUILT_IN}
 )
 """Weights are a starting point (a purchase is one); a job states its own where studies say so."""
 

@@ -1,0 +1,133 @@
+"""A dataset on disk, opened: its tables as lazy frames and what is known of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+
+from oferta.clock import Clock
+from oferta.columns import CONSENT, CUSTOMERS, EVENTS, PRODUCTS, TABLES
+from oferta.errors import SourceRefused
+from oferta.events.guards import IngestOptions
+from oferta.events.ingest import ingest_inspected, inspect_source
+from oferta.events.manifest import FORMAT, DatasetManifest, Order, read_manifest
+from oferta.events.types import EventType, event_types
+from oferta.progress import Progress
+
+_FROM_TEXT: Final[Mapping[str, pl.DataType]] = MappingProxyType(
+    {"Int64": pl.Int64(), "Float64": pl.Float64(), "Boolean": pl.Boolean(), "Date": pl.Date()}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Validated events, products and customers. Cheap to hold: nothing is read until collected."""
+
+    path: Path
+    manifest: DatasetManifest
+
+    def events(self) -> pl.LazyFrame:
+        """The columns of `EVENTS` in their order, then attributes; rows in the source's order."""
+        return self._table(EVENTS.name)
+
+    def products(self) -> pl.LazyFrame:
+        """The columns of `PRODUCTS`, then attributes. From the events where there was no table."""
+        return self._table(PRODUCTS.name)
+
+    def customers(self) -> pl.LazyFrame:
+        """The columns of `CUSTOMERS`, then attributes. From the events where there was no table."""
+        return self._table(CUSTOMERS.name)
+
+    def consent(self) -> pl.LazyFrame | None:
+        """The columns of `CONSENT`, then attributes; None when the source keeps no consent."""
+        return self._table(CONSENT.name) if CONSENT.name in self.manifest.tables else None
+
+    def rejected(self, table: str) -> pl.LazyFrame | None:
+        """The rejected rows of `table` with file, row, reason and cells as text; None when none."""
+        entry = self.manifest.tables.get(table)
+        if entry is None or entry.rejected_file is None:
+            return None
+        return pl.scan_parquet(self._data / entry.rejected_file, glob=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over the accepted tables: equal means equal input to training."""
+        return self.manifest.fingerprint
+
+    @property
+    def order(self) -> Order:
+        """What the events can be ordered by."""
+        return self.manifest.order
+
+    @property
+    def event_types(self) -> dict[str, EventType]:
+        """Every type by name: built in, declared, or only seen."""
+        return {
+            **event_types(),
+            **{entry.name: entry.event_type() for entry in self.manifest.event_types},
+        }
+
+    @property
+    def _data(self) -> Path:
+        return self.path / self.manifest.data
+
+    def _table(self, name: str) -> pl.LazyFrame:
+        entry = self.manifest.tables[name]
+        rows = pl.scan_parquet([self._data / file.name for file in entry.files], glob=False)
+        attributes = [
+            _from_text(attribute, entry.from_text.get(attribute)) for attribute in entry.attributes
+        ]
+        return rows.select(*TABLES[name].names, *attributes)
+
+
+def _from_text(name: str, dtype: str | None) -> pl.Expr:
+    if dtype is None:
+        return pl.col(name)
+    if dtype == "Boolean":
+        return pl.col(name) == "true"
+    if dtype == "Date":
+        return pl.col(name).str.to_date("%Y-%m-%d")
+    return pl.col(name).cast(_FROM_TEXT[dtype])
+
+
+def open_dataset(path: Path, *, home: Path, clock: Clock, progress: Progress) -> Dataset:
+    """The dataset at `path`; an ordinary source is ingested first, once for the same content.
+
+    `home` is the state folder; ingested sources are kept under `home/datasets/`.
+
+    Raises:
+        SourceRefused: `path` is neither a dataset nor a source that can be taken.
+        SettingsInvalid: its `source.toml` is wrong.
+    """
+    manifest = read_manifest(path)
+    if manifest is not None:
+        return _opened(path, manifest)
+    options = IngestOptions()
+    source = inspect_source(path, options, progress=progress)
+    kept = home / "datasets" / source.fingerprint[:16]
+    report = ingest_inspected(source, kept, options=options, clock=clock, progress=progress)
+    return _opened(kept, report.manifest)
+
+
+def _opened(path: Path, manifest: DatasetManifest) -> Dataset:
+    if manifest.format != FORMAT:
+        raise SourceRefused(
+            "dataset.format",
+            path,
+            f"has format {manifest.format} and this version reads {FORMAT}",
+            remedy="Ingest the source again with --replace.",
+        )
+    for entry in manifest.tables.values():
+        for file in entry.files:
+            stored = path / manifest.data / file.name
+            if not stored.is_file() or stored.stat().st_size != file.bytes:
+                raise SourceRefused(
+                    "dataset.format",
+                    stored,
+                    "is missing or has another size than the manifest says",
+                    remedy="Ingest the source again with --replace.",
+                )
+    return Dataset(path, manifest)

@@ -1,0 +1,123 @@
+"""`source.toml`: where each table's files are, and how foreign names and forms map to ours."""
+
+import codecs
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from oferta.columns import TABLES
+from oferta.settings import Settings, load
+
+SOURCE_FILE: Final = "source.toml"
+
+Format = Literal["parquet", "csv", "ndjson"]
+TimeUnit = Literal["s", "ms", "us", "ns"]
+_OneCharacter = Annotated[str, StringConstraints(min_length=1, max_length=1)]
+
+
+class TableSource(Settings):
+    """How one table is read. Nothing is needed where the files use our names and ISO forms."""
+
+    file: str | tuple[str, ...] = ()
+    """A name, a list of names, or a pattern such as `2024-*.csv`, inside the source folder."""
+    format: Format | None = None
+    """Only where the name does not tell."""
+    delimiter: _OneCharacter | None = None
+    """CSV: absent, it is found in the header among comma, semicolon, tab and bar."""
+    quote: Literal['"', "none"] = '"'
+    """CSV: `none` where a quotation mark is a mark like any other."""
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    timezone: str = "UTC"
+    """Of times that carry none."""
+    nulls: tuple[str, ...] = ()
+    """Texts that mean absent. An empty CSV cell always does; `NA` and `NULL` only if named here."""
+    time_unit: TimeUnit | None = None
+    """Of times given as integers since 1970."""
+    time_format: str | None = None
+    """Of times that are not ISO, as `%d.%m.%Y %H:%M`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our column name -> the source's."""
+    constants: dict[str, str] = Field(default_factory=dict)
+    """Our column name -> a text that every row has."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The declared names and patterns; empty when the table is to be found by its name."""
+        return (self.file,) if isinstance(self.file, str) else self.file
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError(f"no encoding is called '{value}'") from None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"no time zone is called '{value}'; as 'Europe/Warsaw'") from None
+        return value
+
+
+class SourceSettings(Settings):
+    """The whole `source.toml`."""
+
+    events: TableSource = TableSource()
+    products: TableSource = TableSource()
+    customers: TableSource = TableSource()
+    consent: TableSource = TableSource()
+    event_types: dict[str, float] = Field(default_factory=dict)
+    """Declared event types: name -> weight; a purchase weighs 1."""
+
+    def table(self, name: str) -> TableSource:
+        """The settings of the table called `name`."""
+        found: Mapping[str, TableSource] = {
+            "events": self.events,
+            "products": self.products,
+            "customers": self.customers,
+            "consent": self.consent,
+        }
+        return found[name]
+
+    def declares(self, name: str) -> bool:
+        """Whether the file speaks of the table called `name`."""
+        return name in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _known_columns(self) -> "SourceSettings":
+        problems = [
+            problem
+            for table in TABLES.values()
+            for section in ("columns", "constants")
+            for name in getattr(self.table(table.name), section)
+            if (problem := _unknown_column(f"{table.name}.{section}", name, table.names))
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _unknown_column(place: str, name: str, known: tuple[str, ...]) -> str | None:
+    if name in known:
+        return None
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+    return f"{place}.{name}: no such column; {hint} (other columns keep their names)"
+
+
+def load_source(path: Path) -> SourceSettings:
+    """The settings in `path`.
+
+    Raises:
+        SettingsInvalid: no TOML, an unknown key (with the nearest known one) or a wrong value.
+    """
+    return load(path, SourceSettings)
