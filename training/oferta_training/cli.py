@@ -1,5 +1,15 @@
-"""Commands of the training side."""
+"""Commands of the training side, in the order of the loop."""
 
 import typer
 
+from oferta_training.commands.evaluate import evaluate
+from oferta_training.commands.ingest import ingest
+from oferta_training.commands.scores import export, recommend
+from oferta_training.commands.train import train
+
 app = typer.Typer()
+app.command()(ingest)
+app.command()(evaluate)
+app.command()(train)
+app.command()(export)
+app.command()(recommend)

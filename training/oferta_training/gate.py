@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
 from oferta.evaluation.intervals import Interval, paired_difference
 
 

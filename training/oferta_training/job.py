@@ -1,11 +1,12 @@
 """A training job: one TOML file, one frozen object. Every default is stated here, once."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from oferta.errors import UnknownName
+from oferta.evaluation.protocol import Protocol
 from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.protocol import Recommender
@@ -28,18 +29,12 @@ class Policy(Settings):
     Insurance renews and groceries run out, so the default is yes."""
 
 
-class Comparison(Settings):
-    """How the job's models are compared before one is registered. See docs/evaluation.md."""
+class Tuning(Settings):
+    """Whether settings are searched before models are compared; never on test rows."""
 
-    split: str = "time:28d"
-    k: tuple[int, ...] = (5, 10, 20)
-    metric: str = "ndcg@10"
-    keep_seen: bool | None = None
-    """Whether products of the past stay in the lists; None: as `policy.repeatable`, so that what is
-    measured is what will be published."""
-    target: tuple[str, ...] = ()
-    folds: int = Field(default=1, ge=1)
-    tune: int = Field(default=0, ge=0)
+    settings: int = Field(default=0, ge=0)
+    """How many settings per model; 0: those of the job as they are."""
+
     budget_minutes: float = Field(default=25, gt=0)
 
 
@@ -81,14 +76,27 @@ class Job(Settings):
     interactions: Weighting = Weighting()
     segments: Segments = Segments()
     policy: Policy = Policy()
-    evaluation: Comparison = Comparison()
+    evaluation: Protocol = Protocol(k=(5, 10, 20), metric="ndcg@10")
+    """How models are compared: docs/evaluation.md. `weighting` is always that of `[interactions]`;
+    `keep_seen`, where it is not stated, is `policy.repeatable`, so that what is measured is what
+    will be published."""
+
+    tuning: Tuning = Tuning()
     gate: Gate = Gate()
     embedding: Embedding = Embedding()
     scores: Scores = Scores()
     models: dict[str, dict[str, Any]] = Field(
-        default_factory=lambda: {"popularity": {}, "transitions": {}, "ease": {}, "als": {}}
+        default={"popularity": {}, "transitions": {}, "ease": {}, "als": {}}, min_length=1
     )
     """The models to compare, by name, each with the settings that differ from its defaults."""
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> Self:
+        stated: dict[str, Any] = {"weighting": self.interactions}
+        if "keep_seen" not in self.evaluation.model_fields_set:
+            stated["keep_seen"] = self.policy.repeatable
+        object.__setattr__(self, "evaluation", self.evaluation.model_copy(update=stated))
+        return self
 
     @field_validator("models")
     @classmethod
@@ -106,12 +114,6 @@ class Job(Settings):
             ExtraMissing: a model's library is not installed.
         """
         return {name: recipe(name, settings) for name, settings in self.models.items()}
-
-    @property
-    def keep_seen(self) -> bool:
-        """Whether lists of the comparison may hold products of the past."""
-        chosen = self.evaluation.keep_seen
-        return self.policy.repeatable if chosen is None else chosen
 
 
 def load_job(path: Path | None) -> Job:

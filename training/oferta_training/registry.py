@@ -1,17 +1,23 @@
 """Registered model versions: one MLflow model per job, the alias `champion` on the live one."""
 
-import shutil
+import contextlib
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import orjson
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from oferta.errors import RegistryError
+from oferta.settings import parse
 from oferta_training import tracking
+from oferta_training.job import Job
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -63,14 +69,33 @@ def register(
                 name="model",
                 python_model=str(_PYFUNC),
                 artifacts={"artefact": str(artefact)},
-                registered_model_name=name,
+                signature=_signature(),
                 pip_requirements=["oferta"],
                 tags=dict(facts),
             )
-    number = int(info.registered_model_version)
-    for key, value in facts.items():
-        tracker.set_model_version_tag(name, str(number), key, value)
-    return _version(tracker.get_model_version(name, str(number)))
+    with contextlib.suppress(MlflowException):  # it is there already
+        tracker.create_registered_model(name)
+    return _version(
+        tracker.create_model_version(
+            name, source=info.model_uri, run_id=run_id, tags=dict(facts), model_id=info.model_id
+        )
+    )
+
+
+def _signature() -> ModelSignature:
+    text, number = DataType.string, DataType.double
+    return ModelSignature(
+        inputs=Schema([ColSpec(text, "customer_id")]),
+        outputs=Schema(
+            [
+                ColSpec(text, "customer_id"),
+                ColSpec(text, "product_id"),
+                ColSpec(number, "score"),
+                ColSpec(DataType.long, "rank"),
+            ]
+        ),
+        params=ParamSchema([ParamSpec("n", DataType.long, 10)]),
+    )
 
 
 def champion(home: Path, name: str) -> Version | None:
@@ -115,6 +140,22 @@ def set_alias(home: Path, version: Version, alias: str, *, because: str) -> None
     tracker.set_model_version_tag(version.name, str(version.number), "oferta.gate", because)
 
 
+def job_of(home: Path, version: Version) -> Job:
+    """The resolved job that trained the version: its policy holds for its scores.
+
+    Raises:
+        RegistryError: the run's record of it is gone.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = tracking.client(home).download_artifacts(version.run_id, "job.json", folder)
+        except MlflowException:
+            raise RegistryError(
+                f"the job of {version.label} is not in its run any more; train again"
+            ) from None
+        return parse(orjson.loads(Path(path).read_bytes()), Job, place=path)
+
+
 def download(home: Path, version: Version, into: Path) -> Path:
     """The version's artefact folder, copied under `into`; checked by whoever loads it."""
     tracking.client(home)
@@ -124,11 +165,6 @@ def download(home: Path, version: Version, into: Path) -> Path:
     if inner is None:
         raise RegistryError(f"{version.label} has no artefact; train again")
     return inner
-
-
-def remove_download(folder: Path) -> None:
-    """Forget a downloaded artefact."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _parse(which: str) -> tuple[str, str | None, str | None]:

@@ -28,20 +28,22 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside MLflow are not ours to act on
     import mlflow
     from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
 
-TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+_SERVER = os.environ.get("MLFLOW_TRACKING_URI")
+"""A tracking server of the user's. Read once: MLflow sets the variable itself later on."""
 
 
 def tracking_uri(home: Path) -> str:
     """Where runs and registered models are kept."""
     database = (home / "mlflow.db").resolve()
-    return os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{database}"
+    return _SERVER or f"sqlite:///{database}"
 
 
 def ui_command(home: Path) -> str:
     """The command that shows the runs in a browser."""
-    if TRACKING_VARIABLE in os.environ:
-        return f"open {os.environ[TRACKING_VARIABLE]}"
+    if _SERVER:
+        return f"open {_SERVER}"
     return f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"
 
 
@@ -51,6 +53,10 @@ def client(home: Path) -> MlflowClient:
     uri = tracking_uri(home)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
+    if _SERVER is None:
+        # MLflow writes the address into the environment, where a child process with another state
+        # folder would take it for a server of the user's.
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -60,7 +66,7 @@ def experiment(home: Path, name: str) -> str:
     found = tracker.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    if TRACKING_VARIABLE in os.environ:
+    if _SERVER:
         return str(tracker.create_experiment(name))
     folder = (home / "mlflow-artifacts").resolve()
     return str(tracker.create_experiment(name, artifact_location=folder.as_uri()))
@@ -93,14 +99,18 @@ def run(
 
 def log_params(tracker: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
     """Nested settings as flat parameters: `interactions.half_life_days`."""
-    for name, value in _flat(params):
-        tracker.log_param(run_id, name, value)
+    tracker.log_batch(run_id, params=[Param(name, str(value)) for name, value in _flat(params)])
 
 
 def log_metrics(tracker: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
     """Metrics by name; `ndcg@10` becomes `ndcg_at_10`, as MLflow allows no at-sign."""
-    for name, value in metrics.items():
-        tracker.log_metric(run_id, name.replace("@", "_at_"), value)
+    now_ms = tracker.get_run(run_id).info.start_time
+    tracker.log_batch(
+        run_id,
+        metrics=[
+            Metric(name.replace("@", "_at_"), value, now_ms, 0) for name, value in metrics.items()
+        ],
+    )
 
 
 def log_json(tracker: MlflowClient, run_id: str, name: str, content: object) -> None:

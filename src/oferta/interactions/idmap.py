@@ -41,7 +41,7 @@ class IdMap:
 
     def id(self, row: int) -> str:
         """The id of one row."""
-        return str(self.ids[row])
+        return str(self.ids[int(row)])
 
     def take(self, rows: NDArray[np.integer]) -> pl.Series:
         """The ids of many rows, in their order; null where a row is negative."""

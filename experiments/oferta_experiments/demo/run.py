@@ -1,0 +1,125 @@
+"""The demo as a script of commands: each is printed, then run as a child process."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.rule import Rule
+
+from oferta.errors import OfertaError
+from oferta_experiments.demo import grocer, page
+
+_START_S = 30.0
+_STOP_S = 15.0
+
+
+class DemoFailed(OfertaError):
+    """A command of the demo failed; what it printed stands above."""
+
+    code = "demo.failed"
+
+    def __init__(self, command: Sequence[str], status: int) -> None:
+        self.status = status
+        super().__init__(f"`{shlex.join(command)}` ended with {status}; its own words stand above")
+
+
+def run(*, home: Path, port: int, once: bool, console: Console) -> None:
+    """Ingest, train, publish, serve, ask; then serve on until Ctrl-C, unless `once`.
+
+    Raises:
+        ExtraMissing: the demo's data is not installed.
+        DemoFailed: one of the commands failed.
+    """
+    work = home / "demo"
+    source, dataset = work / "source", work / "dataset"
+    began = time.monotonic()
+    console.print(page.opening())
+    _step(console, "1  The data: a grocer's year, 1.2 million purchases of 2,469 households")
+    if not (source / "customers.parquet").is_file():
+        grocer.write_source(source)
+    _command(console, home, "ingest", str(source), "--out", str(dataset), "--replace")
+    _step(console, "2  Learn: four models on all but the last 28 days, compared on those")
+    with as_file(files("oferta_experiments.demo") / "grocer.toml") as job:
+        _command(console, home, "train", str(dataset), "--job", str(job), shown="grocer.toml")
+    _step(console, "3  Score every household, publish a release to Redis, swap it live")
+    _command(console, home, "publish", "--model", "grocer")
+    _step(console, "4  Serve, and ask for three households")
+    with _served(console, home, port) as address:
+        with httpx.Client(base_url=address, timeout=5.0) as client:
+            console.print(page.answers(client, dataset))
+        console.print(page.closing(address, home, time.monotonic() - began))
+        if not once:
+            _wait()
+
+
+def _step(console: Console, title: str) -> None:
+    console.print()
+    console.print(Rule(f"[bold]{title}", align="left", style="cyan"))
+
+
+def _command(console: Console, home: Path, *words: str, shown: str | None = None) -> None:
+    printed = [shown if shown and word.endswith(shown) else word for word in words]
+    console.print(f"[dim]$[/dim] [bold]oferta {shlex.join(printed)}[/bold]", highlight=False)
+    done = subprocess.run(_argv(*words), env=_environment(home), check=False)  # noqa: S603 - ours
+    if done.returncode:
+        raise DemoFailed(["oferta", *printed], done.returncode)
+
+
+@contextmanager
+def _served(console: Console, home: Path, port: int) -> Iterator[str]:
+    words = ("serve", "--port", str(port))
+    console.print(f"[dim]$[/dim] [bold]oferta {shlex.join(words)}[/bold]", highlight=False)
+    # Its own session: Ctrl-C reaches the demo alone, which then stops the server in order.
+    server = subprocess.Popen(  # noqa: S603 - our own command
+        _argv(*words), env=_environment(home), start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _until_ready(server, address)
+        yield address
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _until_ready(server: "subprocess.Popen[bytes]", address: str) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        status = server.poll()
+        if status is not None:
+            raise DemoFailed(["oferta", "serve"], status)
+        try:
+            if httpx.get(f"{address}/health/ready", timeout=1.0).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise DemoFailed(["oferta", "serve"], 1)
+
+
+def _wait() -> None:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+def _argv(*words: str) -> list[str]:
+    return [sys.executable, "-m", "oferta", *words]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "OFERTA_HOME": str(home)}

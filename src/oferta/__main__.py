@@ -1,0 +1,5 @@
+"""`python -m oferta`: the same as the command `oferta`."""
+
+from oferta.cli import main
+
+main()

@@ -1,0 +1,249 @@
+"""Score everyone: a model and a dataset in, a scores folder out, in bounded memory."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from oferta import columns
+from oferta.catalogue.products import offerable
+from oferta.events.dataset import Dataset
+from oferta.interactions.events import EventLog
+from oferta.interactions.idmap import IdMap
+from oferta.models.data import TrainingData
+from oferta.models.recommend import top_k_blocks
+from oferta.models.saved import Loaded
+from oferta.models.similar import similar_products
+from oferta.progress import Progress
+from oferta.scoring.reasons import REASONS
+from oferta.scoring.topk import ProductMask, TopK
+from oferta_training import popular
+from oferta_training.data import job_data
+from oferta_training.job import Job
+from oferta_training.scores import CUSTOMERS, SIMILAR, ScoresFolder, part_name, write_manifest
+
+_PART_CUSTOMERS = 100_000  # lists of so many customers are a few hundred MB at most
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What is scored with what, resolved once.
+
+    Attributes:
+        model: name/version, run: as the registry has them.
+        loaded: the model.
+        job: the job that trained it: its policy and list lengths hold for its scores.
+        dataset: whose customers are scored; need not be the one trained on.
+        at: the instant of scoring: products not offerable then are in no list.
+    """
+
+    model: str
+    run: str
+    loaded: Loaded
+    job: Job
+    dataset: Dataset
+    at: datetime
+
+
+def score_everyone(what: Scoring, folder: Path, *, progress: Progress) -> ScoresFolder:
+    """Write the scores folder; an unfinished one of a killed run is started over.
+
+    Customers without a past get the popular list of their segment, and the reason says so.
+    Products that the model has not seen are in the catalogue, and in nobody's list.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    catalogue = _catalogue(what)
+    products = what.loaded.products
+    data = job_data(what.dataset, what.job, products=products)
+    sellable = _sellable(catalogue, products, what.at)
+    held = _held(data.events, _once_only(catalogue, products))
+    mask = _mask(sellable, held, len(data.customers))
+    lists = popular.popular_lists(data, length=what.job.scores.popular, sellable=sellable)
+
+    catalogue.write_parquet(folder / "products.parquet")
+    _customer_rows(data, held).write_parquet(folder / "customers.parquet")
+    lists.frame(data).write_parquet(folder / "popular.parquet")
+    _similar_rows(what).write_parquet(folder / "similar.parquet")
+    for number, part in enumerate(_parts(what, data, mask, lists, progress)):
+        part.write_parquet(folder / part_name(number))
+    meta = what.loaded.meta
+    return write_manifest(
+        folder,
+        model=what.model,
+        model_run=what.run,
+        trained_at=meta.trained_at,
+        created_at=what.at,
+        dataset=what.dataset.fingerprint,
+        dataset_at=what.dataset.manifest.created_at,
+        top_n=_list_length(what.job, len(products)),
+    )
+
+
+def _catalogue(what: Scoring) -> pl.DataFrame:
+    """The dataset's products as known columns; what the catalogue leaves open, the job says."""
+    rows = what.dataset.products().select(columns.PRODUCTS.names).collect()
+    return rows.with_columns(
+        pl.col("status").fill_null("active"),
+        pl.col("repeatable").fill_null(what.job.policy.repeatable),
+    ).sort("product_id")
+
+
+def _sellable(catalogue: pl.DataFrame, products: IdMap, at: datetime) -> NDArray[np.bool_]:
+    """`(products,) bool` over the model's products: in the catalogue, and offerable at `at`."""
+    rows = products.rows(catalogue.filter(offerable(at))["product_id"])
+    sellable = np.zeros(len(products), np.bool_)
+    sellable[rows[rows >= 0]] = True
+    return sellable
+
+
+def _once_only(catalogue: pl.DataFrame, products: IdMap) -> NDArray[np.bool_]:
+    rows = products.rows(catalogue.filter(~pl.col("repeatable"))["product_id"])
+    once = np.zeros(len(products), np.bool_)
+    once[rows[rows >= 0]] = True
+    return once
+
+
+def _held(events: EventLog, once_only: NDArray[np.bool_]) -> pl.DataFrame:
+    """`customer, product` rows: what customers have that may not be offered to them again.
+
+    Having is having converted more than was taken back.
+    """
+    counted = once_only[events.product] & (events.conversion | (events.amount < 0))
+    return (
+        pl.DataFrame(
+            {
+                "customer": events.customer[counted],
+                "product": events.product[counted],
+                "amount": events.amount[counted],
+            }
+        )
+        .group_by("customer", "product")
+        .agg(pl.col("amount").sum())
+        .filter(pl.col("amount") > 0)
+        .select("customer", "product")
+        .sort("customer", "product")
+    )
+
+
+def _mask(sellable: NDArray[np.bool_], held: pl.DataFrame, customers: int) -> ProductMask:
+    counts = np.bincount(held["customer"].to_numpy(), minlength=customers)
+    return ProductMask(
+        sellable,
+        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        excluded=held["product"].to_numpy().astype(np.int32),
+    )
+
+
+def _list_length(job: Job, products: int) -> int:
+    small = products <= job.scores.every_product_up_to
+    return products if small else min(job.scores.top_n, products)
+
+
+def _customer_rows(data: TrainingData, held: pl.DataFrame) -> pl.DataFrame:
+    labels = pl.Series("segment", [*data.segments, None], dtype=pl.String)
+    code = data.histories.segment
+    lists = (
+        held.with_columns(data.products.take(held["product"].to_numpy()).alias("id"))
+        .group_by("customer")
+        .agg(pl.col("id").sort())
+    )
+    return (
+        pl.DataFrame(
+            {
+                "customer_id": data.customers.ids,
+                "segment": labels.gather(np.where(code < 0, len(data.segments), code)),
+            }
+        )
+        .with_row_index("customer")
+        .with_columns(pl.col("customer").cast(pl.Int32))
+        .join(lists, on="customer", how="left", maintain_order="left")
+        .select("customer_id", "segment", pl.col("id").fill_null([]).alias("held"))
+        .cast(CUSTOMERS)
+    )
+
+
+def _similar_rows(what: Scoring) -> pl.DataFrame:
+    vectors = what.loaded.embeddings.products
+    products = what.loaded.products
+    best = similar_products(vectors, what.job.scores.similar)
+    return (
+        _long(best, owners=products.ids)
+        .rename({"id": "product_id", "product": "similar"})
+        .with_columns(products.take(best.products[best.products >= 0]).alias("similar_id"))
+        .select(SIMILAR.names())
+        .cast(SIMILAR)
+    )
+
+
+def _parts(
+    what: Scoring,
+    data: TrainingData,
+    mask: ProductMask,
+    lists: popular.PopularLists,
+    progress: Progress,
+) -> Iterator[pl.DataFrame]:
+    """Frames of columns.SCORES, each of whole customers in ascending order."""
+    k = _list_length(what.job, len(data.products))
+    histories = what.loaded.recognise(data)
+    waiting: list[pl.DataFrame] = []
+    fitted = what.loaded.fitted
+    for start, best in top_k_blocks(fitted, histories, k, mask=mask, progress=progress):
+        stop = start + len(best.products)
+        block = histories.slice(start, stop)
+        because = what.loaded.live.because(block, best.products)
+        reason = np.full(len(block), REASONS.index(fitted.reason), np.uint8)
+        without_past = np.where(np.diff(block.indptr) == 0, block.segment, popular.HAS_PAST)
+        lists.fill(best, reason, without_past, mask.slice(start, stop))
+        rows = _score_rows(data, start, best, because=because, reason=reason)
+        waiting.append(rows.with_columns(pl.lit(what.model).alias("model")))
+        if sum(map(len, waiting)) >= _PART_CUSTOMERS * k:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)
+
+
+def _score_rows(
+    data: TrainingData,
+    start: int,
+    best: TopK,
+    *,
+    because: NDArray[np.int32],
+    reason: NDArray[np.uint8],
+) -> pl.DataFrame:
+    listed = best.products >= 0
+    ids = data.customers.ids.slice(start, len(best.products))
+    owner = np.nonzero(listed)[0]
+    named = np.where((reason < REASONS.index("popular_in_segment"))[:, None], because, -1)
+    return (
+        _long(best, owners=ids)
+        .with_columns(
+            data.products.take(best.products[listed]).alias("product_id"),
+            pl.lit("").alias("model"),
+            pl.Series("reason", REASONS, dtype=pl.String).gather(reason[owner]),
+            data.products.take(named[listed]).alias("because"),
+        )
+        .rename({"id": "customer_id"})
+        .select(columns.SCORES.names())
+        .cast(columns.SCORES)
+    )
+
+
+def _long(best: TopK, *, owners: pl.Series) -> pl.DataFrame:
+    """`id, product, score, rank` rows of lists, the lists' owners being `ids`."""
+    listed = best.products >= 0
+    owner, rank = np.nonzero(listed)
+    return pl.DataFrame(
+        {
+            "id": owners.gather(owner),
+            "product": best.products[listed],
+            "score": best.scores[listed],
+            "rank": (rank + 1).astype(np.uint32),
+        }
+    )

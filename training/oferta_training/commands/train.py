@@ -1,0 +1,54 @@
+"""`oferta train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="A dataset, or a folder of source files.")],
+    job: Annotated[
+        Path | None, typer.Option(help="The job file (default: the built-in job).")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Compare the job's models, register the best one, make it champion if the gate lets it.
+
+    Example: oferta train DATASET --job training/jobs/insurance.toml
+    """
+    import orjson
+    from rich.console import Console
+
+    from oferta.clock import SystemClock
+    from oferta.events.dataset import open_dataset
+    from oferta.home import home_folder
+    from oferta.progress import Terminal
+    from oferta_training.job import load_job
+    from oferta_training.scoreboard import show
+    from oferta_training.train import train as run
+
+    folder, clock, progress = home_folder(home), SystemClock(), Terminal()
+    settings = load_job(job)
+    opened = open_dataset(dataset, home=folder, clock=clock, progress=progress)
+    done = run(opened, settings, home=folder, clock=clock, progress=progress)
+    alias = "champion" if done.verdict.promoted else "challenger"
+    if as_json:
+        outcome = {
+            "version": done.version.label,
+            "alias": alias,
+            "model": done.best.model,
+            "because": done.verdict.because,
+            "run_id": done.run_id,
+            "evaluation": done.evaluation.as_json(str(dataset)),
+        }
+        typer.echo(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
+        return
+    console = Console(highlight=False)
+    show(done.evaluation, str(dataset), console)
+    console.print(
+        f"[bold]{done.best.model}[/bold] is registered as [bold]{done.version.label}[/bold], "
+        f"{alias}: {done.verdict.because}."
+    )
+    console.print("[dim]Next: oferta publish[/dim]")

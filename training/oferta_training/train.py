@@ -1,0 +1,214 @@
+"""A training run: compare models, register the best, let the gate decide if it goes live."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from pathlib import Path
+from time import monotonic
+
+import orjson
+from numpy.random import default_rng
+
+from oferta.clock import Clock
+from oferta.evaluation.evaluate import evaluate
+from oferta.evaluation.intervals import Interval
+from oferta.evaluation.limits import Limits
+from oferta.evaluation.scorecard import Evaluation, Scorecard
+from oferta.events.dataset import Dataset
+from oferta.models import catalog
+from oferta.models.data import TrainingData
+from oferta.models.memory import available_bytes
+from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
+from oferta.models.saved import Origin, save
+from oferta.progress import Progress
+from oferta_training import gate, plots, registry, tracking
+from oferta_training.data import job_data
+from oferta_training.job import Job
+from oferta_training.registry import CHALLENGER, CHAMPION, Version
+
+_CHAMPION_ENTRY = "champion"
+"""Under which name the champion's recipe takes part in the comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run came to."""
+
+    version: Version
+    evaluation: Evaluation
+    best: Scorecard
+    verdict: gate.Verdict
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Winner:
+    """The best recipe, fitted on everything, with the vectors its version carries."""
+
+    name: str
+    settings: Mapping[str, object]
+    recipe: Recommender
+    fitted: FittedRecommender
+    embeddings: Embeddings
+
+
+def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Progress) -> Trained:
+    """Run the job on the dataset.
+
+    Killed at any point, nothing that was live has changed: the alias moves last.
+
+    Raises:
+        SplitRefused, UnknownName, SettingsInvalid: the job does not fit the data.
+        ModelTooLarge: the winner would not fit into memory on all the data.
+    """
+    experiment = tracking.experiment(home, f"oferta/{job.name}")
+    tags = {"oferta.dataset": str(dataset.path), "oferta.fingerprint": dataset.fingerprint}
+    with tracking.run(home, experiment_id=experiment, name=job.name, tags=tags) as run_id:
+        _log_inputs(home, run_id, dataset, job)
+        champion = registry.champion(home, job.name)
+        evaluation = _compare(dataset, job, champion, progress)
+        _log_comparison(home, run_id, experiment, evaluation)
+        best = _best(evaluation)
+        data = job_data(dataset, job)
+        winner = _fit_on_everything(best, data, job, progress)
+        version = _register(
+            home, run_id, winner, data=data, dataset=dataset, job=job, now=clock.now()
+        )
+        verdict = _judge(evaluation, best, job)
+        alias = CHAMPION if verdict.promoted else CHALLENGER
+        registry.set_alias(home, version, alias, because=verdict.because)
+    return Trained(version, evaluation, best, verdict, run_id)
+
+
+def _compare(
+    dataset: Dataset, job: Job, champion: Version | None, progress: Progress
+) -> Evaluation:
+    """All of the job's models, and the champion's recipe, on the same split.
+
+    The recipe, not the stored arrays: those may have been fitted on the very rows tested now.
+    """
+    recipes = job.recipes()
+    if champion is not None:
+        recipes[_CHAMPION_ENTRY] = catalog.recipe(champion.model, orjson.loads(champion.settings))
+    return evaluate(
+        dataset,
+        recipes,
+        protocol=job.evaluation,
+        limits=Limits(job.tuning.budget_minutes * 60, available_bytes(), monotonic),
+        progress=progress,
+    )
+
+
+def _best(evaluation: Evaluation) -> Scorecard:
+    """The best of the job's own models; ties go to the one listed first."""
+    return next(card for card in evaluation.results if card.model != _CHAMPION_ENTRY)
+
+
+def _fit_on_everything(best: Scorecard, data: TrainingData, job: Job, progress: Progress) -> Winner:
+    """The winner's recipe on all events, test window included; and vectors where it has none."""
+    recipe = catalog.recipe(best.model, dict(best.settings))
+    fitted = recipe.fit(data, rng=default_rng(job.seed), progress=progress)
+    embeddings = fitted.embeddings()
+    if embeddings is None:
+        vectors = catalog.recipe(job.embedding.model, job.embedding.settings)
+        embeddings = vectors.fit(data, rng=default_rng(job.seed), progress=progress).embeddings()
+    if embeddings is None:
+        raise ValueError(f"[embedding] model '{job.embedding.model}' has no vectors")
+    return Winner(best.model, best.settings, recipe, fitted, embeddings)
+
+
+def _judge(evaluation: Evaluation, best: Scorecard, job: Job) -> gate.Verdict:
+    metric = job.evaluation.ordering
+    champions = [card for card in evaluation.results if card.model == _CHAMPION_ENTRY]
+    return gate.decide(
+        best.values[metric],
+        champions[0].values[metric] if champions else None,
+        metric=metric,
+        margin=job.gate.margin,
+        rng=default_rng(job.seed),
+    )
+
+
+def _log_inputs(home: Path, run_id: str, dataset: Dataset, job: Job) -> None:
+    tracker = tracking.client(home)
+    resolved = job.model_dump(mode="json")
+    tracking.log_params(
+        tracker,
+        run_id,
+        {**resolved, "dataset": {"path": dataset.path, "fingerprint": dataset.fingerprint}},
+    )
+    tracking.log_json(tracker, run_id, "job.json", resolved)
+
+
+def _log_comparison(home: Path, run_id: str, experiment: str, evaluation: Evaluation) -> None:
+    """Figures of the best with the run, one child run per model, the tables and the plots."""
+    tracker = tracking.client(home)
+    metric = evaluation.protocol.ordering
+    tracking.log_metrics(tracker, run_id, _means(_best(evaluation).metrics))
+    tracking.log_json(tracker, run_id, "evaluation.json", evaluation.as_json(run_id))
+    for card in evaluation.results:
+        with tracking.run(
+            home, experiment_id=experiment, name=card.model, tags={}, parent=run_id
+        ) as child:
+            tracking.log_params(tracker, child, card.settings)
+            seconds = {"fit_s": card.fit_s, "recommend_s": card.recommend_s}
+            tracking.log_metrics(tracker, child, {**_means(card.metrics), **seconds})
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "comparison.png"
+        cards = {card.model: card for card in evaluation.results}
+        plots.comparison({m: card.metrics[metric] for m, card in cards.items()}, metric, picture)
+        tracker.log_artifact(run_id, str(picture))
+        picture = Path(folder) / "quality_and_cost.png"
+        plots.quality_and_cost(
+            {
+                model: (card.fit_s + card.recommend_s, card.metrics[metric].mean)
+                for model, card in cards.items()
+            },
+            metric,
+            picture,
+        )
+        tracker.log_artifact(run_id, str(picture))
+
+
+def _means(metrics: Mapping[str, Interval]) -> dict[str, float]:
+    return {name: interval.mean for name, interval in metrics.items()}
+
+
+def _register(
+    home: Path,
+    run_id: str,
+    winner: Winner,
+    *,
+    data: TrainingData,
+    dataset: Dataset,
+    job: Job,
+    now: datetime,
+) -> Version:
+    last_us = data.events.last_us
+    origin = Origin(
+        seed=job.seed,
+        data_fingerprint=dataset.fingerprint,
+        code_version=version_of("oferta"),
+        trained_at=now if last_us is None else datetime.fromtimestamp(last_us / 1e6, UTC),
+        weighting=job.interactions,
+    )
+    facts = {
+        "oferta.model": winner.name,
+        "oferta.settings": orjson.dumps(dict(winner.settings)).decode(),
+        "oferta.dataset": str(dataset.path.resolve()),
+        "oferta.fingerprint": dataset.fingerprint,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        artefact = Path(folder) / "artefact"
+        save(
+            artefact,
+            winner.fitted,
+            name=winner.name,
+            recipe=winner.recipe,
+            data=data,
+            embeddings=winner.embeddings,
+            origin=origin,
+        )
+        return registry.register(home, run_id=run_id, name=job.name, artefact=artefact, facts=facts)
