@@ -17,6 +17,7 @@
     │   ├── RecordCorrupt           a record whose checksum, magic or shape is wrong
     │   └── ReleaseMissing          a release whose manifest or head is not in the store
     └── PublishRefused              a release that must not go live; the live one is untouched
+        └── FencedOut               a newer publisher was faster: the command line exits with 3
 
 These are for callers and operators. A bad *row* is data, not an error: it is counted and kept in
 `rejected/`. A missing or stale recommendation is an answer with a stated fallback, not an error.
@@ -186,3 +187,11 @@ class PublishRefused(OfertaError):
         super().__init__(
             f"publish stopped at '{step}': {problem} [{code}]. Live release untouched."
         )
+
+
+class FencedOut(PublishRefused):
+    """A newer publisher made its release live first; nothing of ours was, or will be, served."""
+
+    def __init__(self, step: str, fence: int) -> None:
+        self.fence = fence
+        super().__init__("fenced", step, f"a publisher later than number {fence} was faster")

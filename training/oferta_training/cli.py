@@ -4,6 +4,7 @@ import typer
 
 from oferta_training.commands.evaluate import evaluate
 from oferta_training.commands.ingest import ingest
+from oferta_training.commands.publish import publish, releases, rollback
 from oferta_training.commands.scores import export, recommend
 from oferta_training.commands.train import train
 
@@ -13,3 +14,6 @@ app.command()(evaluate)
 app.command()(train)
 app.command()(export)
 app.command()(recommend)
+app.command()(publish)
+app.command()(rollback)
+app.command()(releases)

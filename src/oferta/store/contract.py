@@ -90,13 +90,16 @@ class Writer(Protocol):
         """Delete without blocking the store; how many existed."""
         ...
 
-    def swap(self, pointer: Pointer) -> bool:
+    def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """Make `pointer` the live one, atomically, if its fence is larger than the stored one.
+
+        With `replacing`, only if the stored fence is exactly that one: a rollback must not go back
+        to a release that a publisher has meanwhile put up for removal.
 
         What was live until then becomes `previous`, whatever the given pointer says: only the
         store knows it at the instant of the swap. A pointer that cannot be read is overwritten.
 
-        Returns whether it was this very call that swapped; False means a newer fence holds.
+        Returns whether it was this very call that swapped; False means another fence holds.
 
         Raises:
             PublishRefused: the release's manifest is not in the store, or is another.

@@ -48,7 +48,7 @@ class MemoryStore:
         """See `contract.Writer`."""
         return sum(self.records_by_key.pop(key, None) is not None for key in keys)
 
-    def swap(self, pointer: Pointer) -> bool:
+    def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """See `contract.Writer`."""
         (manifest,) = self.records([self._space.manifest(pointer.release)])
         if manifest is None:
@@ -61,7 +61,7 @@ class MemoryStore:
             live = None
         previous = None
         if live is not None:
-            if pointer.fence <= live.fence:
+            if pointer.fence <= live.fence or replacing not in (None, live.fence):
                 return False
             previous = live.previous if live.release == pointer.release else live.release
         text = head.pointer_text(pointer, previous)

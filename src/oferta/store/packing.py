@@ -65,7 +65,7 @@ def pack_items(
     position_bytes: int,
 ) -> Items:
     """Lists one after another, each `counts` long, packed; all arrays `(suggestions,)`."""
-    packed = np.empty(len(products), _item_dtype(position_bytes))
+    packed = np.empty(len(products), item_dtype(position_bytes))
     low, high, steps = _quantised(scores, counts)
     packed["score"] = steps
     packed["reason"] = reasons
@@ -188,7 +188,8 @@ def _quantised(
     return low, high, np.rint(steps).astype(np.uint16)
 
 
-def _item_dtype(position_bytes: int) -> "np.dtype[np.void]":
+def item_dtype(position_bytes: int) -> "np.dtype[np.void]":
+    """The layout of one suggestion, without padding."""
     if position_bytes == 2:  # noqa: PLR2004 - one of the two widths
         return np.dtype(
             [("product", "<u2"), ("score", "<u2"), ("reason", "u1"), ("because", "<u2")]

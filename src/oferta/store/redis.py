@@ -107,7 +107,7 @@ class RedisWriter:
         """See `contract.Writer`."""
         return sum(_call(self._redis.unlink, *batch) for batch in _batches(keys))
 
-    def swap(self, pointer: Pointer) -> bool:
+    def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """See `contract.Writer`."""
         key = self._space.manifest(pointer.release)
         (manifest,) = self.records([key])
@@ -124,6 +124,7 @@ class RedisWriter:
                 head.pointer_instant(pointer.swapped_at),
                 pointer.manifest,
                 hashlib.sha1(manifest, usedforsecurity=False).hexdigest(),
+                "" if replacing is None else replacing,
             ],
         )
         if outcome in (b"missing", b"differs"):

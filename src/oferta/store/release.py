@@ -83,6 +83,9 @@ class Manifest:
         similar: how many products have a list of similar products.
         key_check: what the publisher's key secret makes of a constant; a reader with another
             secret sees that it cannot find any row, and says so.
+        empty_share: share of customers whose list is empty.
+        top_share: share of the other lists that begin with the same product: the next release is
+            compared with both before it may replace this one.
     """
 
     release: int
@@ -97,6 +100,8 @@ class Manifest:
     similar: int
     key_check: str
     dataset_at: float = 0.0
+    empty_share: float = 0.0
+    top_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

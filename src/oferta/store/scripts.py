@@ -34,6 +34,7 @@ if stored then
     local was, before, held = string.match(text, '^1 (%d+) (%S+) (%d+) ')
     if was then
       if tonumber(fence) <= tonumber(held) then return 'fenced' end
+      if ARGV[6] ~= '' and ARGV[6] ~= held then return 'fenced' end
       if was == release then previous = before else previous = was end
     end
   end
@@ -44,4 +45,5 @@ return 'swapped'
 """
 """KEYS: pointer, manifest. ARGV: release, fence, microseconds, the manifest's SHA-256 for the
 pointer, and its SHA-1, which a script can compare with the record that lies there at this instant
-(Redis has no SHA-256). Returns swapped, fenced, missing or differs."""
+(Redis has no SHA-256), the fence to be replaced or nothing. Returns swapped, fenced, missing or
+differs."""

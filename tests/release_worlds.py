@@ -1,0 +1,131 @@
+"""Scores folders whose every row can be checked by whoever reads it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from oferta import columns
+from oferta.scoring.reasons import REASONS
+from oferta_training.scores import (
+    CUSTOMERS,
+    POPULAR,
+    SIMILAR,
+    ScoresFolder,
+    part_name,
+    write_manifest,
+)
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+SECRET = b"a secret of the tests, 32 bytes."
+
+
+def write_scores(
+    path: Path,
+    *,
+    customers: int = 60,
+    products: int = 9,
+    top_n: int = 4,
+    version: int = 1,
+    per_part: int = 25,
+    dataset_at: datetime = NOON - timedelta(hours=2),
+    empty: float = 0.0,
+    same_first: bool = False,
+    statuses: Mapping[str, str] | None = None,
+    ends_at: Mapping[str, datetime] | None = None,
+    held: Mapping[str, Sequence[str]] | None = None,
+) -> ScoresFolder:
+    """A folder in which customer i's list starts with product (i x 7 + version) mod products.
+
+    Lists are of unequal lengths: top_n - (i mod 2), and none for the first share `empty`.
+    """
+    path.mkdir(parents=True)
+    ids = sorted(f"c{index:07d}" for index in range(customers))
+    names = [f"p{index:03d}" for index in range(products)]
+    lengths = np.full(customers, min(top_n, products)) - np.arange(customers) % 2
+    lengths[: round(empty * customers)] = 0
+    owners = np.repeat(np.arange(customers), lengths)
+    ranks = np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    first = np.zeros_like(owners) if same_first else owners * 7 + version
+    chosen = (first + ranks) % products
+    product = pl.Series(names, dtype=pl.String)
+    lists = pl.DataFrame(
+        {
+            "customer_id": pl.Series(ids)[owners],
+            "product_id": product[chosen],
+            "score": (version + 1 / (1 + ranks)).astype(np.float32),
+            "rank": (ranks + 1).astype(np.uint32),
+            "model": [f"model/{version}"] * len(owners),
+            "reason": pl.Series(REASONS)[owners % len(REASONS)],
+            "because": product[(chosen + 1) % products],
+        },
+        schema=columns.SCORES,
+    ).with_columns(pl.when(pl.col("rank") > 1).then("because"))
+    for part, start in enumerate(range(0, customers, per_part)):
+        inside = (owners >= start) & (owners < start + per_part)
+        lists.filter(pl.Series(inside)).write_parquet(path / part_name(part))
+    pl.DataFrame(
+        {
+            "customer_id": ids,
+            "segment": [("old", "new", None)[index % 3] for index in range(customers)],
+            "held": [list((held or {}).get(customer, [])) for customer in ids],
+        },
+        schema=CUSTOMERS,
+    ).write_parquet(path / "customers.parquet")
+    pl.DataFrame(
+        {
+            "product_id": names,
+            "name": [f"Product {name}" for name in names],
+            "category": ["cards" if index % 2 else None for index in range(products)],
+            "status": [(statuses or {}).get(name, "active") for name in names],
+            "ends_at": [(ends_at or {}).get(name) for name in names],
+        },
+        schema_overrides=columns.PRODUCTS.schema(),
+    ).pipe(_with_all, columns.PRODUCTS.schema()).write_parquet(path / "products.parquet")
+    popular = [("old", "p001"), (None, "p000"), (None, "p002")]
+    pl.DataFrame(
+        {
+            "segment": [segment for segment, _ in popular],
+            "product_id": [name for _, name in popular],
+            "score": [3.0, 2.0, 1.0],
+            "rank": [1, 1, 2],
+        },
+        schema=POPULAR,
+    ).write_parquet(path / "popular.parquet")
+    pl.DataFrame(
+        {
+            "product_id": ["p000", "p000", "p004"],
+            "similar_id": ["p001", "p003", "p002"],
+            "score": [0.9, 0.3, 0.5],
+            "rank": [1, 2, 1],
+        },
+        schema=SIMILAR,
+    ).write_parquet(path / "similar.parquet")
+    write_manifest(
+        path,
+        model=f"model/{version}",
+        model_run=f"run{version}",
+        trained_at=NOON - timedelta(days=1),
+        created_at=NOON,
+        dataset=f"data{version}",
+        dataset_at=dataset_at,
+        top_n=top_n,
+    )
+    return ScoresFolder.open(path)
+
+
+def expected_products(index: int, *, products: int, top_n: int, version: int) -> list[int]:
+    """Positions of the products in customer `index`'s list."""
+    length = min(top_n, products) - index % 2
+    return [(index * 7 + version + rank) % products for rank in range(length)]
+
+
+def _with_all(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    absent = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in schema.items()
+        if name not in frame.columns
+    ]
+    return frame.with_columns(absent).select(schema.names())

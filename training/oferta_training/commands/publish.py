@@ -1,0 +1,215 @@
+"""`oferta publish`, `oferta rollback`, `oferta releases`: what is live, and what was before."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from oferta.errors import FencedOut
+    from oferta.store.connecting import StoreSettings
+    from oferta_training.publish import Published
+
+FENCED_OUT = 3
+
+Home = Annotated[
+    Path | None, typer.Option(help="The state folder. Default: OFERTA_HOME, else .oferta.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def publish(
+    scores: Annotated[Path, typer.Option(help="The scores folder to publish.", metavar="DIR")],
+    *,
+    override: Annotated[
+        str | None,
+        typer.Option(help="Go live over broken guard rails, for this reason.", metavar="REASON"),
+    ] = None,
+    replicas: Annotated[int, typer.Option(min=0, help="Replicas that must be connected.")] = 0,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Only where the store has no live release.")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write scores beside the live release, verify them, and swap.
+
+    Stopped at any step, the live release stays whole. Ends with 3 where a later publisher was
+    faster.
+
+    Example: oferta publish --scores .oferta/scores/2026-06-01
+    """
+    import json
+    from dataclasses import asdict
+
+    from oferta.errors import FencedOut
+
+    try:
+        done = publish_scores(
+            scores,
+            settings=_settings(home),
+            override=override,
+            replicas=replicas,
+            only_if_missing=if_missing,
+        )
+    except FencedOut as error:
+        _end_fenced_out(error)
+    if done is None:
+        typer.echo(json.dumps({"published": None}) if as_json else "A release is live already.")
+    elif as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(summary(done))
+
+
+def rollback(
+    *,
+    reason: Annotated[str, typer.Option(help="Why: it goes into the ledger.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the previous release live again, in under two seconds.
+
+    Example: oferta rollback --reason "the new prices are wrong"
+    """
+    import json
+    from dataclasses import asdict
+
+    from oferta.clock import SystemClock
+    from oferta.errors import FencedOut, SettingsInvalid
+    from oferta.store.connecting import connect
+    from oferta_training.ledger import Ledger, ledger_path
+    from oferta_training.releases import rollback as run
+
+    if not reason.strip():
+        raise SettingsInvalid("--reason", ["say why: the ledger keeps it"])
+    settings, clock = _settings(home), SystemClock()
+    try:
+        with connect(settings) as store:
+            done = run(
+                store.writer,
+                store.space,
+                reason=reason.strip(),
+                clock=clock,
+                ledger=Ledger(ledger_path(settings.home), clock),
+            )
+    except FencedOut as error:
+        _end_fenced_out(error)
+    typer.echo(
+        json.dumps(asdict(done))
+        if as_json
+        else f"Release {done.manifest.release} ({done.manifest.model}) is live again, "
+        f"in place of release {done.replaced}."
+    )
+
+
+def releases(*, home: Home = None, as_json: AsJson = False) -> None:
+    """List the releases in the store: live, previous, incoming, orphans.
+
+    Example: oferta releases --json
+    """
+    import json
+
+    from oferta.clock import SystemClock
+    from oferta.store.connecting import connect
+    from oferta_training.releases import list_releases
+
+    with connect(_settings(home)) as store:
+        found = list_releases(store.writer, store.space, now=SystemClock().now())
+    if as_json:
+        rows = [
+            {
+                "release": each.number,
+                "state": each.state,
+                "model": each.model,
+                "created_at": each.created_at,
+                "age_s": each.age.total_seconds(),
+                "customers": each.customers,
+                "products": each.products,
+                "bytes": each.row_bytes,
+            }
+            for each in found
+        ]
+        typer.echo(json.dumps(rows))
+        return
+    if not found:
+        typer.echo("No release yet. Publish one: oferta publish --help")
+        return
+    typer.echo(
+        f"{'release':>8}  {'state':8}  {'model':24}  {'age':>10}  {'customers':>10}  {'MiB':>8}"
+    )
+    for each in found:
+        size = "-" if each.row_bytes is None else f"{each.row_bytes / 2**20:.1f}"
+        hours = each.age.total_seconds() / 3600
+        typer.echo(
+            f"{each.number:>8}  {each.state:8}  {each.model:24}  {hours:>8.1f} h  "
+            f"{each.customers:>10}  {size:>8}"
+        )
+
+
+def publish_scores(
+    path: Path,
+    *,
+    settings: "StoreSettings",
+    override: str | None = None,
+    replicas: int = 0,
+    only_if_missing: bool = False,
+) -> "Published | None":
+    """Publish the scores folder at `path` to the store of `settings`, with bars in a terminal.
+
+    Returns None where `only_if_missing` and a release is live.
+
+    Raises:
+        SourceRefused: the folder is unfinished or altered.
+        FencedOut, PublishRefused, StoreUnavailable: as in `oferta_training.publish`.
+    """
+    from oferta.clock import SystemClock
+    from oferta.progress import Terminal
+    from oferta.store.connecting import connect
+    from oferta_training.ledger import Ledger, ledger_path
+    from oferta_training.publish import Options
+    from oferta_training.publish import publish as run
+    from oferta_training.releases import live_manifest
+    from oferta_training.scores import ScoresFolder
+
+    clock = SystemClock()
+    with connect(settings) as store:
+        if only_if_missing and live_manifest(store.writer, store.space) is not None:
+            return None
+        return run(
+            ScoresFolder.open(path),
+            store.writer,
+            store.space,
+            clock=clock,
+            ledger=Ledger(ledger_path(settings.home), clock),
+            progress=Terminal(),
+            options=Options(override=override, replicas=replicas),
+        )
+
+
+def summary(done: "Published") -> str:
+    """A publish in a few lines for people."""
+    manifest = done.manifest
+    first = (
+        f"Release {manifest.release} is live: {manifest.customers} customers, "
+        f"{manifest.products} products, model {manifest.model}, "
+        f"{done.row_bytes / 2**20:.1f} MiB."
+    )
+    lines = [first]
+    if done.previous is not None:
+        lines.append(f"Release {done.previous} is kept: 'oferta rollback' goes back to it.")
+    if done.overridden:
+        lines.append(f"Overridden: {', '.join(done.overridden)}.")
+    return "\n".join(lines)
+
+
+def _settings(home: Path | None) -> "StoreSettings":
+    from oferta.home import home_folder
+    from oferta.store.connecting import StoreSettings
+
+    return StoreSettings.from_environment(home_folder(home))
+
+
+def _end_fenced_out(error: "FencedOut") -> NoReturn:
+    typer.echo(f"oferta: {error}", err=True)
+    raise typer.Exit(FENCED_OUT)

@@ -1,0 +1,97 @@
+"""The audit ledger: every publish and rollback, one JSON line each, outside Redis.
+
+It survives an emptied Redis and says which number the next release must be above. A line is whole
+or it is not there: a torn last line (the machine stopped while it was written) is passed over.
+"""
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from oferta.clock import Clock
+
+Action = Literal["publishing", "published", "refused", "rolling back", "rolled back", "found live"]
+
+DONE: tuple[Action, ...] = ("published", "rolled back", "found live")
+"""The actions after which a fence is known to have swapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger.
+
+    Attributes:
+        action: what happened. `publishing` and `rolling back` are written before the swap, so that
+            a publisher killed right after it has left its name.
+        release, fence: numbers of the release and of the swap.
+        previous: the release that was live before, as far as it was known.
+        model, model_run, dataset: what the release was made of.
+        customers: how many have a row in it.
+        reason: why, in a person's words: of a rollback or an override; or the code of a refusal.
+    """
+
+    action: Action
+    release: int
+    fence: int
+    previous: int | None = None
+    model: str | None = None
+    model_run: str | None = None
+    dataset: str | None = None
+    customers: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger in one file. Several processes may append to it."""
+
+    path: Path
+    clock: Clock
+
+    def append(self, entry: Entry) -> None:
+        """Add a line; it is on the disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fields = {"at": self.clock.now().astimezone(UTC).isoformat(), **asdict(entry)}
+        line = json.dumps({name: value for name, value in fields.items() if value is not None})
+        with self.path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0, os.SEEK_END)
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a torn line must not swallow this one
+                    line = "\n" + line
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def entries(self) -> list[tuple[datetime, Entry]]:
+        """All whole lines, oldest first."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                fields = json.loads(line)
+                found.append((datetime.fromisoformat(fields.pop("at")), Entry(**fields)))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+        return found
+
+    def last_fence(self) -> int:
+        """The largest fence that was ever about to swap; 0 in an empty ledger."""
+        return max((entry.fence for _, entry in self.entries()), default=0)
+
+    def knows(self, fence: int) -> bool:
+        """Whether the swap with this fence is on record as done."""
+        return any(entry.fence == fence and entry.action in DONE for _, entry in self.entries())
+
+
+def ledger_path(home: Path) -> Path:
+    """Where the ledger of a state folder lies."""
+    return home / "ledger.jsonl"

@@ -1,0 +1,292 @@
+"""Making scores the live release: written beside the live one, verified, then one atomic swap.
+
+At whatever step this stops, the live release stays whole. What a stopped run leaves behind is found
+by its announcement and removed by the next run, number by number.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, Literal
+
+from oferta.clock import Clock
+from oferta.errors import FencedOut, PublishRefused
+from oferta.progress import Progress, Silent
+from oferta.store import codec, head
+from oferta.store.codec import Stamp
+from oferta.store.contract import Pointer, PublisherStore
+from oferta.store.head import ManifestRecord
+from oferta.store.keys import KeySpace
+from oferta.store.release import Head, Manifest
+from oferta_training import release_checks as checks
+from oferta_training.ledger import Entry, Ledger
+from oferta_training.release_build import Build, build
+from oferta_training.releases import (
+    Announcement,
+    live_manifest,
+    note_unrecorded,
+    remove_older,
+    swap,
+)
+from oferta_training.scores import ScoresFolder
+
+Step = Literal[
+    "fence",
+    "pre-flight",
+    "write rows",
+    "verify",
+    "write manifest",
+    "swap",
+    "replicas",
+    "ledger",
+    "clean up",
+]
+"""The steps 0 to 8, in order."""
+
+TTL: Final = timedelta(
+    days=14
+)  # offers expire: after two weeks without a publish nothing is better
+
+
+def _unobserved(step: Step) -> None:
+    del step
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to publish.
+
+    Attributes:
+        ttl: how long the release stays in the store unless replaced.
+        override: a person's reason to go live over broken guard rails, for the ledger.
+        replicas: how many replicas must be connected, and are waited for after the swap.
+        on_step: told of every step as it begins.
+    """
+
+    ttl: timedelta = TTL
+    override: str | None = None
+    replicas: int = 0
+    on_step: Callable[[Step], None] = _unobserved
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A release that is live.
+
+    Attributes:
+        manifest: what it is.
+        previous: the release that a rollback goes to.
+        row_bytes: bytes of its rows, without Redis's own.
+        replicas: how many replicas had it when this was written.
+        overridden: codes of the guard rails that were overridden.
+        removed: numbers of the older releases and orphans that were removed.
+    """
+
+    manifest: Manifest
+    previous: int | None
+    row_bytes: int
+    replicas: int
+    overridden: tuple[str, ...]
+    removed: tuple[int, ...]
+
+
+def publish(
+    scores: ScoresFolder,
+    store: PublisherStore,
+    space: KeySpace,
+    *,
+    clock: Clock,
+    ledger: Ledger,
+    progress: Progress | None = None,
+    options: Options | None = None,
+) -> Published:
+    """Make `scores` (opened, so their hashes are right) the live release.
+
+    Raises:
+        FencedOut: a later publisher was faster.
+        PublishRefused: a check failed; `code` says which, `step` where. Live release untouched.
+        StoreUnavailable: the store went away. Before the swap the live release is untouched; at the
+            swap itself the message says that the outcome is unknown.
+    """
+    options, progress = options or Options(), progress or Silent()
+    step = options.on_step
+
+    step("fence")
+    fence = store.reserve_fence(above=ledger.last_fence())
+
+    step("pre-flight")
+    note_unrecorded(store, ledger)
+    live = live_manifest(store, space)
+    checks.check_capacity(store, scores, replicas=options.replicas)
+    checks.check_skew(scores, live)
+    built = build(scores, space, progress=progress)
+    draft = _Draft(built, _manifest(scores, built, space, fence, clock), options.ttl)
+
+    step("write rows")
+    draft.announce(store)
+    try:
+        row_bytes = draft.write_rows(store, space, progress)
+
+        step("verify")
+        checks.check_policy(built)
+        overridden = _pass_guard_rails(built, live, options.override)
+        checks.check_rows(store, space, built, draft.stamp, progress=progress)
+
+        step("write manifest")
+        digest = draft.write_head(store, space, row_bytes)
+
+        step("swap")
+        entry = _entry(draft.manifest, overridden, options.override)
+        ledger.append(entry)
+        pointer = Pointer(fence, None, fence, clock.now().timestamp(), digest)
+        live_now = swap(store, pointer)
+    except PublishRefused as error:
+        raise _withdrawn(error, draft, store, space, ledger) from error
+
+    step("replicas")
+    replicas = store.replicated(options.replicas, timeout_s=0.2) if options.replicas else 0
+
+    step("ledger")
+    ledger.append(replace(entry, action="published", previous=live_now.previous))
+
+    step("clean up")
+    removed = remove_older(store, space, pointer=live_now)
+    return Published(draft.manifest, live_now.previous, row_bytes, replicas, overridden, removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A release on its way."""
+
+    built: Build
+    manifest: Manifest
+    ttl: timedelta
+
+    @property
+    def stamp(self) -> Stamp:
+        return codec.stamp(self.manifest)
+
+    @property
+    def ttl_s(self) -> int:
+        return round(self.ttl.total_seconds())
+
+    def packed_head(self) -> tuple[list[bytes], int, str]:
+        built = self.built
+        return head.pack_head(Head(self.manifest, built.catalogue, built.popular, built.segments))
+
+    def announcement(self) -> Announcement:
+        return Announcement(
+            self.manifest.model,
+            self.manifest.created_at,
+            self.manifest.customers,
+            self.manifest.products,
+            self.built.per_tag,
+            len(self.packed_head()[0]),
+        )
+
+    def announce(self, store: PublisherStore) -> None:
+        store.announce(self.manifest.release, self.announcement().to_bytes())
+
+    def write_rows(self, store: PublisherStore, space: KeySpace, progress: Progress) -> int:
+        """Write all rows; their bytes."""
+        written = 0
+        release, mark = self.manifest.release, self.stamp
+        names = space.buckets(release, self.built.per_tag)
+        rows = len(self.built.similar.sources) + len(self.built.customers_per_bucket())
+
+        def records() -> Iterator[tuple[bytes, bytes]]:
+            nonlocal written
+            for name, (_, record) in zip(names, self.built.buckets(mark), strict=True):
+                written += len(record)
+                advance(1)
+                yield name, record
+            for product, record in self.built.similar_rows(mark):
+                written += len(record)
+                advance(1)
+                yield space.similar(release, product), record
+
+        with progress.task("writing rows", total=rows) as advance:
+            store.put(records(), ttl_s=self.ttl_s)
+        return written
+
+    def write_head(self, store: PublisherStore, space: KeySpace, row_bytes: int) -> str:
+        """Write head and manifest and read them back; the manifest's digest."""
+        parts, size, digest = self.packed_head()
+        release = self.manifest.release
+        rows = len(self.built.customers_per_bucket()) + len(self.built.similar.sources)
+        record = head.manifest_record(
+            ManifestRecord(self.manifest, rows, row_bytes, len(parts), size, digest)
+        )
+        names = [*(space.head(release, index) for index in range(len(parts)))]
+        store.put(zip(names, parts, strict=True), ttl_s=self.ttl_s)
+        store.put([(space.manifest(release), record)], ttl_s=self.ttl_s)
+        if store.records([*names, space.manifest(release)]) != [*parts, record]:
+            raise PublishRefused(
+                "manifest.differs", "write manifest", "the head reads back altered"
+            )
+        return head.manifest_digest(record)
+
+
+def _manifest(
+    scores: ScoresFolder, built: Build, space: KeySpace, release: int, clock: Clock
+) -> Manifest:
+    return Manifest(
+        release=release,
+        model=scores.model,
+        model_run=scores.model_run,
+        trained_at=scores.trained_at.timestamp(),
+        created_at=clock.now().timestamp(),
+        dataset=scores.dataset,
+        customers=built.customers,
+        products=len(built.catalogue),
+        buckets_per_tag=built.per_tag,
+        similar=len(built.similar.sources),
+        key_check=space.key_check(),
+        dataset_at=scores.dataset_at.timestamp(),
+        empty_share=built.empty_share,
+        top_share=built.lists.top_share,
+    )
+
+
+def _pass_guard_rails(built: Build, live: Manifest | None, override: str | None) -> tuple[str, ...]:
+    broken = checks.guard_rails(built, live)
+    if broken and not override:
+        raise PublishRefused(
+            broken[0].code,
+            "verify",
+            "; ".join(rail.problem for rail in broken)
+            + ". If that is meant, publish with --override and the reason",
+        )
+    return tuple(rail.code for rail in broken)
+
+
+def _entry(manifest: Manifest, overridden: tuple[str, ...], override: str | None) -> Entry:
+    reason = f"override of {', '.join(overridden)}: {override}" if overridden else None
+    return Entry(
+        action="publishing",
+        release=manifest.release,
+        fence=manifest.release,
+        model=manifest.model,
+        model_run=manifest.model_run,
+        dataset=manifest.dataset,
+        customers=manifest.customers,
+        reason=reason,
+    )
+
+
+def _withdrawn(
+    error: PublishRefused, draft: _Draft, store: PublisherStore, space: KeySpace, ledger: Ledger
+) -> PublishRefused:
+    """Remove what was written of a refused release, which nothing can make live any more."""
+    manifest = draft.manifest
+    live = store.live()
+    if live is not None and live.fence > manifest.release and not isinstance(error, FencedOut):
+        # The faster publisher removed our rows: that, and not the missing rows, is the reason.
+        error = FencedOut(error.step, manifest.release)
+    draft.announcement().remove(store, space, manifest.release)
+    ledger.append(
+        Entry(
+            "refused", manifest.release, manifest.release, model=manifest.model, reason=error.code
+        )
+    )
+    return error

@@ -1,0 +1,279 @@
+"""From a scores folder to the columns of a release.
+
+Memory: the packed lists (7 to 9 bytes a suggestion) and about 60 bytes a customer; of the lists'
+texts there is one part at a time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from oferta.errors import PublishRefused
+from oferta.progress import Progress
+from oferta.store import codec, keys, packing
+from oferta.store.codec import Stamp
+from oferta.store.keys import KeySpace
+from oferta.store.packing import Columns, Items
+from oferta.store.release import CatalogueEntry, PopularList, Suggestion
+from oferta_training.release_lists import STEP, Lists, Policy, read_lists
+from oferta_training.scores import ScoresFolder
+
+_CHUNK = 1 << 16  # customers hashed or laid out at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """The similar products of all products as columns; `sources` ascending."""
+
+    sources: NDArray[np.uint32]  # (lists,)
+    counts: NDArray[np.int64]  # (lists,)
+    products: NDArray[np.uint32]  # (pairs,)
+    scores: NDArray[np.float32]  # (pairs,)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Everything of a release but its number. Customers are in ascending order of id.
+
+    Attributes:
+        catalogue: the products; all positions are positions in it.
+        popular, segments: lists for customers without one.
+        per_tag: buckets a tag.
+        places, rests: `(customers,)`: where each customer's row goes.
+        order: `(customers,)`: the customers by place, then rest.
+        segment_of: `(customers,) uint16`.
+        lists: the customers' lists.
+        policy: what they may not hold, and what each customer has.
+        similar: the similar products.
+    """
+
+    catalogue: tuple[CatalogueEntry, ...]
+    popular: PopularList
+    segments: tuple[PopularList, ...]
+    per_tag: int
+    places: NDArray[np.uint32]
+    rests: NDArray[np.uint64]
+    order: NDArray[np.int64]
+    segment_of: NDArray[np.uint16]
+    lists: Lists
+    policy: Policy
+    similar: Similar
+
+    @property
+    def customers(self) -> int:
+        """How many customers have a row."""
+        return len(self.places)
+
+    @property
+    def position_bytes(self) -> int:
+        """Bytes of a product's position."""
+        return codec.width(len(self.catalogue))
+
+    @property
+    def empty_share(self) -> float:
+        """Share of the customers whose list is empty."""
+        return float(np.mean(self.lists.counts == 0)) if self.customers else 0.0
+
+    def customers_per_bucket(self) -> NDArray[np.int64]:
+        """`(buckets,)`: how many customers each bucket must hold."""
+        return np.bincount(self.places, minlength=keys.TAGS * self.per_tag)
+
+    def buckets(self, mark: Stamp) -> Iterator[tuple[int, bytes]]:
+        """All buckets with their numbers, in order."""
+        places = self.places[self.order]
+        held_counts = self.policy.held_counts
+        item_starts = np.cumsum(self.lists.counts) - self.lists.counts
+        held_starts = np.cumsum(held_counts) - held_counts
+        total = keys.TAGS * self.per_tag
+        step = max(1, total * _CHUNK // max(len(places), 1))
+        for first in range(0, total, step):
+            last = min(first + step, total)
+            low, high = np.searchsorted(places, (first, last))
+            chosen = self.order[low:high]
+            counts = self.lists.counts[chosen]
+            columns = Columns(
+                places=places[low:high],
+                rests=self.rests[chosen],
+                segments=self.segment_of[chosen],
+                counts=counts,
+                items=Items(
+                    self.lists.items.packed[_ranges(item_starts[chosen], counts)],
+                    self.lists.items.low[chosen],
+                    self.lists.items.high[chosen],
+                ),
+                held_counts=held_counts[chosen],
+                held=self.policy.held[_ranges(held_starts[chosen], held_counts[chosen])],
+            )
+            yield from packing.pack_buckets(
+                mark, columns, first=first, last=last, position_bytes=self.position_bytes
+            )
+
+    def similar_rows(self, mark: Stamp) -> Iterator[tuple[int, bytes]]:
+        """All similar rows with their products' positions."""
+        rows = packing.pack_similar(
+            mark,
+            self.similar.products,
+            self.similar.scores,
+            counts=self.similar.counts,
+            position_bytes=self.position_bytes,
+        )
+        return zip(self.similar.sources.tolist(), rows, strict=True)
+
+
+def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build:
+    """Read `scores` and lay everything out.
+
+    Raises:
+        PublishRefused: `scores.products`, `scores.order`, `scores.values` as in `read_lists`, or
+            `hash.collision` (two customers in one bucket with equal rests: once in 10^12 releases).
+    """
+    product_rows, customers = scores.product_rows(), scores.customer_rows()
+    popular = scores.popular_rows()
+    positions = _positions(product_rows["product_id"])
+    catalogue = _catalogue(product_rows)
+    ids = customers["customer_id"]
+    if ids.null_count() or not (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
+        raise PublishRefused("scores.order", STEP, "customers are not ascending, each once")
+    per_tag = keys.buckets_per_tag(len(ids))
+    places, rests = _places(ids, space, per_tag, progress)
+    policy = _policy(catalogue, customers, positions, at=scores.created_at.timestamp())
+    lists = read_lists(
+        scores,
+        ids,
+        positions,
+        policy=policy,
+        position_bytes=codec.width(len(catalogue)),
+        progress=progress,
+    )
+    named = pl.concat([customers["segment"], popular["segment"]]).drop_nulls().unique().sort()
+    segments = pl.Enum(named)
+    return Build(
+        catalogue=catalogue,
+        popular=_popular(popular, None, positions),
+        segments=tuple(_popular(popular, name, positions) for name in named.to_list()),
+        per_tag=per_tag,
+        places=places,
+        rests=rests,
+        order=_order(places, rests),
+        segment_of=customers["segment"]
+        .cast(segments)
+        .to_physical()
+        .cast(pl.UInt16)
+        .fill_null(codec.NO_SEGMENT)
+        .to_numpy(),
+        lists=lists,
+        policy=policy,
+        similar=_similar(scores.similar_rows(), positions),
+    )
+
+
+def _positions(ids: pl.Series) -> pl.Enum:
+    if ids.n_unique() != len(ids) or len(ids) > codec.MAX_PRODUCTS:
+        raise PublishRefused(
+            "scores.products", STEP, f"products are not {codec.MAX_PRODUCTS} at most, each once"
+        )
+    return pl.Enum(ids)
+
+
+def _catalogue(products: pl.DataFrame) -> tuple[CatalogueEntry, ...]:
+    columns = products.select(
+        "product_id",
+        "name",
+        "category",
+        "price_minor",
+        pl.col("starts_at", "ends_at").dt.epoch("s"),
+        pl.col("status").fill_null("active"),
+        pl.col("repeatable").fill_null(value=True),
+    )
+    return tuple(CatalogueEntry(*row) for row in columns.iter_rows())
+
+
+def _places(
+    ids: pl.Series, space: KeySpace, per_tag: int, progress: Progress
+) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    places, rests = np.empty(len(ids), np.uint32), np.empty(len(ids), np.uint64)
+    with progress.task("hashing customers", total=len(ids)) as advance:
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids.slice(start, _CHUNK).to_list()
+            digests = space.digests(chunk)
+            places[start : start + _CHUNK] = keys.places(digests, per_tag)
+            rests[start : start + _CHUNK] = keys.rests(digests)
+            advance(len(chunk))
+    return places, rests
+
+
+def _order(places: NDArray[np.uint32], rests: NDArray[np.uint64]) -> NDArray[np.int64]:
+    order = np.lexsort((rests, places))
+    same = (np.diff(places[order]) == 0) & (np.diff(rests[order]) == 0)
+    if same.any():
+        raise PublishRefused("hash.collision", STEP, "two customers have the same hash")
+    return order
+
+
+def _policy(
+    catalogue: tuple[CatalogueEntry, ...], customers: pl.DataFrame, positions: pl.Enum, *, at: float
+) -> Policy:
+    excluded = [
+        entry.status != "active" or (entry.ends_at is not None and entry.ends_at <= at)
+        for entry in catalogue
+    ]
+    pairs = (
+        customers.select(pl.col("held"))
+        .with_row_index("customer")
+        .explode("held")
+        # What the catalogue does not know cannot be offered either.
+        .with_columns(pl.col("held").cast(positions, strict=False).to_physical().cast(pl.UInt32))
+        .drop_nulls()
+    )
+    return Policy(
+        np.array(excluded, bool),
+        np.bincount(pairs["customer"].to_numpy(), minlength=len(customers)),
+        pairs["held"].to_numpy(),
+    )
+
+
+def _popular(rows: pl.DataFrame, segment: str | None, positions: pl.Enum) -> PopularList:
+    mine = rows.filter(pl.col("segment").eq_missing(segment)).sort("rank")
+    try:
+        places = mine["product_id"].cast(positions).to_physical().to_list()
+    except pl.exceptions.InvalidOperationError:
+        raise PublishRefused(
+            "scores.products", STEP, "a popular product is not in the catalogue"
+        ) from None
+    return PopularList(
+        segment,
+        tuple(
+            Suggestion(place, score, "popular" if segment is None else "popular_in_segment", None)
+            for place, score in zip(places, mine["score"].to_list(), strict=True)
+        ),
+    )
+
+
+def _similar(rows: pl.DataFrame, positions: pl.Enum) -> Similar:
+    try:
+        found = rows.select(
+            pl.col("product_id", "similar_id").cast(positions).to_physical().cast(pl.UInt32),
+            "score",
+            "rank",
+        ).sort("product_id", "rank")
+    except pl.exceptions.InvalidOperationError:
+        raise PublishRefused(
+            "scores.products", STEP, "a similar product is not in the catalogue"
+        ) from None
+    sources, counts = np.unique(found["product_id"].to_numpy(), return_counts=True)
+    return Similar(
+        sources.astype(np.uint32),
+        counts.astype(np.int64),
+        found["similar_id"].to_numpy(),
+        found["score"].to_numpy(),
+    )
+
+
+def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The indices `start, start + 1, ...` of all ranges, one range after another."""
+    shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    indices: NDArray[np.int64] = np.arange(len(shift), dtype=np.int64) + shift
+    return indices
