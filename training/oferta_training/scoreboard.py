@@ -62,7 +62,7 @@ def _beyond(evaluation: Evaluation, k: int) -> Table:
     ordering = evaluation.protocol.ordering
     table = Table(box=None, padding=(0, 1), title=f"beside accuracy, @{k}", title_justify="left")
     table.add_column("model", no_wrap=True)
-    table.add_column(f"{ordering} behind the best", justify="right", no_wrap=True)
+    table.add_column(f"{ordering} behind best", justify="right", no_wrap=True)
     for name in _BEYOND:
         table.add_column(_HEADINGS[name], justify="right")
     table.add_column("fit", justify="right", no_wrap=True)
@@ -92,7 +92,7 @@ def _behind(evaluation: Evaluation, card: Scorecard) -> Text:
         customer=evaluation.customer,
     )
     text = f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
-    return Text(f"{text} no difference" if gap.high >= 0 else text)
+    return Text(f"{text} ≈" if gap.low <= 0 <= gap.high else text)
 
 
 def _cell(found: Interval, best: float) -> Text:
@@ -129,6 +129,7 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield f"{skipped.model} was skipped: {skipped.why}"
     if evaluation.results:
         yield (
-            f"best first by {protocol.ordering}; green is the best of a column; ends of 95 % "
-            "intervals over customers"
+            f"best first by {protocol.ordering}, green the best of a column, 95 % intervals over "
+            "customers; ≈: no difference from the best, the paired interval holds 0; cover: share "
+            "of products in any list; bits: novelty; pop10: slots of the most popular tenth"
         )

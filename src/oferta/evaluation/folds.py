@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.random import default_rng
 
+from oferta.errors import UnknownName
 from oferta.evaluation.pasts import Reading, latest
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.rows import Rows, make_rows
@@ -64,13 +65,18 @@ def gather(source: Source, protocol: Protocol, candidates: pl.DataFrame | None) 
     events = read(source, protocol)
     products = source.products().select("product_id").collect()["product_id"].cast(pl.String)
     everybody = IdMap.of(events["customer_id"])
-    attributes = source.customers().select("customer_id", *protocol.segments).collect()
+    attributes = source.customers()
+    known = attributes.collect_schema().names()
+    for name in protocol.segments:
+        if name not in known:
+            raise UnknownName("customer attribute", name, known)
+    attributes = attributes.select("customer_id", *protocol.segments)
     reading = Reading(
         products=IdMap.of(pl.concat([products, events["product_id"].rename("product_id")])),
         types=source.event_types,
         weighting=protocol.weighting,
         everybody=everybody,
-        segments=segments_of(attributes, protocol.segments, customers=everybody),
+        segments=segments_of(attributes.collect(), protocol.segments, customers=everybody),
     )
     return Material(events, targets(events, source.event_types, protocol), reading, candidates)
 

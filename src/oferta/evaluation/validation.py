@@ -62,7 +62,8 @@ def _likeness(parts: Split) -> Cut:
     """The cut that the column's test part looks most like."""
     start, end, last = parts.test["timestamp"].min(), latest(parts.test), latest(parts.train)
     if isinstance(start, datetime) and end is not None and last is not None and last <= start:
-        return TimeCut(max(end - start, _HOUR))
+        # In whole hours, rounded up: the name then says exactly what was cut.
+        return TimeCut(max(-((start - end) // _HOUR), 1) * _HOUR)
     pairs = parts.test.select("customer_id", "product_id").unique()
     if len(pairs) == pairs["customer_id"].n_unique():
         return LeaveOneOut("last" if is_ordered(parts.train) else "random")

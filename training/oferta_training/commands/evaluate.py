@@ -34,7 +34,9 @@ def evaluate(
     tune: Annotated[
         int, typer.Option(help="Try up to this many settings per model, on a cut of train.")
     ] = 0,
-    budget: Annotated[float, typer.Option(help="Minutes for tuning, over all models.")] = 25.0,
+    budget: Annotated[
+        float, typer.Option(help="Minutes over all models; a fit of over half of it is skipped.")
+    ] = 25.0,
     candidates: Annotated[
         Path | None,
         typer.Option(help="A file of customer_id (or the group) and product_id: only these rank."),
@@ -75,8 +77,9 @@ def evaluate(
 ) -> None:
     """Compare models on data they have not seen.
 
-    Every choice that changes a figure is printed with the figures; docs/evaluation.md explains
-    each. Nothing of the test is used to choose settings.
+    Every choice that changes a figure is printed with the figures.
+
+    Settings are tuned inside train: the test has no part in them. See docs/evaluation.md.
 
     Examples:
     oferta evaluate sales/ --split time:28d --k 3,10

@@ -1,0 +1,179 @@
+"""Models compared: the figures, what goes with them, and what stops a model."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+from core.evaluation.worlds import Declared, World, day, frame, limits, shop
+
+from oferta.errors import UnknownName
+from oferta.evaluation.evaluate import evaluate
+from oferta.evaluation.metrics import NAMES
+from oferta.evaluation.protocol import Protocol
+from oferta.evaluation.scorecard import Evaluation
+from oferta.models.catalog import recipe
+from oferta.progress import Silent
+
+
+def run(world: World, *models: str, **choices: object) -> Evaluation:
+    return evaluate(
+        world,
+        {name: recipe(name) for name in models},
+        protocol=Protocol.model_validate(choices),
+        limits=limits(),
+        progress=Silent(),
+    )
+
+
+PARTS = World(
+    frame(
+        [
+            ("ann", "p", "train"),
+            ("bob", "p", "train"),
+            ("cas", "p", "train"),
+            ("ann", "q", "train"),
+            ("bob", "q", "train"),
+            ("dee", "r", "train"),
+            # p, q, r is the popular list; seen removed: ann and bob get r, dee p q, eve p q r.
+            ("ann", "r", "test"),
+            ("dee", "q", "test"),
+            ("eve", "r", "test"),
+            ("eve", "s", "test"),
+        ],
+        "part",
+    )
+)
+
+
+def test_the_figures_of_popularity_worked_by_hand():
+    card = run(PARTS, "popularity", split="column:part", k=(2,)).results[0]
+    assert card.customers == card.rows == 3
+    assert card.values["hr@2"].tolist() == [1, 1, 0]
+    assert card.values["precision@2"].tolist() == [0.5, 0.5, 0]
+    assert card.values["mrr@2"].tolist() == [1, 0.5, 0]
+    assert card.metrics["hr@2"].mean == pytest.approx(2 / 3)
+    assert card.metrics["coverage@2"].mean == 1.0  # ann: r s, dee: p q, eve: p q
+    # 3, 2, 1, 1 (nobody counts as one) of 4 customers have p, q, r, s.
+    bits = [-np.log2(3 / 4), 1.0, 2.0, 2.0]
+    by_hand = [2.0, (bits[0] + bits[1]) / 2, (bits[0] + bits[1]) / 2]
+    np.testing.assert_allclose(card.values["novelty@2"], by_hand)
+    assert card.values["popularity_share@2"].tolist() == [0, 0.5, 0.5]  # p is the popular tenth
+
+
+def test_the_json_says_every_choice_and_every_figure():
+    found = run(shop(), "popularity", "ease", split="time:20d", k=(3, 5), folds=2)
+    document = json.loads(json.dumps(found.as_json("shop")))
+    assert document["dataset"] == "shop"
+    assert set(document["protocol"]) == set(Protocol.model_fields)
+    assert document["protocol"]["metric"] == "ndcg@3"
+    assert document["protocol"]["target"] == ["purchase"]
+    for result in document["results"]:
+        assert {"model", "settings", "customers", "fit_s", "recommend_s"} <= set(result)
+        assert set(result["metrics"]) == {f"{name}@{k}" for name in NAMES for k in (3, 5)}
+        for name, figure in result["metrics"].items():
+            assert figure["low"] <= figure["mean"] <= figure["high"], name
+        assert len(result["folds"]) == 2
+    assert (
+        document["results"][0]["metrics"]["ndcg@3"]["mean"]
+        >= (document["results"][1]["metrics"]["ndcg@3"]["mean"])
+    )
+
+
+def test_folds_are_pooled_over_rows_and_listed():
+    found = run(shop(), "popularity", split="time:20d", folds=2)
+    card = found.results[0]
+    rows = [len(run(shop(), "popularity", split="time:20d").customer_id)]
+    rows.append(card.rows - rows[0])
+    assert len(card.values["hr@10"]) == card.rows == len(found.customer_id)
+    pooled = np.average([fold["hr@10"] for fold in card.folds], weights=rows)
+    assert card.metrics["hr@10"].mean == pytest.approx(pooled)
+
+
+@pytest.mark.parametrize("split", ["random:0.2", "leave-one-out:random"])
+def test_the_same_data_and_protocol_give_the_same_figures(split: str):
+    first, again = (run(shop(), "als", "ease", split=split, folds=2) for _ in range(2))
+    other = run(shop(), "als", "ease", split=split, folds=2, seed=8)
+    means = [
+        {card.model: card.metrics for card in found.results} for found in (first, again, other)
+    ]
+    assert means[0] == means[1]
+    assert means[0] != means[2]
+
+
+def test_values_of_two_models_are_of_the_same_rows():
+    found = run(shop(), "popularity", "ease", split="time:20d", group="timestamp")
+    for card in found.results:
+        assert all(len(values) == len(found.customer_id) for values in card.values.values())
+    assert len(found.customer) == len(found.customer_id)
+    assert found.customer.max() + 1 == found.customer_id.n_unique() < len(found.customer_id)
+
+
+def test_only_candidates_are_listed():
+    given = pl.DataFrame({"customer_id": ["ann", "dee", "eve"], "product_id": ["s", "p", "p"]})
+    found = evaluate(
+        PARTS,
+        {"popularity": recipe("popularity")},
+        protocol=Protocol(split="column:part", k=(3,)),
+        limits=limits(),
+        progress=Silent(),
+        candidates=given,
+    )
+    # ann ranks r s, dee p q, eve p r s.
+    assert found.results[0].values["mrr@3"].tolist() == [1, 0.5, 0.5]
+    assert found.protocol.candidates
+
+
+def test_lists_longer_than_the_catalogue_are_cut_short():
+    card = run(PARTS, "popularity", "ease", split="column:part", k=(50,)).results[0]
+    assert card.values["recall@50"].tolist() == [1, 1, 1]
+    assert card.values["precision@50"].tolist() == [1 / 50, 1 / 50, 2 / 50]
+
+
+def test_a_model_too_dear_in_time_or_memory_is_skipped_and_says_why():
+    found = evaluate(
+        shop(),
+        {
+            "light": Declared(seconds=49, bytes=499),
+            "slow": Declared(seconds=51, bytes=0),
+            "large": Declared(seconds=0, bytes=501),
+        },
+        protocol=Protocol(split="time:20d"),
+        limits=limits(100, 1000),
+        progress=Silent(),
+    )
+    assert [card.model for card in found.results] == ["light"]
+    why = {one.model: one.why for one in found.skipped}
+    assert set(why) == {"slow", "large"}
+    assert "--budget" in why["slow"]
+    assert "free" in why["large"]
+
+
+def test_a_segment_changes_the_popular_list():
+    @dataclass(frozen=True)
+    class Told(World):
+        def customers(self) -> pl.LazyFrame:
+            ids = self.rows.select(pl.col("customer_id").unique())
+            parity = pl.col("customer_id").str.tail(1).cast(pl.Int64) % 2
+            return ids.with_columns(parity.cast(pl.String).alias("kind")).lazy()
+
+    world = Told(shop(300).rows)
+    plain, told = (
+        run(world, "popularity", split="time:20d", segments=segments).results[0].metrics["ndcg@10"]
+        for segments in ((), ("kind",))
+    )
+    assert told.mean > plain.mean + 0.1
+    with pytest.raises(UnknownName, match="'kind'"):
+        run(world, "popularity", split="time:20d", segments=("knd",))
+
+
+def test_a_metric_that_is_not_computed_is_refused_before_anything_is_read():
+    with pytest.raises(UnknownName, match="'ndcg@10'"):
+        run(shop(), "popularity", metric="ndcg@11")
+
+
+def test_times_at_the_same_instant_for_all_are_refused():
+    world = World(frame([("a", "p", day(0)), ("a", "q", day(0))], "timestamp"))
+    with pytest.raises(Exception, match="leave-one-out:random"):
+        run(world, "popularity", split="time:28d")

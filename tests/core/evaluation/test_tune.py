@@ -1,0 +1,233 @@
+"""Settings chosen inside train, within a budget, the same every time."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import polars as pl
+import pytest
+from core.evaluation.worlds import Declared, World, day, frame, limits, shop
+from numpy.random import default_rng
+
+from oferta.evaluation.evaluate import evaluate
+from oferta.evaluation.folds import cut_into, gather
+from oferta.evaluation.limits import Limits
+from oferta.evaluation.protocol import Protocol
+from oferta.evaluation.scorecard import Evaluation
+from oferta.evaluation.search import difference, settings_to_try
+from oferta.evaluation.validation import validation_split
+from oferta.models.catalog import recipe
+from oferta.models.ease import Ease
+from oferta.models.protocol import Recommender
+from oferta.progress import Silent
+
+
+class Searched(Declared):
+    """Popularity with a cost to declare and a half-life to find."""
+
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "half_life_days": (None, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
+    }
+
+
+def tuned(
+    world: World,
+    recipes: Mapping[str, Recommender],
+    *,
+    settings: int = 9,
+    given: Limits | None = None,
+    **choices: object,
+) -> Evaluation:
+    return evaluate(
+        world,
+        recipes,
+        protocol=Protocol.model_validate(choices),
+        limits=given or limits(),
+        progress=Silent(),
+        tune=settings,
+    )
+
+
+def fashions(customers: int = 80) -> World:
+    """What sells changes every ten days: only a short half-life foresees anything."""
+    rng = default_rng(5)
+    return World(
+        frame(
+            [
+                (f"c{customer:03}", f"p{int(at // 10):02}{int(rng.integers(3))}", day(float(at)))
+                for customer in range(customers)
+                for at in rng.random(6) * 100
+            ],
+            "timestamp",
+        )
+    )
+
+
+def model_log(found: Evaluation, model: str) -> dict[str, Any]:
+    assert found.tuning is not None
+    return next(one for one in found.tuning["models"] if one["model"] == model)
+
+
+def test_the_best_on_validation_is_chosen_and_fitted_on_the_whole_train():
+    recipes = {"popularity": Searched()}
+    found = tuned(fashions(), recipes, split="time:5d")
+    log = model_log(found, "popularity")
+    best = max(log["tried"], key=lambda one: one["value"])
+    assert len(log["tried"]) == 9
+    assert log["tried"][0]["settings"] == {}
+    chosen = found.results[0].settings
+    assert chosen["half_life_days"] == best["settings"]["half_life_days"] <= 5
+    again = evaluate(
+        fashions(),
+        {"popularity": Searched(half_life_days=chosen["half_life_days"])},
+        protocol=Protocol(split="time:5d"),
+        limits=limits(),
+        progress=Silent(),
+    )
+    assert again.results[0].metrics == found.results[0].metrics
+
+
+@pytest.mark.parametrize("split", ["time:10d", "column:part"])
+def test_test_rows_cannot_move_the_choice(split: str):
+    """With every test product replaced by another, what was tried and chosen is the same."""
+    rows = shop().rows
+    rows = rows.with_columns(
+        pl.when(pl.col("timestamp") > day(80))
+        .then(pl.lit("test"))
+        .otherwise(pl.lit("train"))
+        .alias("part")
+    )
+    last = rows["timestamp"].max()
+    in_test = (
+        (pl.col("timestamp") > last - pl.duration(days=10))
+        if split.startswith("time")
+        else (pl.col("part") == "test")
+    )
+    turned = rows.with_columns(
+        pl.when(in_test).then(pl.lit("p00")).otherwise(pl.col("product_id")).alias("product_id")
+    )
+    recipes = {"popularity": Searched(), "ease": Ease()}
+    logs = []
+    for world in (World(rows), World(turned)):
+        found = tuned(world, recipes, split=split, keep_seen=True)
+        logs.append([(model_log(found, m)["chosen"], _values(found, m)) for m in recipes])
+    assert logs[0] == logs[1]
+
+
+def _values(found: Evaluation, model: str) -> list[tuple[Any, ...]]:
+    return [(one["settings"], one["value"]) for one in model_log(found, model)["tried"]]
+
+
+@pytest.mark.parametrize(
+    ("split", "folds"),
+    [
+        ("time:10d", 1),
+        ("time:10d", 3),
+        ("random:0.2", 3),
+        ("leave-one-out:random", 3),
+        ("leave-one-out:last", 1),
+    ],
+)
+def test_the_validation_cut_holds_no_test_event_of_any_fold(split: str, folds: int):
+    protocol = Protocol(split=split, folds=folds)
+    material = gather(shop(), protocol, None)
+    tests = {
+        row for fold in cut_into(material, protocol) for row in fold.split.test["row"].to_list()
+    }
+    cut, _ = validation_split(material, protocol)
+    assert not tests & set(pl.concat([cut.train, cut.test])["row"].to_list())
+    if split.startswith("time"):
+        first_test = material.events.filter(pl.col("row").is_in(list(tests)))["timestamp"].min()
+        assert cut.test["timestamp"].max() < first_test  # type: ignore[operator] # instants
+
+
+PARTS = frame(
+    [
+        (f"c{n % 7}", f"p{n}", ("train", "train", "train", "test")[n % 4], day(n % 4 + n / 100))
+        for n in range(40)
+    ],
+    "part",
+    "timestamp",
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "name"),
+    [
+        (PARTS.with_columns(part=pl.col("part").replace("test", "valid")), "time:9h of train"),
+        (
+            PARTS.with_columns(timestamp=pl.lit(None, pl.Datetime("us", "UTC"))),
+            "random:0.25 of train",
+        ),
+        (
+            frame(
+                [(f"c{n}", f"p{p}", ("train", "test")[p == 3]) for n in range(9) for p in range(4)],
+                "part",
+            ),
+            "leave-one-out:random of train",
+        ),
+        (
+            frame(
+                [
+                    (f"c{n}", f"p{p}", ("train", "train", "valid", "test")[p])
+                    for n in range(9)
+                    for p in range(4)
+                ],
+                "part",
+            ),
+            "the column's valid",
+        ),
+    ],
+    ids=["dated", "share", "one each", "valid"],
+)
+def test_a_column_cut_is_validated_by_its_valid_or_by_what_looks_like_its_test(
+    events: pl.DataFrame, name: str
+):
+    split = "column:part=valid" if "of train" in name and "time" in name else "column:part"
+    protocol = Protocol(split=split)
+    _, found = validation_split(gather(World(events), protocol, None), protocol)
+    assert found == name
+
+
+def test_a_large_search_halves_on_samples_of_customers_and_ends_on_all():
+    """Declared costs that do not fit the budget: 9 settings, then 3, then 1."""
+    world = shop(20_000, 8)
+    recipes = {"popularity": Searched(seconds=1.0)}
+    found = tuned(world, recipes, given=limits(seconds=12.0), split="time:20d")
+    tried = model_log(found, "popularity")["tried"]
+    assert [one["share_of_customers"] for one in tried] == [0.1111] * 9 + [0.3333] * 3 + [1.0]
+    customers = sorted({one["customers"] for one in tried})
+    for seen, share in zip(customers, (1 / 9, 1 / 3, 1), strict=True):
+        assert seen == pytest.approx(share * customers[-1], rel=0.1)
+
+
+def test_what_the_budget_stops_is_told_and_the_best_so_far_is_chosen():
+    """Each look at this clock is a second: the search is cut after a few settings."""
+    ticks = iter(range(10**6))
+    given = Limits(16.0, 1 << 40, lambda: float(next(ticks)))
+    found = tuned(fashions(), {"popularity": Searched(seconds=1.0)}, given=given, split="time:5d")
+    log = model_log(found, "popularity")
+    assert log["tried"]
+    assert log["stopped"]
+    assert len(log["tried"]) + len(log["stopped"]) == 9
+    assert "of the budget were spent" in log["stopped"][0]["why"]
+    best = max(log["tried"], key=lambda one: one["value"])
+    assert found.results[0].settings["half_life_days"] == best["settings"].get("half_life_days")
+
+
+def test_a_model_over_half_the_budget_is_neither_tuned_nor_fitted():
+    recipes = {"dear": Searched(seconds=60), "cheap": Searched(seconds=1)}
+    found = tuned(fashions(), recipes, given=limits(seconds=100), split="time:5d")
+    assert "half of the budget" in model_log(found, "dear")["skipped"]
+    assert [one.model for one in found.skipped] == ["dear"]
+    assert [one["model"] for one in found.tuning["models"]] == ["cheap", "dear"]  # type: ignore[index]
+
+
+def test_stated_settings_are_kept_and_the_default_is_tried_first():
+    variants = settings_to_try(Ease(l2=7.0), 20, rng=default_rng(1))
+    assert variants == [Ease(l2=7.0)]
+    variants = settings_to_try(Ease(), 4, rng=default_rng(1))
+    assert variants[0] == Ease()
+    assert len(variants) == 4
+    als = settings_to_try(recipe("als"), 12, rng=default_rng(1))
+    assert als == settings_to_try(recipe("als"), 12, rng=default_rng(1))
+    assert len({str(difference(als[0], one)) for one in als}) == 12

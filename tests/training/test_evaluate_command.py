@@ -1,0 +1,143 @@
+"""`oferta evaluate` as its users meet it."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from oferta.errors import InputError
+from oferta_training.cli import app
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    """A folder with events: forty customers, twelve products, two months."""
+    folder = tmp_path / "sales"
+    folder.mkdir()
+    numbers = range(400)
+    pl.DataFrame(
+        {
+            "customer_id": [f"c{n % 40:02}" for n in numbers],
+            "product_id": [f"p{(n * n + n // 7) % 12:02}" for n in numbers],
+            "event_type": "purchase",
+            "timestamp": [datetime(2024, 1 + n % 2, 1 + n % 28, tzinfo=UTC) for n in numbers],
+            "event_id": [f"e{n}" for n in numbers],
+        }
+    ).write_parquet(folder / "events.parquet")
+    return folder
+
+
+def oferta(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    home = ["--home", str(folder.parent / "home")]
+    return subprocess.run(
+        [sys.executable, "-m", "oferta", "evaluate", str(folder), *options, *home],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "80"},
+    )
+
+
+def test_the_table_shows_the_protocol_every_model_and_what_was_set_aside(sales: Path):
+    done = oferta(sales, "--split", "time:20d", "--models", "popularity,ease", "--k", "3,5")
+    assert done.returncode == 0, done.stderr
+    for expected in (
+        "time:20d",
+        "a row per customer",
+        "seen removed",
+        "@3",
+        "@5",
+        "popularity",
+        "ease",
+        "best",
+        "to foresee (purchase)",
+    ):
+        assert expected in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    assert "Traceback" not in done.stderr
+
+
+def test_json_on_standard_output_is_nothing_but_json(sales: Path):
+    done = oferta(
+        sales, "--split", "random:0.2", "--models", "ease", "--set", "ease.l2=3", "--json", "-",
+        "--tune", "3", "--folds", "2", "--half-life", "30", "--saturation", "binary",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["dataset"] == str(sales)
+    assert found["protocol"]["weighting"]["half_life_days"] == 30
+    assert found["results"][0]["settings"]["l2"] == 3.0
+    assert len(found["results"][0]["folds"]) == 2
+    assert found["tuning"]["validation"] == "random:0.2 of train"
+
+
+def test_every_flag_reaches_the_protocol(sales: Path, tmp_path: Path):
+    candidates = tmp_path / "candidates.csv"
+    lines = [f"e{n},p{m:02}" for n in range(400) for m in (1, 2, 3)]
+    candidates.write_text("event_id,product_id\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    report = tmp_path / "report.json"
+    done = oferta(
+        sales, "--split", "time:20d", "--models", "popularity", "--group", "event_id",
+        "--keep-seen", "--candidates", str(candidates), "--history", "train+valid",
+        "--recall", "min", "--idcg", "full", "--seed", "3", "--metric", "hr@3", "--k", "3",
+        "--target", "purchase", "--json", str(report),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    stated = json.loads(report.read_text(encoding="utf-8"))["protocol"]
+    expected = {
+        "split": "time:20d",
+        "group": "event_id",
+        "keep_seen": True,
+        "candidates": True,
+        "history": "train+valid",
+        "recall": "min",
+        "idcg": "full",
+        "seed": 3,
+        "metric": "hr@3",
+        "k": [3],
+        "target": ["purchase"],
+    }
+    assert {name: stated[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--models", "eas"], "Did you mean 'ease'?"),
+        (["--models", "ease", "--set", "ease.weigths=1"], "did you mean 'weights'?"),
+        (["--models", "ease", "--set", "als.factors=8"], "unknown model in --set 'als'"),
+        (["--models", "ease", "--set", "ease"], "MODEL.PARAMETER=VALUE"),
+        (["--metric", "ndgc@10"], "Did you mean 'ndcg@10'?"),
+        (["--split", "leave-two-out"], "leave-one-out:random"),
+        (["--split", "column:split"], "unknown column 'split'"),
+        (["--split", "time:400d"], "no event would be train"),
+        (["--k", "ten"], "whole numbers"),
+        (["--k", "0"], "every k"),
+        (["--candidates", "nowhere.csv"], "no such file"),
+        (["--segment", "age"], "unknown customer attribute 'age'"),
+        (["--models", ""], "at least one model"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_do(sales: Path, options: list[str], says: str):
+    home = str(sales.parent / "home")
+    done = CliRunner().invoke(app, ["evaluate", str(sales), "--home", home, *options])
+    assert isinstance(done.exception, InputError)
+    assert says in str(done.exception)
+
+
+def test_a_mistake_exits_with_2_and_one_sentence(sales: Path):
+    done = oferta(sales, "--metric", "ndgc@10")
+    assert done.returncode == 2
+    assert done.stderr == "oferta: unknown metric 'ndgc@10'. Did you mean 'ndcg@10'?\n"
+    assert not done.stdout
+
+
+def test_help_gives_examples(sales: Path):
+    done = oferta(sales, "--help")
+    assert done.returncode == 0
+    assert "oferta evaluate sales/ --tune 20" in done.stdout
