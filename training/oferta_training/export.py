@@ -12,7 +12,7 @@ import polars as pl
 from oferta.errors import SettingsInvalid
 from oferta.events.csv_safety import safe_csv_cell
 from oferta.ids import CustomerId
-from oferta.scoring.reasons import REASONS, sentence
+from oferta.scoring.reasons import sentence
 from oferta_training.scores import ScoresFolder
 
 _TEXT = ("customer_id", "product_id", "model", "reason", "because")
@@ -102,7 +102,7 @@ def customer_list(folder: ScoresFolder, customer: CustomerId, *, n: int) -> Cust
             "rank",
             "product_id",
             "score",
-            pl.lit(REASONS[-1]).alias("reason"),
+            pl.lit("popular").alias("reason"),
             pl.lit(None, pl.String).alias("because"),
         )
     catalogue = folder.product_rows().select("product_id", "name", "category")

@@ -1,0 +1,146 @@
+"""A training run against a real MLflow store: SQLite and a folder."""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import JOB, NOW, Shop
+
+from oferta.clock import FixedClock
+from oferta.errors import ArtefactInvalid, RegistryError
+from oferta.models.saved import load
+from oferta.progress import Silent
+from oferta.settings import parse
+from oferta_training import registry, tracking
+from oferta_training.job import Job
+from oferta_training.train import train
+
+
+def again(shop: Shop, **changes: object):
+    job = parse({**JOB, **changes}, Job, place="test")
+    return train(shop.dataset, job, home=shop.home, clock=FixedClock(NOW), progress=Silent())
+
+
+def test_the_model_that_knows_the_kinds_wins(shop: Shop) -> None:
+    """Popularity cannot tell car owners from home owners; the others can."""
+    by_model = {card.model: card.metrics["ndcg@3"].mean for card in shop.trained.evaluation.results}
+    assert by_model["popularity"] < max(by_model["ease"], by_model["als"])
+    assert shop.trained.best.model in {"ease", "als"}
+
+
+def test_the_first_version_is_champion_and_says_why(shop: Shop) -> None:
+    found = registry.champion(shop.home, "shop")
+    assert found is not None
+    assert found.number == 1
+    version = tracking.client(shop.home).get_model_version("shop", "1")
+    assert "no champion" in version.tags["oferta.gate"]
+
+
+def test_the_run_logs_what_is_needed_to_run_it_again(shop: Shop) -> None:
+    run = tracking.client(shop.home).get_run(shop.trained.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["seed"] == "7"
+    assert run.data.params["dataset.fingerprint"] == shop.dataset.fingerprint
+    assert "ndcg_at_3" in run.data.metrics
+    names = {file.path for file in tracking.client(shop.home).list_artifacts(shop.trained.run_id)}
+    assert {"job.json", "evaluation.json", "comparison.png", "quality_and_cost.png"} <= names
+    assert registry.job_of(shop.home, shop.trained.version) == parse(JOB, Job, place="test")
+
+
+def test_every_model_has_a_child_run_that_can_be_compared(shop: Shop) -> None:
+    tracker = tracking.client(shop.home)
+    parent = tracker.get_run(shop.trained.run_id)
+    children = tracker.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    assert {child.info.run_name for child in children} == {"popularity", "ease", "als"}
+    assert all({"ndcg_at_3", "fit_s"} <= set(child.data.metrics) for child in children)
+
+
+def test_mlflow_loads_the_champion_without_pickle_and_predicts(shop: Shop) -> None:
+    tracking.client(shop.home)
+    model = mlflow.pyfunc.load_model("models:/shop@champion")
+    asked = pd.DataFrame({"customer_id": ["c000", "h000", "a-stranger"]})
+    answer = model.predict(asked, params={"n": 3})
+    assert list(answer.columns) == ["customer_id", "product_id", "score", "rank"]
+    assert answer.groupby("customer_id").size().to_dict() == dict.fromkeys(asked["customer_id"], 3)
+    stored = [path.suffix for path in (shop.home / "mlflow-artifacts").rglob("*")]
+    assert not {".pkl", ".pickle", ".joblib"} & set(stored)
+
+
+def test_the_version_carries_vectors_of_customers_and_products(shop: Shop, tmp_path: Path) -> None:
+    loaded = load(registry.download(shop.home, shop.trained.version, tmp_path))
+    assert loaded.embeddings.customers.shape == (len(loaded.customers), 8)
+    assert loaded.embeddings.products.shape == (len(loaded.products), 8)
+    assert np.isfinite(loaded.embeddings.products).all()
+
+
+def test_an_altered_artefact_is_refused(shop: Shop, tmp_path: Path) -> None:
+    folder = registry.download(shop.home, shop.trained.version, tmp_path)
+    arrays = folder / "arrays.safetensors"
+    content = bytearray(arrays.read_bytes())
+    content[-1] ^= 1
+    arrays.chmod(0o644)
+    arrays.write_bytes(content)
+    with pytest.raises(ArtefactInvalid):
+        load(folder)
+
+
+def test_the_same_seed_gives_the_same_arrays(shop: Shop, tmp_path: Path) -> None:
+    second = again(shop, name="shop-again")
+    first = load(registry.download(shop.home, shop.trained.version, tmp_path / "a"))
+    other = load(registry.download(shop.home, second.version, tmp_path / "b"))
+    for name, array in first.fitted.arrays().items():
+        np.testing.assert_array_equal(array, other.fitted.arrays()[name])
+
+
+def test_a_worse_model_stays_challenger_and_the_champion_stays(shop: Shop) -> None:
+    again(shop, name="rivals")
+    second = again(shop, name="rivals", models={"popularity": {"by_segment": False}})
+    assert not second.verdict.promoted
+    assert "may be worse" in second.verdict.because
+    found = registry.champion(shop.home, "rivals")
+    assert found is not None
+    assert found.number == 1
+    challenger = tracking.client(shop.home).get_model_version_by_alias("rivals", "challenger")
+    assert int(challenger.version) == 2
+
+
+def test_retraining_the_same_recipe_becomes_champion(shop: Shop) -> None:
+    again(shop, name="nightly")
+    assert again(shop, name="nightly").verdict.promoted
+    found = registry.champion(shop.home, "nightly")
+    assert found is not None
+    assert found.number == 2
+
+
+def test_a_failed_run_is_marked_failed_and_promotes_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artefact cannot be written: the run says so, and no version appears."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("oferta_training.train.save", full)
+    with pytest.raises(OSError, match="no space"):
+        again(shop, name="unlucky")
+    tracker = tracking.client(shop.home)
+    experiment = tracker.get_experiment_by_name("oferta/unlucky")
+    runs = tracker.search_runs([experiment.experiment_id], "attributes.run_name = 'unlucky'")
+    assert [run.info.status for run in runs] == ["FAILED"]
+    assert registry.champion(shop.home, "unlucky") is None
+
+
+def test_asking_for_what_is_not_registered_says_what_is(shop: Shop) -> None:
+    with pytest.raises(RegistryError, match=r"Registered: .*shop"):
+        registry.find(shop.home, "shoop")
+    with pytest.raises(RegistryError, match="oferta train"):
+        registry.find(shop.home, "shop/99")
+
+
+def test_an_empty_registry_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="run `oferta train DATASET` first"):
+        registry.find(tmp_path / ".oferta", None)
