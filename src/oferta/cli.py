@@ -14,6 +14,8 @@ import typer
 
 from oferta.errors import InputError, OfertaError
 
+_DEBUG = "OFERTA_DEBUG"
+
 app = typer.Typer(
     name="oferta",
     help="Recommendations and next best offers: ingest, train, compare, publish, serve.",
@@ -42,3 +44,16 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("oferta: stopped\n")
         sys.exit(130)
+    except BrokenPipeError:
+        os._exit(1)  # the reader of our output has gone: nobody is left to tell
+    except OSError as error:
+        sys.stderr.write(f"oferta: {error}\n")
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get(_DEBUG):
+            raise
+        sys.stderr.write(
+            f"oferta: {type(error).__name__}: {error}\n"
+            f"This is a bug in oferta. With {_DEBUG}=1 the same command prints where it happened.\n"
+        )
+        sys.exit(1)

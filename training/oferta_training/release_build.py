@@ -16,7 +16,7 @@ from oferta.progress import Progress
 from oferta.store import codec, keys, packing
 from oferta.store.codec import Stamp
 from oferta.store.keys import KeySpace
-from oferta.store.packing import Columns, Items
+from oferta.store.packing import Columns
 from oferta.store.release import CatalogueEntry, PopularList, Suggestion
 from oferta_training.release_lists import STEP, Lists, Policy, read_lists
 from oferta_training.scores import ScoresFolder
@@ -93,17 +93,15 @@ class Build:
             last = min(first + step, total)
             low, high = np.searchsorted(places, (first, last))
             chosen = self.order[low:high]
-            counts = self.lists.counts[chosen]
             columns = Columns(
                 places=places[low:high],
                 rests=self.rests[chosen],
                 segments=self.segment_of[chosen],
-                counts=counts,
-                items=Items(
-                    self.lists.items.packed[_ranges(item_starts[chosen], counts)],
-                    self.lists.items.low[chosen],
-                    self.lists.items.high[chosen],
-                ),
+                starts=item_starts[chosen],
+                counts=self.lists.counts[chosen],
+                low=self.lists.items.low[chosen],
+                high=self.lists.items.high[chosen],
+                items=self.lists.items.packed,
                 held_counts=held_counts[chosen],
                 held=self.policy.held[_ranges(held_starts[chosen], held_counts[chosen])],
             )

@@ -132,7 +132,7 @@ def _parts(
 ) -> Iterator[_Part]:
     reasons = pl.Enum(REASONS)
     for name in scores.parts:
-        frame = scores.part(name)
+        frame = scores.part(name).drop("model")
         runs = frame["customer_id"].rle().struct.unnest()
         customers = runs.join(
             index, left_on="value", right_on="customer_id", how="left", maintain_order="left"

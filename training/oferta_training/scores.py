@@ -132,7 +132,7 @@ class ScoresFolder:
 
     def part(self, name: str) -> pl.DataFrame:
         """One part: columns.SCORES."""
-        return pl.read_parquet(self.path / name)
+        return pl.read_parquet(self.path / name, columns=columns.SCORES.names())
 
     def customer_rows(self) -> pl.DataFrame:
         """Every customer that was scored: CUSTOMERS."""

@@ -27,7 +27,7 @@ def write_source(
     """
     (folder / "events").mkdir(parents=True, exist_ok=True)
     group = rng.integers(0, _GROUPS, products)
-    popularity = 1.0 / np.arange(1, products + 1) ** 0.8
+    popularity = np.arange(1, products + 1, dtype=np.float64) ** -0.8
     names = pl.Series([f"p{number:05d}" for number in range(products)])
     pl.DataFrame(
         {

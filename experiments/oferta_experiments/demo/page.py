@@ -1,16 +1,19 @@
 """What the demo shows: the API's own answers, as a person likes to read them."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-import polars as pl
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
+
+from oferta.events.dataset import Dataset
 
 _SHOWN = 5
 _NEWCOMER = "somebody-new"
@@ -27,7 +30,7 @@ def opening() -> RenderableType:
     )
 
 
-def answers(client: httpx.Client, dataset: Path) -> RenderableType:
+def answers(client: httpx.Client, dataset: Dataset) -> RenderableType:
     """Three customers as the API answers them: a regular, an occasional one and a newcomer."""
     regular, occasional = _two_customers(dataset)
     asked = (
@@ -38,30 +41,33 @@ def answers(client: httpx.Client, dataset: Path) -> RenderableType:
     return Group(*(_answer(client, customer, who) for customer, who in asked))
 
 
-def closing(address: str, home: Path, seconds: float) -> RenderableType:
-    """Where to go on."""
-    lines = Table.grid(padding=(0, 2))
+def closing(console: Console, address: str, home: Path, seconds: float) -> None:
+    """Where to go on: lines to copy, so nothing is framed or broken."""
+    console.print(
+        Rule(f"[bold]Up and serving[/bold] after {seconds:.0f} s", align="left", style="green")
+    )
+    tools = Path(sys.executable).parent
+    tools = Path(os.path.relpath(tools)) if tools.is_relative_to(Path.cwd()) else tools
     for label, value in (
         ("API docs", f"{address}/docs"),
-        ("Experiments", f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"),
         ("One customer", f"curl '{address}/v1/customers/1/recommendations?n=5'"),
-        ("In one category", f"curl '{address}/v1/customers/1/recommendations?category=Cheese'"),
-        ("Similar products", f"curl '{address}/v1/products/{quote('SHREDDED CHEESE')}/similar'"),
+        ("One category", f"curl '{address}/v1/customers/1/recommendations?category=Cheese'"),
+        ("Similar", f"curl '{address}/v1/products/{quote('SHREDDED CHEESE')}/similar'"),
         ("Popular", f"curl '{address}/v1/popular?n=5'"),
+        ("Experiments", f"{tools / 'mlflow'} ui --backend-store-uri sqlite:///{home}/mlflow.db"),
+        ("Go back", f"OFERTA_HOME={home} {tools / 'oferta'} rollback --reason 'because'"),
     ):
-        lines.add_row(f"[bold]{label}[/bold]", Text(value, overflow="fold"))
-    title = f"[bold]Up and serving[/bold] after {seconds:.0f} s; Ctrl-C ends it"
-    return Padding(Panel(lines, title=title, title_align="left", border_style="green"), (1, 0))
+        console.print(f"[bold]{label:13}[/bold]{value}", soft_wrap=True, highlight=False)
 
 
-def _two_customers(dataset: Path) -> tuple[str, str]:
-    counts = (
-        pl.scan_parquet(dataset / "events*" / "*.parquet")
-        if (dataset / "events").is_dir()
-        else pl.scan_parquet(dataset / "events.parquet")
-    )
+def _two_customers(dataset: Dataset) -> tuple[str, str]:
+    """Somebody with more events than four in five customers, and than one in ten."""
     by_events = (
-        counts.group_by("customer_id").len().sort("len", "customer_id").collect()["customer_id"]
+        dataset.events()
+        .group_by("customer_id")
+        .len()
+        .sort("len", "customer_id")
+        .collect()["customer_id"]
     )
     return str(by_events[int(len(by_events) * 0.8)]), str(by_events[int(len(by_events) * 0.1)])
 
@@ -71,15 +77,13 @@ def _answer(client: httpx.Client, customer: str, who: str) -> RenderableType:
     answer: dict[str, Any] = client.get(path, params={"n": _SHOWN}).raise_for_status().json()
     table = Table(box=None, padding=(0, 2), header_style="dim")
     table.add_column("#", justify="right")
-    table.add_column("product", style="bold")
-    table.add_column("category")
+    table.add_column("product", style="bold", no_wrap=True)
     table.add_column("score", justify="right")
     table.add_column("why")
     for item in answer["items"]:
         table.add_row(
             str(item["rank"]),
             item["name"],
-            item["category"],
             f"{item['score']:.3f}",
             item["reasons"][0]["text"],
         )

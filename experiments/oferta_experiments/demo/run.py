@@ -15,7 +15,10 @@ import httpx
 from rich.console import Console
 from rich.rule import Rule
 
+from oferta.clock import SystemClock
 from oferta.errors import OfertaError
+from oferta.events.dataset import Dataset, open_dataset
+from oferta.progress import Silent
 from oferta_experiments.demo import grocer, page
 
 _START_S = 30.0
@@ -55,9 +58,10 @@ def run(*, home: Path, port: int, once: bool, console: Console) -> None:
     _step(console, "4  Serve, and ask for three households")
     with _served(console, home, port) as address:
         with httpx.Client(base_url=address, timeout=5.0) as client:
-            console.print(page.answers(client, dataset))
-        console.print(page.closing(address, home, time.monotonic() - began))
+            console.print(page.answers(client, _opened(dataset, home)))
+        page.closing(console, address, home, time.monotonic() - began)
         if not once:
+            console.print("[dim]Ctrl-C ends it.[/dim]")
             _wait()
 
 
@@ -78,14 +82,23 @@ def _command(console: Console, home: Path, *words: str, shown: str | None = None
 def _served(console: Console, home: Path, port: int) -> Iterator[str]:
     words = ("serve", "--port", str(port))
     console.print(f"[dim]$[/dim] [bold]oferta {shlex.join(words)}[/bold]", highlight=False)
+    log = home / "demo" / "serve.log"
     # Its own session: Ctrl-C reaches the demo alone, which then stops the server in order.
-    server = subprocess.Popen(  # noqa: S603 - our own command
-        _argv(*words), env=_environment(home), start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    with log.open("wb") as words_of_the_server:
+        server = subprocess.Popen(  # noqa: S603 - our own command
+            _argv(*words),
+            env=_environment(home),
+            start_new_session=True,
+            stdout=words_of_the_server,
+            stderr=subprocess.STDOUT,
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         _until_ready(server, address)
         yield address
+    except DemoFailed:
+        console.print(log.read_text(encoding="utf-8", errors="replace"), markup=False)
+        raise
     finally:
         server.send_signal(signal.SIGTERM)
         try:
@@ -108,6 +121,10 @@ def _until_ready(server: "subprocess.Popen[bytes]", address: str) -> None:
             pass
         time.sleep(0.1)
     raise DemoFailed(["oferta", "serve"], 1)
+
+
+def _opened(dataset: Path, home: Path) -> Dataset:
+    return open_dataset(dataset, home=home, clock=SystemClock(), progress=Silent())
 
 
 def _wait() -> None:

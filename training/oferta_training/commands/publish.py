@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oferta.errors import FencedOut
     from oferta.store.connecting import StoreSettings
     from oferta_training.publish import Published
+    from oferta_training.scores import ScoresFolder
 
 FENCED_OUT = 3
 
@@ -19,8 +22,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def publish(
-    scores: Annotated[Path, typer.Option(help="The scores folder to publish.", metavar="DIR")],
+    dataset: Annotated[
+        Path | None,
+        typer.Argument(help="Whom to score (default: the data the model was trained on)."),
+    ] = None,
     *,
+    model: Annotated[
+        str | None,
+        typer.Option(help="NAME, NAME@ALIAS or NAME/VERSION (default: the only one's champion)."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Publish this scores folder instead of scoring.", metavar="DIR"),
+    ] = None,
     override: Annotated[
         str | None,
         typer.Option(help="Go live over broken guard rails, for this reason.", metavar="REASON"),
@@ -32,21 +46,27 @@ def publish(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write scores beside the live release, verify them, and swap.
+    """Score everyone with the champion, write a release beside the live one, verify it, swap.
 
     Stopped at any step, the live release stays whole. Ends with 3 where a later publisher was
     faster.
 
-    Example: oferta publish --scores .oferta/scores/2026-06-01
+    Example: oferta publish --model insurance
     """
     import json
     from dataclasses import asdict
 
     from oferta.errors import FencedOut
+    from oferta_training.scores import ScoresFolder
+
+    def ready() -> ScoresFolder:
+        if scores is not None:
+            return ScoresFolder.open(scores)
+        return _score(dataset, model, home=home, again=not if_missing)
 
     try:
         done = publish_scores(
-            scores,
+            ready,
             settings=_settings(home),
             override=override,
             replicas=replicas,
@@ -148,16 +168,16 @@ def releases(*, home: Home = None, as_json: AsJson = False) -> None:
 
 
 def publish_scores(
-    path: Path,
+    scores: "Callable[[], ScoresFolder]",
     *,
     settings: "StoreSettings",
     override: str | None = None,
     replicas: int = 0,
     only_if_missing: bool = False,
 ) -> "Published | None":
-    """Publish the scores folder at `path` to the store of `settings`, with bars in a terminal.
+    """Publish what `scores` gives to the store of `settings`, with bars in a terminal.
 
-    Returns None where `only_if_missing` and a release is live.
+    Returns None where `only_if_missing` and a release is live; nothing is scored then.
 
     Raises:
         SourceRefused: the folder is unfinished or altered.
@@ -170,14 +190,13 @@ def publish_scores(
     from oferta_training.publish import Options
     from oferta_training.publish import publish as run
     from oferta_training.releases import live_manifest
-    from oferta_training.scores import ScoresFolder
 
     clock = SystemClock()
     with connect(settings) as store:
         if only_if_missing and live_manifest(store.writer, store.space) is not None:
             return None
         return run(
-            ScoresFolder.open(path),
+            scores(),
             store.writer,
             store.space,
             clock=clock,
@@ -185,6 +204,26 @@ def publish_scores(
             progress=Terminal(),
             options=Options(override=override, replicas=replicas),
         )
+
+
+def _score(
+    dataset: Path | None, model: str | None, *, home: Path | None, again: bool
+) -> "ScoresFolder":
+    """Scores of the champion: made now, or where not `again` the newest that are there."""
+    from oferta.clock import SystemClock
+    from oferta.errors import SourceRefused
+    from oferta.home import home_folder
+    from oferta.progress import Terminal
+    from oferta_training.score import newest_scores, score
+    from oferta_training.scores import ScoresFolder
+
+    folder = home_folder(home)
+    if not again:
+        try:
+            return ScoresFolder.open(newest_scores(folder))
+        except SourceRefused:
+            pass  # none yet, or not whole: make them
+    return score(folder, model=model, dataset=dataset, clock=SystemClock(), progress=Terminal())
 
 
 def summary(done: "Published") -> str:
