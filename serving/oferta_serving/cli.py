@@ -1,5 +1,43 @@
 """Commands of the serving side."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer()
+
+_EXAMPLE = "Example: oferta serve --port 8000, then curl localhost:8000/v1/popular?n=3"
+
+
+@app.command(epilog=_EXAMPLE)
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Where to listen; beyond this machine only with API keys.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core is enough.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings; serving/serving.toml shows them all.")
+    ] = None,
+    home: Annotated[Path, typer.Option(help="The state folder.")] = Path(".oferta"),
+) -> None:
+    """Serve recommendations over HTTP.
+
+    Reads the live release from the Redis of OFERTA_REDIS_URL, or from the embedded one under the
+    state folder. Before the first `oferta publish` it answers with empty lists that say so.
+    """
+    from oferta.settings import parse, read_toml
+    from oferta.store.connecting import StoreSettings, connect
+    from oferta_serving.server import run
+    from oferta_serving.settings import ServingSettings, check_reach, read_environment
+
+    given = {"host": host, "port": port, "workers": workers}
+    values = {} if config is None else read_toml(config)
+    values |= {name: value for name, value in given.items() if value is not None}
+    settings = parse(values, ServingSettings, place=config or "oferta serve")
+    environment = read_environment()
+    check_reach(settings.host, environment.api_keys)
+    # This process joins the embedded Redis for all workers, and is the last of them to leave it.
+    with connect(StoreSettings(home, environment.redis_url)) as store:
+        run(settings, store.url, home)

@@ -1,0 +1,127 @@
+"""Answers as bytes: what a list is, where it is from, how old, and whether all is well."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from oferta.clock import Clock
+from oferta.store.release import Suggestion
+from oferta_serving.compose import NOTHING, PERSONAL, Page, levels_for, page_of
+from oferta_serving.lookup import Found
+from oferta_serving.metrics import Metrics
+from oferta_serving.parameters import Wanted
+from oferta_serving.problems import RequestRefused
+from oferta_serving.settings import FreshnessSettings
+from oferta_serving.view import ReleaseView
+
+_HOUR = 3600
+_BOOLEANS = (b"false", b"true")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Puts answers together. Pure, but for the clock it was given and the counters."""
+
+    clock: Clock
+    metrics: Metrics
+    freshness: FreshnessSettings
+
+    def for_customer(self, customer_id: str, found: Found, wanted: Wanted) -> bytes:
+        """The list of one customer."""
+        now = self.clock.now().timestamp()
+        view, row = found.view, found.row
+        page, trouble = NOTHING, found.trouble
+        if view is not None:
+            check_category(view, wanted)
+            if self._ended(view, now):
+                trouble = "release_expired"
+            else:
+                held = row.held if row is not None else ()
+                page = page_of(view, levels_for(view, row), wanted, now=now, held=held)
+        who = b'"customer_id":' + orjson.dumps(customer_id)
+        cold = row is None and found.trouble is None
+        return self._answer(who, view, page, trouble=trouble, now=now, cold=cold)
+
+    def popular(self, view: ReleaseView | None, wanted: Wanted) -> bytes:
+        """Everybody's list, or a segment's."""
+        now = self.clock.now().timestamp()
+        if view is None:
+            return self._answer(b"", None, NOTHING, trouble="no_release", now=now)
+        check_category(view, wanted)
+        segment = None
+        if wanted.segment is not None:
+            segment = view.segments.get(wanted.segment)
+            if segment is None:
+                raise RequestRefused("segment.unknown", "segment")
+        if self._ended(view, now):
+            return self._answer(b"", view, NOTHING, trouble="release_expired", now=now)
+        page = page_of(view, levels_for(view, None, segment), wanted, now=now)
+        return self._answer(b"", view, page, trouble=None, now=now)
+
+    def similar(
+        self,
+        view: ReleaseView,
+        product: int,
+        near: list[Suggestion],
+        wanted: Wanted,
+        *,
+        trouble: str | None,
+    ) -> bytes:
+        """The products similar to one; everybody's list where these cannot be read."""
+        now = self.clock.now().timestamp()
+        page = NOTHING
+        if self._ended(view, now):
+            trouble = "release_expired"
+        elif trouble is None:
+            page = page_of(view, [("similar", near)], wanted, now=now, barred=(product,))
+        else:
+            page = page_of(view, levels_for(view, None), wanted, now=now, barred=(product,))
+        who = b'"product_id":' + orjson.dumps(view.head.catalogue[product].product_id)
+        return self._answer(who, view, page, trouble=trouble, now=now)
+
+    def _ended(self, view: ReleaseView, now: float) -> bool:
+        return now - view.head.manifest.created_at > self.freshness.stop_after_h * _HOUR
+
+    def _answer(
+        self,
+        who: bytes,
+        view: ReleaseView | None,
+        page: Page,
+        *,
+        trouble: str | None,
+        now: float,
+        cold: bool | None = None,
+    ) -> bytes:
+        age = 0.0 if view is None else max(0.0, now - view.head.manifest.created_at)
+        stale = age > self.freshness.stale_after_h * _HOUR
+        source = page.best or "none"
+        self.metrics.served(source, trouble)
+        parts = [
+            who,
+            b'"items":[' + b",".join(page.items) + b"]",
+            b'"release":null,"model":null' if view is None else view.tail,
+            b'"age_s":null' if view is None else b'"age_s":%d' % age,
+            b'"served_from":"%b","personalised":%b,"degraded":%b,"stale":%b'
+            % (
+                source.encode(),
+                _BOOLEANS[source in PERSONAL],
+                _BOOLEANS[trouble is not None],
+                _BOOLEANS[stale],
+            ),
+            b"" if cold is None else b'"cold":' + _BOOLEANS[cold],
+            b"" if trouble is None else b'"degraded_reason":"%b"' % trouble.encode(),
+            b'"next_offset":null'
+            if page.next_offset is None
+            else b'"next_offset":%d' % page.next_offset,
+        ]
+        return b"{" + b",".join(part for part in parts if part) + b"}"
+
+
+def check_category(view: ReleaseView, wanted: Wanted) -> None:
+    """Refuse a category that no product has: a misspelt one must not look like an empty shelf.
+
+    Raises:
+        RequestRefused: `category.unknown`.
+    """
+    if wanted.category is not None and wanted.category not in view.known_categories:
+        raise RequestRefused("category.unknown", "category")

@@ -1,0 +1,144 @@
+"""The composition root: where the parts of a serving process meet, and nowhere else."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from oferta.clock import Clock, SystemClock
+from oferta.store.contract import Reader
+from oferta.store.keys import KeySpace
+from oferta_serving.answers import Answers
+from oferta_serving.apikeys import ApiKeys
+from oferta_serving.breaker import Breaker
+from oferta_serving.documented import with_problem_schema
+from oferta_serving.gate import Gate
+from oferta_serving.live import Releases
+from oferta_serving.lookup import Lookup
+from oferta_serving.metrics import Metrics
+from oferta_serving.pages import add_pages
+from oferta_serving.problems import RequestRefused
+from oferta_serving.responses import Refusals
+from oferta_serving.routes.batch import batch_routes
+from oferta_serving.routes.customers import customer_routes
+from oferta_serving.routes.operations import operation_routes
+from oferta_serving.routes.products import product_routes
+from oferta_serving.schemas import ProblemAnswer
+from oferta_serving.services import Draining, Services
+from oferta_serving.settings import ServingSettings
+
+FIRST_READ_S = 2.0
+"""How long a start waits for the live release before it serves what it has."""
+
+
+def create_app(
+    settings: ServingSettings,
+    reader: Reader,
+    *,
+    space: KeySpace,
+    home: Path,
+    api_keys: ApiKeys | None = None,
+    clock: Clock | None = None,
+    draining: Draining | None = None,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+) -> FastAPI:
+    """The API over one store.
+
+    Args:
+        settings: of `serving.toml`.
+        reader: where releases are read from.
+        space: the keys, under the publisher's secret.
+        home: the state folder, where the last head is kept.
+        api_keys: who may call; None lets anybody.
+        clock: tells when offers start and end; the machine's, unless given.
+        draining: set by the server when it is told to stop.
+        on_stop: closes the reader, on the loop that used it.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    breaker = Breaker(
+        open_after=settings.store.open_after,
+        probe_s=settings.store.probe_ms / 1000,
+        clock=time.monotonic,
+    )
+    releases = Releases(
+        reader,
+        space,
+        breaker=breaker,
+        metrics=metrics,
+        folder=home / "serving",
+        refresh_s=settings.store.refresh_ms / 1000,
+    )
+    services = Services(
+        settings=settings,
+        clock=clock,
+        space=space,
+        metrics=metrics,
+        breaker=breaker,
+        releases=releases,
+        lookup=Lookup(reader, space, releases, breaker=breaker, metrics=metrics),
+        answers=Answers(clock, metrics, settings.freshness),
+        draining=draining or Draining(),
+    )
+    app = FastAPI(
+        title="oferta",
+        version=version("oferta"),
+        summary="Recommendations for every customer, with their reasons.",
+        description="Errors are problems (RFC 9457) with a stable `code`; see docs/api.md.",
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(services, on_stop),
+    )
+    app.state.services = services
+    refusals = Refusals(metrics)
+    app.add_exception_handler(RequestRefused, refusals.refused)
+    app.add_exception_handler(HTTPException, refusals.unrouted)
+    app.add_exception_handler(Exception, refusals.failed)
+    for routes in (customer_routes, batch_routes, product_routes, operation_routes):
+        app.include_router(routes(services))
+    if settings.docs:
+        add_pages(app)
+        with_problem_schema(
+            app.openapi(),
+            ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}"),
+        )
+    app.add_middleware(
+        Gate,
+        limits=settings.limits,
+        api_keys=api_keys or ApiKeys(()),
+        metrics=metrics,
+        access_log=settings.access_log,
+    )
+    return app
+
+
+def _lifespan(
+    services: Services, on_stop: Callable[[], Awaitable[None]] | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        releases = services.releases
+        await releases.restore()
+        following = asyncio.create_task(releases.follow())
+        try:
+            async with asyncio.timeout(FIRST_READ_S):
+                await releases.refresh()
+        except TimeoutError:
+            pass  # it goes on in the background
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+            await releases.close()
+            if on_stop is not None:
+                await on_stop()
+
+    return lifespan

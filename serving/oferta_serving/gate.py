@@ -1,0 +1,142 @@
+"""The door: every request passes here before any route sees it, every answer on its way out.
+
+It bounds what may come in, checks the API key, numbers the request, and counts the answer. It also
+routes by the *raw* path: a `%2F` within an id must not become a separator, so routes match the
+percent-encoded segments and decode them afterwards (`strict.path_id`).
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oferta_serving.apikeys import ApiKeys
+from oferta_serving.metrics import Metrics
+from oferta_serving.problems import RequestRefused, problem_body, problem_headers
+from oferta_serving.settings import LimitSettings
+
+REQUEST_ID = "request_id"
+"""Where the request's id lies in its ASGI scope."""
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_JSON_RANGES = frozenset({b"*/*", b"application/*", b"application/json"})
+_OURS = frozenset({b"x-api-key", b"x-request-id", b"accept"})
+_NO_ROUTE = "none"
+
+log = structlog.get_logger()
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: LimitSettings,
+        api_keys: ApiKeys,
+        metrics: Metrics,
+        access_log: bool,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._app = app
+        self._limits = limits
+        self._api_keys = api_keys
+        self._metrics = metrics
+        self._access_log = access_log
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = self._clock()
+        status = 500
+        request_id = b""
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id))
+                message["headers"].append((b"x-content-type-options", b"nosniff"))
+            await send(message)
+
+        try:
+            request_id = self._admit(scope)
+        except RequestRefused as refused:
+            request_id = scope[REQUEST_ID].encode()
+            self._metrics.refused.labels(refused.code).inc()
+            await send_problem(send_on, refused, scope[REQUEST_ID])
+        else:
+            await self._app(scope, receive, send_on)
+        finally:
+            route = getattr(scope.get("route"), "path_format", _NO_ROUTE)
+            seconds = self._clock() - started
+            self._metrics.observe(route, status, seconds)
+            if self._access_log:
+                log.info(
+                    "request.answered",
+                    route=route,
+                    status=status,
+                    milliseconds=round(seconds * 1000, 2),
+                    request_id=scope[REQUEST_ID],
+                )
+
+    def _admit(self, scope: Scope) -> bytes:
+        """Check what can be checked before the body; returns the request's id."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        size = 0
+        ours: dict[bytes, bytes] = {}
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name in _OURS:  # of one that stands twice, all values: no key and no id is both
+                ours[name] = ours[name] + b"," + value if name in ours else value
+        request_id = ours.get(b"x-request-id", b"")
+        if not _SANE_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(8).encode()
+        scope[REQUEST_ID] = request_id.decode("ascii")
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        if len(raw_path) + len(scope["query_string"]) > self._limits.url_bytes:
+            raise RequestRefused("url.too_long")
+        if len(headers) > self._limits.headers or size > self._limits.header_bytes:
+            raise RequestRefused("headers.too_large")
+        if raw_path.startswith(b"/v1/"):
+            if self._api_keys:
+                self._api_keys.check(ours.get(b"x-api-key"))
+            if b"accept" in ours and not accepts_json(ours[b"accept"]):
+                raise RequestRefused("accept.unsupported")
+        scope["path"] = raw_path.decode("latin-1")
+        return request_id
+
+
+async def send_problem(send: Send, refused: RequestRefused, request_id: str) -> None:
+    """Answer with a problem."""
+    body = problem_body(refused, request_id)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": refused.status,
+            "headers": problem_headers(refused, len(body)),
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=256)
+def accepts_json(accept: bytes) -> bool:
+    """Whether an Accept header admits JSON; the most specific range decides, as in RFC 9110."""
+    best: tuple[int, bool] = (-1, False)
+    for part in accept.lower().split(b","):
+        media, *parameters = (piece.strip() for piece in part.split(b";"))
+        if media not in _JSON_RANGES:
+            continue
+        refused = any(re.fullmatch(rb"q=0(\.0*)?", each) for each in parameters)
+        specific = 2 - media.count(b"*")
+        best = max(best, (specific, not refused))
+    return best[1]

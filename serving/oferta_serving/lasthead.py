@@ -1,0 +1,88 @@
+"""The last release head seen, kept in a file: what is served when there is no Redis at boot.
+
+    magic 8s | SHA-256 of the rest | count u32 | per record: length u32, bytes
+
+The records are those of the store, each with its own checksum. A file that is not whole is no file.
+"""
+
+import hashlib
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+from oferta.errors import RecordCorrupt
+from oferta.store.head import (
+    ManifestRecord,
+    manifest_record,
+    pack_head,
+    read_head,
+    read_manifest,
+)
+from oferta.store.release import Head
+
+FILE_NAME = "last-head"
+_MAGIC = b"OFRTHD1\n"
+_COUNT = struct.Struct("<I")
+
+
+def keep(folder: Path, head: Head) -> None:
+    """Write the head: the old file or the new one is there at any moment, never half of one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    parts, size, digest = pack_head(head)
+    record = ManifestRecord(
+        manifest=head.manifest,
+        rows=0,
+        row_bytes=0,
+        head_parts=len(parts),
+        head_bytes=size,
+        head_sha256=digest,
+    )
+    records = [manifest_record(record), *parts]
+    body = _COUNT.pack(len(records)) + b"".join(_COUNT.pack(len(r)) + r for r in records)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Several workers may write the same head at once: each has a draft of its own.
+    descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(folder / FILE_NAME)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def restore(folder: Path) -> Head | None:
+    """The head that was kept last, or None where none was.
+
+    Raises:
+        RecordCorrupt: the file is not whole.
+    """
+    try:
+        content = (folder / FILE_NAME).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordCorrupt(f"{folder / FILE_NAME}: {type(error).__name__}") from error
+    start = len(_MAGIC) + hashlib.sha256().digest_size
+    body = content[start:]
+    if content[:start] != _MAGIC + hashlib.sha256(body).digest():
+        raise RecordCorrupt(f"{folder / FILE_NAME}: altered or not whole")
+    records = _records(body)
+    return read_head(read_manifest(records[0]), records[1:])
+
+
+def _records(body: bytes) -> list[bytes]:
+    (count,) = _COUNT.unpack_from(body)
+    at = _COUNT.size
+    records = []
+    for _ in range(count):
+        (length,) = _COUNT.unpack_from(body, at)
+        at += _COUNT.size
+        records.append(body[at : at + length])
+        at += length
+    return records

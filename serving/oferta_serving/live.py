@@ -1,0 +1,196 @@
+"""Which release this process serves: followed in the background, swapped in one assignment.
+
+Requests read `releases.current` and never wait for a change of it. The pointer is read every
+`refresh_s`; the head of a new release is loaded and prepared beside the one being served.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from oferta.errors import RecordCorrupt, ReleaseMissing, StoreError, StoreUnavailable
+from oferta.store.contract import Pointer, Reader
+from oferta.store.keys import KeySpace
+from oferta.store.reading import load_head
+from oferta_serving import lasthead
+from oferta_serving.breaker import Breaker
+from oferta_serving.metrics import Metrics
+from oferta_serving.view import ReleaseView, view_of
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is served at one instant; a request holds on to one of these from start to end.
+
+    Attributes:
+        live: the release being served, None before any was ever seen.
+        previous: the release before it, for rows that the live one lost.
+        trouble: why customers' rows cannot be read even if Redis answers, None when they can.
+        digest: what the pointer knows the live release by; None for one restored from the file.
+    """
+
+    live: ReleaseView | None = None
+    previous: ReleaseView | None = None
+    trouble: str | None = "no_release"
+    digest: str | None = None
+
+
+class Releases:
+    """Follows the live pointer. For one event loop; `current` is replaced, never altered."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        space: KeySpace,
+        *,
+        breaker: Breaker,
+        metrics: Metrics,
+        folder: Path,
+        refresh_s: float,
+    ) -> None:
+        self.current = Serving()
+        self.pointer_read = False
+        self._reader = reader
+        self._space = space
+        self._breaker = breaker
+        self._metrics = metrics
+        self._folder = folder
+        self._refresh_s = refresh_s
+        self._refreshing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._told: str | None = None
+
+    async def restore(self) -> None:
+        """Serve what was served last, until Redis says what is live."""
+        try:
+            head = await asyncio.to_thread(lasthead.restore, self._folder)
+        except RecordCorrupt as error:
+            log.warning("head.refused", problem=str(error))
+            return
+        if head is not None:
+            self._become(Serving(await asyncio.to_thread(view_of, head), trouble=None))
+            log.info("head.restored", release=head.manifest.release)
+
+    async def follow(self) -> None:
+        """Keep `current` up to date until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                log.exception("release.follow_failed")
+            await asyncio.sleep(self._refresh_s)
+
+    async def refresh(self) -> None:
+        """Read the pointer now and act on it; several callers at once share one reading."""
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing.add_done_callback(self._refreshed)
+        await asyncio.shield(self._refreshing)
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        under_way = {task for task in (self._refreshing, self._keeping) if task is not None}
+        if under_way:
+            await asyncio.wait(under_way)
+
+    def store_failed(self) -> None:
+        """A call of Redis failed."""
+        self._breaker.failed()
+        self._metrics.store_failures.inc()
+        self._show_breaker()
+
+    def store_succeeded(self) -> None:
+        """A call of Redis was answered."""
+        self._breaker.succeeded()
+
+    def _refreshed(self, _task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+
+    async def _refresh(self) -> None:
+        if not self._breaker.may_probe():
+            return
+        try:
+            await self._follow_pointer(await self._reader.pointer())
+        except StoreUnavailable:
+            self.store_failed()
+            if self._breaker.is_open:
+                self._tell("store_unavailable")
+        except (RecordCorrupt, ReleaseMissing) as error:
+            self._breaker.succeeded()
+            self._metrics.damaged.labels("head").inc()
+            self._suffer("release_unreadable", problem=str(error))
+        else:
+            self._breaker.succeeded()
+        self._show_breaker()
+
+    async def _follow_pointer(self, pointer: Pointer | None) -> None:
+        self.pointer_read = True
+        now = self.current
+        if pointer is None:
+            self._suffer("no_release" if now.live is None else "store_empty")
+            return
+        if now.live is None or now.digest != pointer.manifest:
+            live = await self._load(pointer.release, digest=pointer.manifest)
+        else:
+            live = now.live
+        same_keys = live.head.manifest.key_check == self._space.key_check()
+        trouble = None if same_keys else "key_secret_differs"
+        previous = await self._previous(pointer, live)
+        new = Serving(live, previous, trouble, pointer.manifest)
+        if new != now:
+            self._become(new)
+        self._tell(trouble)
+        if live is not now.live:
+            log.info("release.loaded", release=pointer.release, model=live.head.manifest.model)
+            self._keeping = asyncio.create_task(self._keep(live))
+
+    async def _previous(self, pointer: Pointer, live: ReleaseView) -> ReleaseView | None:
+        wanted = pointer.previous
+        if wanted is None or wanted == live.head.manifest.release:
+            return None
+        for had in (self.current.live, self.current.previous):
+            if had is not None and had.head.manifest.release == wanted:
+                return had
+        try:
+            return await self._load(wanted)
+        except StoreError:
+            return None  # it is a second chance only, and may well have expired
+
+    async def _load(self, release: int, *, digest: str | None = None) -> ReleaseView:
+        head = await load_head(self._reader, self._space, release, digest=digest)
+        return await asyncio.to_thread(view_of, head)
+
+    async def _keep(self, view: ReleaseView) -> None:
+        try:
+            await asyncio.to_thread(lasthead.keep, self._folder, view.head)
+        except OSError as error:
+            log.warning("head.not_kept", problem=type(error).__name__)
+
+    def _become(self, serving: Serving) -> None:
+        self.current = serving
+        if serving.live is not None:
+            self._metrics.release.set(serving.live.head.manifest.release)
+            self._metrics.release_created.set(serving.live.head.manifest.created_at)
+
+    def _suffer(self, trouble: str, **facts: str) -> None:
+        now = self.current
+        if now.trouble != trouble:
+            self._become(Serving(now.live, now.previous, trouble, now.digest))
+        self._tell(trouble, **facts)
+
+    def _tell(self, trouble: str | None, **facts: str) -> None:
+        """Log each change of state once, not each attempt."""
+        if trouble == self._told:
+            return
+        if trouble is None:
+            log.info("store.recovered")
+        else:
+            log.warning("store.troubled", reason=trouble, **facts)
+        self._told = trouble
+
+    def _show_breaker(self) -> None:
+        self._metrics.breaker_open.set(int(self._breaker.is_open))

@@ -1,0 +1,35 @@
+"""Structured logs to standard error: what happened, in the past tense, nothing of any customer."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure(log_format: Literal["text", "json"]) -> None:
+    """Set up logging for this process, the server's own warnings included."""
+    finish: Processor
+    if log_format == "json":
+        finish = structlog.processors.JSONRenderer()
+    else:
+        finish = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, finish],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=finish, foreign_pre_chain=shared)
+    )
+    server = logging.getLogger("uvicorn")
+    server.handlers = [handler]
+    server.propagate = False
+    server.setLevel(logging.ERROR)  # its warnings repeat what a client sent wrong

@@ -1,0 +1,139 @@
+"""Customers' rows, or why not: the ladder from the live release down to nobody's list.
+
+live row -> (lost or damaged: pointer read once more) -> previous release's row -> no row.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oferta.errors import RecordCorrupt, StoreUnavailable
+from oferta.store.contract import Reader
+from oferta.store.keys import KeySpace
+from oferta.store.reading import Damage, load_rows, load_similar
+from oferta.store.release import CustomerRow, Neighbour
+from oferta_serving.breaker import Breaker
+from oferta_serving.live import Releases, Serving
+from oferta_serving.metrics import Metrics
+from oferta_serving.view import ReleaseView
+
+NEW_POINTER_WAIT_S = 0.05
+"""How long a request waits for a release that was swapped in under it."""
+
+Rows = list[CustomerRow | Damage | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one customer's list is made of.
+
+    Attributes:
+        view: the release; None when no release was ever seen.
+        row: the customer's, None for none.
+        trouble: why there is no row although there may be one, or why it is an older one.
+    """
+
+    view: ReleaseView | None
+    row: CustomerRow | None
+    trouble: str | None
+
+
+class Lookup:
+    """Reads rows through the breaker. For one event loop."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        space: KeySpace,
+        releases: Releases,
+        *,
+        breaker: Breaker,
+        metrics: Metrics,
+    ) -> None:
+        self._reader = reader
+        self._space = space
+        self._releases = releases
+        self._breaker = breaker
+        self._metrics = metrics
+
+    async def customers(self, customer_ids: Sequence[str]) -> list[Found]:
+        """What is known of each customer, in their order: one round trip when all is well."""
+        now = self._releases.current
+        trouble = self._trouble(now)
+        if now.live is None or trouble is not None:
+            return [Found(now.live, None, trouble)] * len(customer_ids)
+        rows = await self._rows(now.live, customer_ids)
+        if rows is None:
+            return [Found(now.live, None, "store_unavailable")] * len(customer_ids)
+        found = [Found(now.live, None if isinstance(row, Damage) else row, None) for row in rows]
+        if any(isinstance(row, Damage) for row in rows):
+            await self._repair(now, customer_ids, rows, found)
+        return found
+
+    async def similar(
+        self, view: ReleaseView, product: int
+    ) -> tuple[tuple[Neighbour, ...], str | None]:
+        """The products similar to the one at `product` of `view`; and why there may be more."""
+        trouble = self._trouble(self._releases.current)
+        if trouble is not None:
+            return (), trouble
+        try:
+            near = await load_similar(self._reader, self._space, view.head.manifest, product)
+        except StoreUnavailable:
+            self._releases.store_failed()
+            return (), "store_unavailable"
+        except RecordCorrupt:
+            self._metrics.damaged.labels(Damage.CORRUPT.value).inc()
+            return (), "record_corrupt"
+        self._releases.store_succeeded()
+        return near or (), None
+
+    def _trouble(self, now: Serving) -> str | None:
+        if now.live is not None and now.trouble is None and self._breaker.is_open:
+            return "store_unavailable"
+        return now.trouble
+
+    async def _rows(self, view: ReleaseView, customer_ids: Sequence[str]) -> Rows | None:
+        try:
+            rows = await load_rows(self._reader, self._space, view.head.manifest, customer_ids)
+        except StoreUnavailable:
+            self._releases.store_failed()
+            return None
+        self._releases.store_succeeded()
+        return rows
+
+    async def _repair(
+        self, now: Serving, customer_ids: Sequence[str], rows: Rows, found: list[Found]
+    ) -> None:
+        """Replace in `found` what is damaged: by the new live release's row, else the previous."""
+        for row in rows:
+            if isinstance(row, Damage):
+                self._metrics.damaged.labels(row.value).inc()
+        await self._read_pointer_again()
+        after = self._releases.current
+        views = [
+            (view, trouble)
+            for view, trouble in ((after.live, None), (after.previous, "previous_release"))
+            if view is not None and (view is not now.live)
+        ]
+        missing = {at: row for at, row in enumerate(rows) if isinstance(row, Damage)}
+        for view, trouble in views:
+            if not missing:
+                return
+            places = list(missing)
+            again = await self._rows(view, [customer_ids[at] for at in places])
+            for at, row in zip(places, again or (), strict=False):
+                if not isinstance(row, Damage):
+                    found[at] = Found(view, row, trouble)
+                    del missing[at]
+        emptied = after.trouble == "store_empty"
+        for at, damage in missing.items():
+            reason = "store_empty" if emptied else f"record_{damage.value}"
+            found[at] = Found(after.live, None, reason)
+
+    async def _read_pointer_again(self) -> None:
+        try:
+            async with asyncio.timeout(NEW_POINTER_WAIT_S):
+                await self._releases.refresh()
+        except TimeoutError:
+            return  # it goes on in the background; this request falls back

@@ -1,0 +1,80 @@
+"""Whether this process may have traffic, and what is wrong, each with what to do."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from oferta_serving.schemas import Check, Readiness
+from oferta_serving.services import Services
+
+_REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "no_release": "Nothing was published yet. Run `oferta train`, then `oferta publish`.",
+        "store_empty": (
+            "Redis has no live release: it was emptied, or is another one. "
+            "Run `oferta publish` again; the popular list is served meanwhile."
+        ),
+        "release_unreadable": (
+            "The live release cannot be read. Run `oferta publish` again, or `oferta rollback`."
+        ),
+        "key_secret_differs": (
+            "OFERTA_KEY_SECRET differs from the publisher's: no customer can be found. Set both to "
+            "the same secret, or give both the same state folder."
+        ),
+        "store_unavailable": (
+            "Redis does not answer. The popular list is served; it heals by itself when Redis does."
+        ),
+    }
+)
+
+
+def readiness(services: Services) -> Readiness:
+    """The state of this process now."""
+    serving = services.releases.current
+    live = serving.live
+    lost = services.breaker.is_open or not services.releases.pointer_read
+    trouble = serving.trouble if live is not None else None
+    checks = [
+        Check(
+            name="release",
+            ok=live is not None,
+            detail="A release is loaded." if live is not None else _said("no_release"),
+        ),
+        Check(
+            name="store",
+            ok=not lost,
+            detail="Redis answers." if not lost else _said("store_unavailable"),
+        ),
+        Check(
+            name="rows",
+            ok=trouble is None,
+            detail="Customers' lists can be read." if trouble is None else _said(trouble),
+        ),
+    ]
+    age = None
+    if live is not None:
+        age = max(0, int(services.clock.now().timestamp() - live.head.manifest.created_at))
+        freshness = services.settings.freshness
+        checks.append(
+            Check(
+                name="fresh",
+                ok=age <= freshness.stale_after_h * 3600,
+                detail=f"The release is {age} s old."
+                + (" Run `oferta publish`." if age > freshness.stale_after_h * 3600 else ""),
+            )
+        )
+    if services.draining.begun:
+        checks.append(Check(name="draining", ok=False, detail="This process is stopping."))
+    degraded = not all(check.ok for check in checks)
+    usable = live is not None and not services.draining.begun
+    return Readiness(
+        status="not_ready" if not usable else "degraded" if degraded else "ready",
+        degraded=degraded,
+        release=None if live is None else live.head.manifest.release,
+        model=None if live is None else live.head.manifest.model,
+        age_s=age,
+        checks=checks,
+    )
+
+
+def _said(trouble: str) -> str:
+    return f"{trouble}: {_REMEDIES[trouble]}"

@@ -1,0 +1,64 @@
+"""The two responses there are: JSON that is bytes already, and a problem."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from oferta_serving.gate import REQUEST_ID
+from oferta_serving.metrics import Metrics
+from oferta_serving.problems import RequestRefused, problem_body, problem_headers
+
+_STATUS_CODES = {404: "route.unknown", 405: "method.not_allowed"}
+
+
+class JsonAnswer(Response):
+    """Bytes of JSON, sent as they are: nothing is validated or serialised a second time."""
+
+    def __init__(self, body: bytes, *, status: int = 200) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),  # lists are personal, and change with every release
+        ]
+
+
+class ProblemAnswer(Response):
+    """A refused request."""
+
+    def __init__(self, refused: RequestRefused, scope: Scope) -> None:
+        self.body = problem_body(refused, scope.get(REQUEST_ID, ""))
+        self.status_code = refused.status
+        self.background = None
+        self.raw_headers = problem_headers(refused, len(self.body))
+
+
+class Refusals:
+    """Turns what routes raise into problems. The only place that does."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """A request that a route refused."""
+        assert isinstance(error, RequestRefused)  # noqa: S101 - registered for this class only
+        self._metrics.refused.labels(error.code).inc()
+        return ProblemAnswer(error, request.scope)
+
+    async def unrouted(self, request: Request, error: Exception) -> Response:
+        """A path or method that no route answers."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+        code = _STATUS_CODES.get(error.status_code, "internal")
+        allow = (error.headers or {}).get("Allow")
+        headers = [(b"allow", allow.encode())] if allow else []
+        return await self.refused(request, RequestRefused(code, headers=headers))
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """A fault of ours."""
+        del error  # logged by the server, with its traceback
+        answer = await self.refused(request, RequestRefused("internal"))
+        answer.raw_headers.append((b"x-request-id", request.scope.get(REQUEST_ID, "").encode()))
+        return answer

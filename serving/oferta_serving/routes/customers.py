@@ -1,0 +1,38 @@
+"""A customer's recommendations."""
+
+from fastapi import APIRouter, Request, Response
+
+from oferta_serving.documented import IDS, QUERY, problems
+from oferta_serving.parameters import CATEGORY, OFFSET, N, Query
+from oferta_serving.responses import JsonAnswer
+from oferta_serving.schemas import CustomerAnswer
+from oferta_serving.services import Services
+from oferta_serving.strict import path_id
+
+_QUERY = Query(N, OFFSET, CATEGORY)
+
+
+def customer_routes(services: Services) -> APIRouter:
+    """The routes of this file."""
+    router = APIRouter(tags=["recommendations"])
+    lookup, answers = services.lookup, services.answers
+
+    @router.get(
+        "/v1/customers/{customer_id:segment}/recommendations",  # noqa: FAST003 - read raw below
+        response_model=CustomerAnswer,
+        responses=problems((*IDS, *QUERY, "category.invalid", "category.unknown")),
+        openapi_extra={"parameters": _QUERY.documented("customer_id")},
+        operation_id="recommendations",
+        summary="What to recommend to one customer",
+    )
+    async def recommendations(request: Request) -> Response:
+        """The customer's list, gaps filled from the segment's and everybody's.
+
+        A customer nobody knows gets everybody's list and `cold: true`.
+        """
+        customer_id = path_id(request.path_params["customer_id"])
+        wanted = _QUERY.read(request.scope["query_string"])
+        (found,) = await lookup.customers((customer_id,))
+        return JsonAnswer(answers.for_customer(customer_id, found, wanted))
+
+    return router

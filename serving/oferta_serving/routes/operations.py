@@ -1,0 +1,52 @@
+"""What operators and balancers ask: alive, ready, how much of what."""
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from oferta_serving.metrics import CONTENT_TYPE
+from oferta_serving.readiness import readiness
+from oferta_serving.responses import JsonAnswer
+from oferta_serving.schemas import Liveness, Readiness
+from oferta_serving.services import Services
+
+
+def operation_routes(services: Services) -> APIRouter:
+    """The routes of this file."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get(
+        "/health/live", response_model=Liveness, operation_id="live", summary="Is it running"
+    )
+    async def live(request: Request) -> Response:
+        """Touches nothing but the event loop."""
+        del request
+        return JsonAnswer(b'{"status":"live"}')
+
+    @router.get(
+        "/health/ready",
+        response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "Send no traffic here yet."}},
+        operation_id="ready",
+        summary="May it have traffic, and is all well",
+    )
+    async def ready(request: Request) -> Response:
+        """Stays 200 without Redis: a fallback list is better than no service. Says so."""
+        del request
+        found = readiness(services)
+        status = 503 if found.status == "not_ready" else 200
+        return JsonAnswer(orjson.dumps(found.model_dump()), status=status)
+
+    @router.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        operation_id="metrics",
+        summary="Counters in Prometheus's format",
+    )
+    async def metrics(request: Request) -> Response:
+        """No label ever holds an id."""
+        del request
+        body = services.metrics.exposed()
+        return Response(body, headers={"content-type": CONTENT_TYPE})
+
+    return router

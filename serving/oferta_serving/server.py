@@ -1,0 +1,167 @@
+"""Running the API: sockets, workers, and a stop that loses no request."""
+
+import logging
+import math
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from fastapi import FastAPI
+from uvicorn import Config, Server
+
+from oferta.errors import SettingsInvalid
+from oferta.store.keys import KeySpace, load_secret
+from oferta.store.redis import RedisReader
+from oferta_serving import logs
+from oferta_serving.app import create_app
+from oferta_serving.metrics import share_between_workers
+from oferta_serving.protocol import guarded
+from oferta_serving.services import Draining
+from oferta_serving.settings import ServingSettings, read_environment
+from oferta_serving.workers import Workers
+
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class AppFactory:
+    """Makes the application in the process that serves it: it is what workers are sent."""
+
+    settings: ServingSettings
+    redis_url: str = field(repr=False)  # may carry a password
+    home: Path
+    draining: Draining = field(default_factory=Draining)
+
+    def __call__(self) -> FastAPI:
+        """The application over its own connections."""
+        logs.configure(self.settings.log_format)
+        space = KeySpace(load_secret(self.home))
+        reader = RedisReader(self.redis_url, space, connections=self.settings.store.connections)
+        return create_app(
+            self.settings,
+            reader,
+            space=space,
+            home=self.home,
+            api_keys=read_environment().api_keys,
+            draining=self.draining,
+            on_stop=reader.close,
+        )
+
+
+class PoliteServer(Server):
+    """Told to stop, it first says so for a while, so that a balancer turns away from it."""
+
+    def __init__(
+        self, config: Config, *, draining: Draining, notice_s: float, ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._draining = draining
+        self._notice_s = notice_s
+        self._ready = ready
+        self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: not ready, then drained. A second one, or Ctrl-C: at once."""
+        if sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
+        elif self._stop_at is None:
+            self._draining.begun = True
+            self._stop_at = time.monotonic() + self._notice_s
+        else:
+            self.force_exit = True
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to stop now."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def run(settings: ServingSettings, redis_url: str, home: Path) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        SettingsInvalid: the address cannot be listened to.
+    """
+    listener = _listen(settings.host, settings.port)
+    work = _Work(AppFactory(settings, redis_url, home))
+    address = _address(listener)
+    if settings.workers == 1:
+        work(listener, ready=partial(_say_hello, address))
+    else:
+        share_between_workers(home / "serving" / "metrics")
+        logs.configure(settings.log_format)
+        _say_hello(address)
+        Workers(work, listener, count=settings.workers).run()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one process does; spawned workers are sent it."""
+
+    factory: AppFactory
+
+    def __call__(self, listener: socket.socket, *, ready: Callable[[], None] | None = None) -> None:
+        settings = self.factory.settings
+        config = Config(
+            self.factory,
+            factory=True,
+            http=guarded(settings.limits),
+            ws="none",
+            log_config=None,
+            log_level=logging.ERROR,
+            access_log=False,  # the gate's own names no customer
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=math.ceil(settings.stop.drain_s),
+            backlog=_BACKLOG,
+        )
+        server = PoliteServer(
+            config,
+            draining=self.factory.draining,
+            notice_s=settings.stop.notice_s,
+            ready=ready or _nothing,
+        )
+        server.run(sockets=[listener])
+
+
+def _say_hello(address: str) -> None:
+    sys.stdout.write(
+        f"oferta serves on {address}   docs {address}/docs   "
+        f"health {address}/health/ready   Ctrl-C stops\n"
+    )
+    sys.stdout.flush()
+
+
+def _nothing() -> None:
+    return None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsInvalid(
+            "host, port",
+            [f"{host}:{port} cannot be listened to ({error.strerror}). Choose another --port."],
+        ) from None
+
+
+def _address(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,36 @@
+"""What routes work with, made once per process by `app.py`."""
+
+from dataclasses import dataclass
+
+from oferta.clock import Clock
+from oferta.store.keys import KeySpace
+from oferta_serving.answers import Answers
+from oferta_serving.breaker import Breaker
+from oferta_serving.live import Releases
+from oferta_serving.lookup import Lookup
+from oferta_serving.metrics import Metrics
+from oferta_serving.settings import ServingSettings
+
+
+class Draining:
+    """Set when the process was told to stop: it says so while it still serves."""
+
+    __slots__ = ("begun",)
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one serving process."""
+
+    settings: ServingSettings
+    clock: Clock
+    space: KeySpace
+    metrics: Metrics
+    breaker: Breaker
+    releases: Releases
+    lookup: Lookup
+    answers: Answers
+    draining: Draining

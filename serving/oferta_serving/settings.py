@@ -1,0 +1,141 @@
+"""What `serving.toml` may say, and what comes from the environment: addresses and secrets only."""
+
+import os
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from oferta.errors import SettingsInvalid
+from oferta.settings import Settings
+from oferta_serving.apikeys import ApiKeys
+
+REDIS_URL_VARIABLE = "OFERTA_REDIS_URL"
+API_KEYS_VARIABLE = "OFERTA_API_KEYS"
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class StoreSettings(Settings):
+    """How Redis is read, and when it is left alone. Its deadline of 60 ms a call is fixed."""
+
+    connections: int = Field(64, ge=1, le=10_000)
+    refresh_ms: int = Field(200, ge=10, le=250)  # a swap is seen by every worker within 250 ms
+    open_after: int = Field(5, ge=1, le=1000)  # failures in a row, until requests stop trying
+    probe_ms: int = Field(500, ge=10, le=10_000)  # how often a lost Redis is tried again
+
+
+class LimitSettings(Settings):
+    """How large a request may be and how long it may take to arrive."""
+
+    url_bytes: int = Field(8192, ge=1024, le=65_536)  # a 128 character id is 1.5 kB encoded
+    header_bytes: int = Field(16_384, ge=1024, le=65_536)
+    headers: int = Field(100, ge=10, le=1000)
+    body_bytes: int = Field(262_144, ge=1024, le=16_777_216)
+    arrival_s: Seconds = 5.0  # for the head, and again for the body
+
+
+class FreshnessSettings(Settings):
+    """When a release counts as old."""
+
+    stale_after_h: float = Field(26, gt=0)  # a daily release, two hours late
+    stop_after_h: float = Field(14 * 24, gt=0)  # its rows' lifetime; then nothing is offered
+
+
+class StopSettings(Settings):
+    """How the server goes when it is told to (SIGTERM)."""
+
+    notice_s: float = Field(2.0, ge=0, le=60)  # not ready but serving, so a balancer can turn away
+    drain_s: float = Field(10.0, ge=0, le=300)  # for requests under way
+
+
+class ServingSettings(Settings):
+    """All of `serving.toml`. Every key has a default; the file may be empty or absent."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    workers: int = Field(1, ge=1, le=256)
+    docs: bool = True
+    access_log: bool = False
+    log_format: Literal["text", "json"] = "text"
+    store: StoreSettings = StoreSettings()
+    limits: LimitSettings = LimitSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    stop: StopSettings = StopSettings()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Environment:
+    """What the environment gave. Has no readable form: it holds secrets.
+
+    Attributes:
+        redis_url: address of Redis; None starts the embedded one.
+        api_keys: the keys that may call; empty means anybody, and then only from this machine.
+    """
+
+    redis_url: str | None
+    api_keys: ApiKeys
+
+    def __repr__(self) -> str:
+        return "Environment(...)"
+
+
+def read_environment() -> Environment:
+    """The addresses and secrets that the environment holds.
+
+    Raises:
+        SettingsInvalid: an API key hash or the file of them is not as it must be.
+    """
+    return Environment(
+        redis_url=os.environ.get(REDIS_URL_VARIABLE) or None,
+        api_keys=ApiKeys(_hashes(os.environ.get(API_KEYS_VARIABLE, ""))),
+    )
+
+
+def check_reach(host: str, api_keys: ApiKeys) -> None:
+    """Without API keys only this machine may be listened to.
+
+    Raises:
+        SettingsInvalid: `host` is reachable from elsewhere and no key is configured.
+    """
+    if api_keys or _is_loopback(host):
+        return
+    problem = (
+        f"'{host}' can be reached from other machines, and no API key is configured: set "
+        f"{API_KEYS_VARIABLE} (see docs/api.md), or listen on 127.0.0.1"
+    )
+    raise SettingsInvalid("host", [problem])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may resolve to anything
+
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def _hashes(text: str) -> list[bytes]:
+    place = API_KEYS_VARIABLE
+    if text.startswith("@"):
+        path = Path(text[1:])
+        place = str(path)
+        try:
+            lines = path.read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(place, [f"cannot be read: {type(error).__name__}"]) from None
+        text = ",".join(line.partition("#")[0] for line in lines)
+    hashes = [part.strip().lower() for part in text.split(",") if part.strip()]
+    wrong = [f"entry {n}" for n, one in enumerate(hashes, 1) if not _HASH.fullmatch(one)]
+    if wrong:
+        raise SettingsInvalid(
+            place, [f"{one} is not a SHA-256 of 64 hexadecimal digits" for one in wrong]
+        )
+    return [bytes.fromhex(one) for one in hashes]

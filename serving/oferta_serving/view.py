@@ -1,0 +1,107 @@
+"""One release as a serving process holds it: everything that can be prepared, prepared once.
+
+An answer is put together from bytes that were serialised when the release was loaded; per request
+only the choice and order of the products is new.
+"""
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from oferta.scoring.reasons import Reason, sentence
+from oferta.store.release import CatalogueEntry, Head, PopularList, Suggestion
+
+Window = tuple[float, float]
+"""Half-open `[start, end)` of epoch seconds in which a product may be shown."""
+
+ALWAYS = None
+_NEVER: Window = (float("inf"), float("-inf"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReleaseView:
+    """A release's head with its look-ups and prepared bytes. Shared by all requests, immutable.
+
+    Attributes:
+        head: what was loaded.
+        positions: product id -> position in the catalogue.
+        windows: per product when it may be shown; None for always.
+        repeatable: per product whether who holds it may be offered it.
+        categories: per product.
+        known_categories: all of them.
+        segments: name -> its list.
+        products: per product its members of an item, `"product_id":..,"name":..,"category":..`.
+        tail: the members of an answer that are the same for all of the release.
+    """
+
+    head: Head
+    positions: dict[str, int]
+    windows: tuple[Window | None, ...]
+    repeatable: tuple[bool, ...]
+    categories: tuple[str | None, ...]
+    known_categories: frozenset[str]
+    segments: dict[str, PopularList]
+    products: tuple[bytes, ...]
+    tail: bytes
+    _reasons: dict[tuple[Reason, int | None], bytes] = field(default_factory=dict)
+
+    def reasons(self, suggestion: Suggestion) -> bytes:
+        """The `reasons` member of a suggestion, kept once made: there are few of them."""
+        key = (suggestion.reason, suggestion.because)
+        made = self._reasons.get(key)
+        if made is None:
+            made = self._reasons[key] = self._make_reasons(suggestion)
+        return made
+
+    def segment(self, position: int | None) -> PopularList | None:
+        """A customer's segment's list, if there is one."""
+        if position is None or position >= len(self.head.segments):
+            return None
+        return self.head.segments[position]
+
+    def _make_reasons(self, suggestion: Suggestion) -> bytes:
+        if suggestion.because is None:
+            fields: dict[str, object] = {
+                "code": suggestion.reason,
+                "text": sentence(suggestion.reason, None),
+            }
+        else:
+            because = self.head.catalogue[suggestion.because]
+            fields = {
+                "code": suggestion.reason,
+                "text": sentence(suggestion.reason, because.name or because.product_id),
+                "because": {"product_id": because.product_id, "name": because.name},
+            }
+        return b'"reasons":' + orjson.dumps([fields])
+
+
+def view_of(head: Head) -> ReleaseView:
+    """Prepare a release for serving: about 2 us a product, to be done off the event loop."""
+    catalogue = head.catalogue
+    return ReleaseView(
+        head=head,
+        positions={entry.product_id: at for at, entry in enumerate(catalogue)},
+        windows=tuple(_window(entry) for entry in catalogue),
+        repeatable=tuple(entry.repeatable for entry in catalogue),
+        categories=tuple(entry.category for entry in catalogue),
+        known_categories=frozenset(e.category for e in catalogue if e.category is not None),
+        segments={each.segment: each for each in head.segments if each.segment is not None},
+        products=tuple(_members(entry) for entry in catalogue),
+        tail=b'"release":%d,"model":%b'
+        % (head.manifest.release, orjson.dumps(head.manifest.model)),
+    )
+
+
+def _window(entry: CatalogueEntry) -> Window | None:
+    if entry.status != "active":
+        return _NEVER
+    if entry.starts_at is None and entry.ends_at is None:
+        return ALWAYS
+    start = float("-inf") if entry.starts_at is None else entry.starts_at
+    end = float("inf") if entry.ends_at is None else entry.ends_at
+    return (start, end)
+
+
+def _members(entry: CatalogueEntry) -> bytes:
+    fields = {"product_id": entry.product_id, "name": entry.name, "category": entry.category}
+    return orjson.dumps(fields)[1:-1]

@@ -1,0 +1,198 @@
+"""A real Redis, and the API over it, for one test module each."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis import Redis
+from redis.exceptions import RedisError
+from serving.worlds import NOON, SECRET, World, publish, shop
+from uvicorn import Config, Server
+
+from oferta.clock import FixedClock
+from oferta.store.keys import KeySpace
+from oferta.store.local import find_binary
+from oferta.store.redis import RedisReader, RedisWriter
+from oferta_serving.apikeys import ApiKeys
+from oferta_serving.app import create_app
+from oferta_serving.protocol import guarded
+from oferta_serving.settings import ServingSettings
+
+CLOCK = FixedClock(datetime.fromtimestamp(NOON, UTC))
+
+
+@dataclass
+class RealRedis:
+    """A redis-server process of this test's own, which it may hang, kill and restart."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    space: KeySpace = field(default_factory=lambda: KeySpace(SECRET))
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/redis.sock"
+
+    def start(self) -> None:
+        arguments = ["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--dir", "."]
+        self.process = subprocess.Popen(
+            [str(find_binary()), *arguments],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with Redis.from_url(self.url) as client:
+                    client.ping()
+            except RedisError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            else:
+                return
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.url)
+
+    def publish(self, world: World) -> int:
+        writer = RedisWriter(self.url, self.space)
+        try:
+            return publish(writer, self.space, world)
+        finally:
+            writer.close()
+
+
+@pytest.fixture(scope="module")
+def redis_process() -> Iterator[RealRedis]:
+    folder = Path(tempfile.mkdtemp(prefix="oferta-"))  # short: a socket's path has 107 characters
+    server = RealRedis(folder)
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder)
+
+
+def make_app(
+    redis_process: RealRedis, home: Path, *, api_keys: ApiKeys | None = None, **settings: object
+) -> FastAPI:
+    """The API over this Redis, at noon."""
+    reader = RedisReader(redis_process.url, redis_process.space)
+    return create_app(
+        ServingSettings.model_validate(settings),
+        reader,
+        space=redis_process.space,
+        home=home,
+        api_keys=api_keys,
+        clock=CLOCK,
+        on_stop=reader.close,
+    )
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[httpx.Client]:
+    """The app behind our own HTTP protocol, in a thread of this process."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    limits = app.state.services.settings.limits
+    config = Config(app, http=guarded(limits), log_config=None, ws="none", server_header=False)
+    server = Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        port = listener.getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture(scope="module")
+def client(
+    redis_process: RealRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """The API over a published shop. For tests that change nothing in Redis."""
+    redis_process.publish(shop())
+    with serving(make_app(redis_process, tmp_path_factory.mktemp("home"))) as client:
+        yield client
+
+
+@dataclass
+class RealServer:
+    """`oferta serve` as a process of its own."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.address + path, timeout=5)
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator["ServerStarter"]:
+    starter = ServerStarter(tmp_path / "home")
+    yield starter
+    starter.stop_all()
+
+
+@dataclass
+class ServerStarter:
+    """Starts servers and sees to it that none is left behind."""
+
+    home: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(self, redis_url: str, *arguments: str, **environment: str) -> RealServer:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", "from oferta.cli import main; main()", "serve"),
+                *("--port", "0", "--home", str(self.home), *arguments),
+            ],
+            env={
+                **os.environ,
+                "OFERTA_REDIS_URL": redis_url,
+                "OFERTA_KEY_SECRET": SECRET.decode(),
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("oferta serves on http://"), process.communicate()
+        return RealServer(process, line.split()[3])
+
+    def stop_all(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
