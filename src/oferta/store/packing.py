@@ -40,8 +40,9 @@ class Columns:
         places: `(customers,) uint32`, ascending: number of the customer's bucket.
         rests: `(customers,) uint64`: what tells customers of one bucket apart.
         segments: `(customers,) uint16`; `codec.NO_SEGMENT` for none.
-        counts: `(customers,) int64`: how many suggestions each has.
-        items: their lists, in the same order.
+        starts, counts: `(customers,) int64`: where in `items` each one's list starts, its length.
+        low, high: `(customers,) float32`: the ranges of their scores.
+        items: lists one after another, in any order.
         held_counts: `(customers,) int64`: how many held products each has.
         held: `(held,) uint32`: positions of those products.
     """
@@ -49,8 +50,11 @@ class Columns:
     places: NDArray[np.uint32]
     rests: NDArray[np.uint64]
     segments: NDArray[np.uint16]
+    starts: NDArray[np.int64]
     counts: NDArray[np.int64]
-    items: Items
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    items: NDArray[np.void]
     held_counts: NDArray[np.int64]
     held: NDArray[np.uint32]
 
@@ -81,7 +85,7 @@ def pack_buckets(
 
     So a bucket that cannot be found is always a loss, and never just a stranger's.
     """
-    item_bytes = columns.items.packed.dtype.itemsize
+    item_bytes = columns.items.dtype.itemsize
     bounds = np.searchsorted(columns.places, np.arange(first, last + 1)).tolist()
     item_ends = np.concatenate(([0], np.cumsum(columns.counts)))
     held_ends = np.concatenate(([0], np.cumsum(columns.held_counts)))
@@ -89,15 +93,17 @@ def pack_buckets(
     per_bucket = np.diff(bounds)
     entries = np.empty(len(columns.places), _ENTRY)
     entries["segment"] = columns.segments
-    entries["low"] = columns.items.low
-    entries["high"] = columns.items.high
+    entries["low"] = columns.low
+    entries["high"] = columns.high
     entries["items"] = item_ends[1:] - np.repeat(item_ends[starts], per_bucket)
     entries["held"] = held_ends[1:] - np.repeat(held_ends[starts], per_bucket)
     rests = columns.rests.astype("<u8").tobytes()
     entry_bytes = entries.tobytes()
-    items = columns.items.packed.tobytes()
+    # A slice per customer: gathering the suggestions themselves would move 7 bytes at a time.
+    items = columns.items.view(np.uint8).data
+    item_from = (columns.starts * item_bytes).tolist()
+    item_to = ((columns.starts + columns.counts) * item_bytes).tolist()
     held = _positions_bytes(columns.held, position_bytes)
-    item_at = (item_ends[bounds] * item_bytes).tolist()
     held_at = (held_ends[bounds] * position_bytes).tolist()
     for index, number in enumerate(range(first, last)):
         low, high = bounds[index], bounds[index + 1]
@@ -105,7 +111,7 @@ def pack_buckets(
             (
                 rests[low * 8 : high * 8],
                 entry_bytes[low * _ENTRY.itemsize : high * _ENTRY.itemsize],
-                items[item_at[index] : item_at[index + 1]],
+                *[items[item_from[each] : item_to[each]] for each in range(low, high)],
                 held[held_at[index] : held_at[index + 1]],
             )
         )
@@ -160,8 +166,11 @@ def pack_rows(mark: Stamp, rows: dict[int, CustomerRow], *, products: int) -> by
         places=np.zeros(len(order), np.uint32),
         rests=np.array(order, np.uint64),
         segments=np.array([codec.NO_SEGMENT if s is None else s for s in segments], np.uint16),
+        starts=np.cumsum(counts) - counts,
         counts=counts,
-        items=items,
+        low=items.low,
+        high=items.high,
+        items=items.packed,
         held_counts=np.array([len(rows[rest].held) for rest in order], np.int64),
         held=np.array([held for rest in order for held in rows[rest].held], np.uint32),
     )
@@ -179,13 +188,12 @@ def _quantised(
     if len(starts):
         low[filled] = np.minimum.reduceat(scores, starts)
         high[filled] = np.maximum.reduceat(scores, starts)
-    span = (high.astype(np.float64) - low)[filled]
+    # The span of two large floats may be too large for one; a factor is small enough again.
+    span = high.astype(np.float64) - low
     factor = np.divide(codec.SCORE_STEPS, span, out=np.zeros_like(span), where=span > 0)
-    lengths = counts[filled]
-    steps = (scores - np.repeat(low[filled], lengths).astype(np.float64)) * np.repeat(
-        factor, lengths
-    )
-    return low, high, np.rint(steps).astype(np.uint16)
+    steps = scores - np.repeat(low, counts).astype(np.float64)
+    steps *= np.repeat(factor, counts)
+    return low, high, np.rint(steps, out=steps).astype(np.uint16)
 
 
 def item_dtype(position_bytes: int) -> "np.dtype[np.void]":
