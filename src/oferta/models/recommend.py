@@ -1,6 +1,10 @@
 """Lists for many customers from a fitted model, block by block, in bounded memory."""
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -8,9 +12,10 @@ from numpy.typing import NDArray
 
 from oferta.interactions.histories import Histories
 from oferta.progress import Progress
+from oferta.scoring.blas import one_blas_thread
 from oferta.scoring.topk import ProductMask, TopK, top_k
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 8 << 20
 
 
 class Scorer(Protocol):
@@ -22,7 +27,7 @@ class Scorer(Protocol):
 
 
 def block_size(n_products: int) -> int:
-    """Customers a block: 16 MiB of scores, which is where the processor's cache still helps."""
+    """Customers a block: 8 MiB of scores, where the processor's cache still helps."""
     return max(64, min(8192, _BLOCK_BYTES // (4 * max(n_products, 1))))
 
 
@@ -37,21 +42,48 @@ def top_k_blocks(
 ) -> Iterator[tuple[int, TopK]]:
     """The `k` best products of every customer that `mask` allows, a block of customers at a time.
 
-    Gives the first customer's row of each block with the block's lists. `mask` has one row of
-    exclusions per customer of `histories`, where it has any. `block` None: a size that suits the
-    cache.
+    Gives the first customer's row of each block with the block's lists, in order. `mask` has one
+    row of exclusions per customer of `histories`, where it has any. `block` None: a size that suits
+    the cache. Blocks are worked on by as many threads as there are processors; a few are in memory
+    at any time.
     """
     if not len(histories):
         return
-    with progress.task("recommend", total=len(histories)) as advance:
-        start, size = 0, block or 64
-        while start < len(histories):
-            stop = min(start + size, len(histories))
-            scores = model.score(histories.slice(start, stop))
-            lists = top_k(scores, k, mask=None if mask is None else mask.slice(start, stop))
-            yield start, lists
-            advance(stop - start)
-            start, size = stop, block or block_size(scores.shape[1])
+
+    def lists(start: int, stop: int) -> tuple[int, TopK]:
+        scores = model.score(histories.slice(start, stop))
+        allowed = None if mask is None else mask.slice(start, stop)
+        return scores.shape[1], top_k(scores, k, mask=allowed)
+
+    waiting: deque[tuple[int, int, Future[tuple[int, TopK]]]] = deque()
+    workers = _processors()
+    with (
+        progress.task("recommend", total=len(histories)) as advance,
+        one_blas_thread(),
+        ThreadPoolExecutor(workers, thread_name_prefix="recommend") as pool,
+    ):
+        # One customer tells how wide the catalogue is, and so how many make a block.
+        size = block or block_size(lists(0, 1)[0])
+        starts = iter(range(0, len(histories), size))
+        try:
+            while True:
+                for start in islice(starts, workers + 1 - len(waiting)):
+                    stop = min(start + size, len(histories))
+                    waiting.append((start, stop, pool.submit(lists, start, stop)))
+                if not waiting:
+                    return
+                start, stop, future = waiting.popleft()
+                yield start, future.result()[1]
+                advance(stop - start)
+        finally:
+            for _, _, future in waiting:
+                future.cancel()
+
+
+def _processors() -> int:
+    # Those that this process may use, which in a container are fewer than the machine has.
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 def recommend(

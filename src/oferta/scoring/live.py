@@ -1,9 +1,11 @@
 """Live scorers: what is left of a model when only arrays may travel.
 
 Every fitted model exports one of the two. Batch scoring uses the model; serving uses these to
-answer after new events, without a refit and without the model's library.
+answer after new events, without a refit and without the model's library. Both take any number of
+customers at once and work through them in pieces, so memory is that of their answer.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,26 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oferta.interactions.histories import Histories
+from oferta.scoring.fold_in import FoldIn, because_vectors, fold_in_vectors
+
+_EXPANDED = 1 << 21  # entries times neighbours at once: some 50 MB of temporaries
+_GATHERED = 1 << 19  # entries times listed products at once
 
 
-@dataclass(frozen=True, slots=True)
-class FoldIn:
-    """How a history becomes a customer vector: one ridge regression per customer.
-
-    For a customer with entries `i` of weight `w_i` and product vectors `y_i`, the vector solves
-    `(precision + sum e_i y_i y_i^T) x = sum (e_i + 1) y_i` with `e_i = alpha * w_i - 1`: the
-    customer's half-step of implicit ALS (Hu, Koren, Volinsky 2008), confidence `alpha * w_i`.
-
-    Attributes:
-        precision: `(d, d) float32`, the Gram matrix of the product vectors plus the regulariser.
-        alpha: what one unit of weight adds to the confidence.
-    """
-
-    precision: NDArray[np.float32]
-    alpha: float
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EmbeddingScorer:
     """Score = inner product of a customer's and a product's vector.
 
@@ -49,54 +38,31 @@ class EmbeddingScorer:
         """`(customers, d) float32`: the customers' vectors, folded in from their histories."""
         vectors = self.cold[segment_rows(histories, len(self.cold))]
         if self.fold_in is not None:
-            with_past = np.flatnonzero(np.diff(histories.indptr))
-            for row in with_past:
-                entries = slice(*histories.indptr[row : row + 2])
-                own = self.products[histories.product[entries]]
-                system, target = self._normal_equations(own, histories.weight[entries])
-                vectors[row] = np.linalg.solve(system, target)
+            fold_in_vectors(self.fold_in, self.products, histories, into=vectors)
         return vectors
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`."""
-        return self.vectors(histories) @ self.products.T
+        return np.asarray(self.vectors(histories) @ self.products.T)
 
     def because(self, histories: Histories, products: NDArray[np.int32]) -> NDArray[np.int32]:
         """`(customers, k) int32`: for each listed product the one of the past that weighed most.
 
         The score is a sum over the past, `sum_i c_i y_j^T A^-1 y_i` (Hu et al. 2008, section 5);
-        the largest positive term is named, -1 where there is none.
+        the largest positive term is named, -1 where there is none. A product never explains itself.
         """
-        named = np.full(products.shape, -1, np.int32)
         if self.fold_in is None:
-            return named
-        for row in np.flatnonzero(np.diff(histories.indptr)):
-            entries = slice(*histories.indptr[row : row + 2])
-            past, weight = histories.product[entries], histories.weight[entries]
-            own = self.products[past]
-            system, _ = self._normal_equations(own, weight)
-            pull = np.linalg.solve(system, own.T * (self.fold_in.alpha * weight))
-            terms = self.products[products[row]] @ pull
-            named[row] = _largest(past, terms, products[row])
-        return named
-
-    def _normal_equations(
-        self, own: NDArray[np.float32], weight: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self.fold_in is None:
-            raise AssertionError  # both callers have looked
-        confidence = self.fold_in.alpha * weight
-        system = self.fold_in.precision + (own.T * (confidence - 1)) @ own
-        return system, own.T @ confidence
+            return np.full(products.shape, -1, np.int32)
+        return because_vectors(self.fold_in, self.products, histories, products)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NeighbourScorer:
     """Score = base of the customer's segment + past times product-to-product weights.
 
     Attributes:
-        indptr, neighbour, weight: the rows of a sparse `(products, products)` matrix: what having
-            product `i` says for product `j`. About 200 a row.
+        indptr, neighbour, weight: the rows of a sparse `(products, products)` matrix, sorted: what
+            having product `i` says for product `j`. About 200 a row.
         base: `(segments + 1, products) float32`, for every customer by segment; the last row is
             for an unknown segment.
         step_decay: what one step back in the past is multiplied by; 1.0: order does not matter.
@@ -113,36 +79,55 @@ class NeighbourScorer:
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`."""
         scores = self.base[segment_rows(histories, len(self.base))]
-        owners, entry_weight = histories.owners(), self.past_weights(histories)
-        for entry in range(len(histories.product)):
-            row = slice(*self.indptr[histories.product[entry] : histories.product[entry] + 2])
-            scores[owners[entry], self.neighbour[row]] += entry_weight[entry] * self.weight[row]
+        width = self.base.shape[1]
+        lengths = np.diff(self.indptr)[histories.product]
+        for start, stop in _pieces(histories, np.cumsum(lengths), _EXPANDED):
+            part = histories.slice(start, stop)
+            size = np.diff(self.indptr)[part.product]
+            ends = np.cumsum(size)
+            at = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - size, size)
+            at += np.repeat(self.indptr[part.product], size)
+            cell = np.repeat(part.owners() * width, size) + self.neighbour[at]
+            said = np.repeat(self._past_weights(part), size) * self.weight[at]
+            sums = np.bincount(cell, said, (stop - start) * width)
+            scores[start:stop] += sums.reshape(-1, width).astype(np.float32)
         return scores
-
-    def past_weights(self, histories: Histories) -> NDArray[np.float32]:
-        """`(entries,) float32`: what each entry of the past counts for."""
-        return past_weights(histories, step_decay=self.step_decay, binary=self.binary)
 
     def because(self, histories: Histories, products: NDArray[np.int32]) -> NDArray[np.int32]:
         """`(customers, k) int32`: for each listed product the one of the past that weighed most.
 
-        -1 where no product of the past has it among its neighbours with a positive weight.
+        -1 where no product of the past has it among its neighbours with a positive weight. A
+        product never explains itself.
         """
         named = np.full(products.shape, -1, np.int32)
-        entry_weight = self.past_weights(histories)
-        for row in np.flatnonzero(np.diff(histories.indptr)):
-            entries = range(*histories.indptr[row : row + 2])
-            past = histories.product[entries.start : entries.stop]
-            terms = np.zeros((products.shape[1], len(past)), np.float32)
-            for column, entry in enumerate(entries):
-                own = slice(*self.indptr[histories.product[entry] : histories.product[entry] + 2])
-                at = np.searchsorted(self.neighbour[own], products[row])
-                at = np.minimum(at, max(own.stop - own.start - 1, 0))
-                if own.stop > own.start:
-                    hit = self.neighbour[own][at] == products[row]
-                    terms[:, column] = np.where(hit, self.weight[own][at], 0) * entry_weight[entry]
-            named[row] = _largest(past, terms, products[row])
+        if not len(self.neighbour) or not products.shape[1]:
+            return named
+        cells = self._cells()
+        entries = np.arange(1, len(histories.product) + 1) * products.shape[1]
+        for start, stop in _pieces(histories, entries, _GATHERED):
+            part = histories.slice(start, stop)
+            listed = products[start:stop][part.owners()]
+            terms = self._weights_at(cells, part.product[:, None], listed)
+            terms *= self._past_weights(part)[:, None]
+            terms[listed == part.product[:, None]] = 0
+            named[start:stop] = _largest(part, terms)
         return named
+
+    def _past_weights(self, histories: Histories) -> NDArray[np.float32]:
+        return past_weights(histories, step_decay=self.step_decay, binary=self.binary)
+
+    def _cells(self) -> NDArray[np.int64]:
+        # Ascending positions of the stored weights in the dense matrix.
+        width = self.base.shape[1]
+        row = np.repeat(np.arange(width, dtype=np.int64), np.diff(self.indptr))
+        return np.asarray(row * width + self.neighbour, np.int64)
+
+    def _weights_at(
+        self, cells: NDArray[np.int64], row: NDArray[np.int32], column: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        asked = row.astype(np.int64) * self.base.shape[1] + np.maximum(column, 0)
+        at = np.minimum(np.searchsorted(cells, asked), len(cells) - 1)
+        return np.where((cells[at] == asked) & (column >= 0), self.weight[at], np.float32(0))
 
 
 LiveScorer: TypeAlias = EmbeddingScorer | NeighbourScorer
@@ -150,8 +135,9 @@ LiveScorer: TypeAlias = EmbeddingScorer | NeighbourScorer
 
 def segment_rows(histories: Histories, n_rows: int) -> NDArray[np.int64]:
     """`(customers,)`: each customer's row in a table by segment whose last row is for unknown."""
-    segment = histories.segment.astype(np.int64)
-    return np.where((segment >= 0) & (segment < n_rows - 1), segment, n_rows - 1)
+    segment = histories.segment
+    known = (segment >= 0) & (segment < n_rows - 1)
+    return np.where(known, segment, n_rows - 1).astype(np.int64)
 
 
 def past_weights(histories: Histories, *, step_decay: float, binary: bool) -> NDArray[np.float32]:
@@ -162,11 +148,30 @@ def past_weights(histories: Histories, *, step_decay: float, binary: bool) -> ND
     return np.asarray(weight * np.power(np.float32(step_decay), histories.recency), np.float32)
 
 
-def _largest(
-    past: NDArray[np.int32], terms: NDArray[np.float32], products: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    # A product never explains itself: "because you bought coffee" is no reason for coffee.
-    terms = np.where(past[None, :] == products[:, None], 0, terms)
-    best = terms.argmax(axis=1)
-    found = (terms[np.arange(len(best)), best] > 0) & (products >= 0)
-    return np.where(found, past[best], -1).astype(np.int32)
+def _pieces(
+    histories: Histories, cost: NDArray[np.integer], limit: int
+) -> Iterator[tuple[int, int]]:
+    # Ranges of customers whose entries' costs, given as running sums, stay near `limit`.
+    until = np.concatenate([np.zeros(1, np.int64), cost])[histories.indptr]
+    start = 0
+    while start < len(histories):
+        stop = int(np.searchsorted(until, until[start] + limit, side="right")) - 1
+        stop = min(max(stop, start + 1), start + 65_536)
+        yield start, stop
+        start = stop
+
+
+def _largest(histories: Histories, terms: NDArray[np.float32]) -> NDArray[np.int32]:
+    # `terms` is `(entries, k)`; per customer and column the product of the first largest term.
+    named = np.full((len(histories), terms.shape[1]), -1, np.int32)
+    with_past = np.flatnonzero(np.diff(histories.indptr))
+    if not len(with_past):
+        return named
+    starts = histories.indptr[with_past]
+    best = np.maximum.reduceat(terms, starts, axis=0)
+    counts = np.diff(np.append(starts, len(terms)))
+    entry = np.arange(len(terms), dtype=np.int32)[:, None]
+    at = np.where(terms == np.repeat(best, counts, axis=0), entry, np.int32(len(terms)))
+    first = np.minimum.reduceat(at, starts, axis=0)
+    named[with_past] = np.where(best > 0, histories.product[first], np.int32(-1))
+    return named

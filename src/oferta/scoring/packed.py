@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from oferta.errors import ArtefactInvalid
-from oferta.scoring.live import EmbeddingScorer, FoldIn, LiveScorer, NeighbourScorer
+from oferta.scoring.fold_in import FoldIn
+from oferta.scoring.live import EmbeddingScorer, LiveScorer, NeighbourScorer
 
 Named = Mapping[str, NDArray[Any]]
 
