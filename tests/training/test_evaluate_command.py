@@ -119,6 +119,7 @@ def test_every_flag_reaches_the_protocol(sales: Path, tmp_path: Path):
         (["--k", "ten"], "whole numbers"),
         (["--k", "0"], "every k"),
         (["--candidates", "nowhere.csv"], "no such file"),
+        (["--where", "event_type"], "COLUMN=VALUE"),
         (["--segment", "age"], "unknown customer attribute 'age'"),
         (["--models", ""], "at least one model"),
     ],

@@ -19,6 +19,9 @@ class Protocol(Settings):
     split: str = "time:28d"
     """How the data is cut: one of `oferta.evaluation.cuts.FORMS`."""
 
+    where: tuple[str, ...] = ()
+    """Only events whose columns say so take part at all: each is `COLUMN=VALUE`, all must hold."""
+
     folds: int = Field(default=1, ge=1, le=100)
     """Repeats: other draws for random cuts, consecutive earlier windows for a time cut."""
 
@@ -63,6 +66,15 @@ class Protocol(Settings):
     def _a_split(cls, value: str) -> str:
         return str(parse_cut(value))
 
+    @field_validator("where")
+    @classmethod
+    def _conditions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for condition in value:
+            column, equals, _ = condition.partition("=")
+            if not (column and equals):
+                raise ValueError(f"'{condition}': write it as COLUMN=VALUE")
+        return value
+
     @field_validator("k")
     @classmethod
     def _lengths(cls, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -98,6 +110,7 @@ class Protocol(Settings):
         """The choices that matter, in one line for people."""
         return " · ".join(
             (
+                *self.where,
                 self.split + (f" x {self.folds} folds" if self.folds > 1 else ""),
                 f"a row per {self.group or 'customer'}",
                 "given candidates" if self.candidates else "full ranking",

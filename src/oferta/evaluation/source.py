@@ -43,14 +43,16 @@ def read(source: Source, protocol: Protocol) -> pl.DataFrame:
     text columns that look like parts of a split, which a refusal can then name.
 
     Raises:
-        UnknownName: the group or the cut's column is not there.
+        UnknownName: the group, a condition's or the cut's column is not there.
+        SourceRefused: no event meets the conditions.
     """
     events = source.events()
     schema = events.collect_schema()
     asked = {protocol.group} if protocol.group else set[str]()
     if isinstance(protocol.cut, ColumnCut):
         asked.add(protocol.cut.column)
-    for name in sorted(asked):
+    conditions = [tuple(condition.split("=", 1)) for condition in protocol.where]
+    for name in sorted(asked | {column for column, _ in conditions}):
         if name not in schema:
             raise UnknownName("column", name, schema.names())
     dtypes = EVENTS.schema()
@@ -59,8 +61,18 @@ def read(source: Source, protocol: Protocol) -> pl.DataFrame:
         for name in _NEEDED
     ]
     extra = sorted((asked | _parts(events, schema)) - set(_NEEDED))
+    for column, value in conditions:
+        events = events.filter(pl.col(column).cast(pl.String) == value)
     chosen = events.select(*columns, *(pl.col(name).cast(pl.String) for name in extra))
-    return chosen.collect(engine="streaming").with_row_index("row")
+    found = chosen.collect(engine="streaming").with_row_index("row")
+    if not len(found):
+        raise SourceRefused(
+            "evaluation.no_events",
+            "events",
+            "none" + (f" where {' and '.join(protocol.where)}" if protocol.where else ""),
+            remedy="Evaluate on data with events, or with other conditions.",
+        )
+    return found
 
 
 def targets(

@@ -141,7 +141,7 @@ def _by_column(events: pl.DataFrame, cut: ColumnCut, fold: int) -> pl.Expr:
         raise SplitRefused(str(cut), "a column gives one fold", possible=possible_splits(events))
     value = pl.col(cut.column).cast(pl.String)
     parts = pl.when(value == cut.test_value).then(pl.lit("test")).when(value == "train").then(value)
-    return parts if cut.test_value == "valid" else parts.when(value == "valid").then(value)
+    return parts.when(value == "valid").then(value)
 
 
 def _leave_one_out(

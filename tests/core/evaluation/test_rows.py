@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from core.evaluation.worlds import World, day, frame
 
-from oferta.errors import SplitRefused, UnknownName
+from oferta.errors import SourceRefused, SplitRefused, UnknownName
 from oferta.evaluation.folds import Fold, cut_into, gather
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.rows import Lists
@@ -122,6 +122,7 @@ BASKETS = frame(
     [
         ("ann", "p", day(0), "b1", "train"),
         ("ann", "q", day(5), "b3", "train"),
+        ("ann", "t", day(3), "b6", "train"),  # at the instant of b2: not before it
         ("ann", "r", day(3), "b2", "test"),
         ("ann", "s", day(3), "b2", "test"),
         ("ann", "q", day(9), "b4", "test"),
@@ -137,7 +138,7 @@ def test_each_group_is_a_row_that_knows_what_came_strictly_before():
     fold = fold_of(BASKETS, split="column:part", group="event_id", keep_seen=True)
     assert fold.rows.customer_id.to_list() == ["ann", "ann", "bob"]
     assert named(fold, fold.rows.test) == ["rs", "q", "r"]
-    assert pasts(fold) == ["p", "pq", ""]
+    assert pasts(fold) == ["p", "pqt", ""]
     # Only the row that knows all of train has the past that the model was fitted on.
     assert fold.rows.histories.known.tolist() == [-1, 0, -1]
     assert fold.rows.counts["cold"] == 1
@@ -197,6 +198,22 @@ def test_decay_counts_back_from_where_the_test_begins():
     fold = fold_of(events, **choices)
     np.testing.assert_allclose(fold.data.histories.weight, [0.25, 0.5], rtol=1e-6)
     np.testing.assert_allclose(fold.rows.histories.weight, [0.25, 0.5], rtol=1e-6)
+
+
+def test_only_events_that_meet_the_conditions_take_part():
+    fold = fold_of(PARTS, split="leave-one-out:random", where=("part=test",))
+    assert fold.rows.customer_id.to_list() == ["ann"]
+    assert fold.data.products.ids.to_list() == ["p", "q", "r"]
+    with pytest.raises(SourceRefused, match="none where part=tset"):
+        fold_of(PARTS, split="leave-one-out:random", where=("part=tset",))
+    with pytest.raises(UnknownName, match="'part'"):
+        fold_of(PARTS, split="leave-one-out:random", where=("prt=test",))
+
+
+def test_events_that_want_nothing_are_no_target():
+    events = frame([("a", "p", "impression"), ("a", "q", "impression")], "event_type")
+    with pytest.raises(SourceRefused, match="--target"):
+        fold_of(events, split="random:0.5")
 
 
 def test_an_unknown_target_or_group_is_told_with_the_nearest():

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import polars as pl
 import pytest
 from core.evaluation.worlds import day, frame, shop
@@ -41,6 +43,18 @@ def test_time_windows_are_half_open_and_hold_the_last_event():
     made = cut(events, "time:2d")
     assert pairs(made.test) == [("b", "q"), ("b", "r")]
     assert pairs(made.train) == [("a", "p"), ("a", "q")]
+
+
+def test_an_event_on_the_border_of_two_windows_is_in_the_later_one():
+    border = day(2) + timedelta(microseconds=1)
+    events = frame(
+        [("a", "p", day(0)), ("a", "q", day(1.5)), ("b", "q", border), ("b", "r", day(3))],
+        "timestamp",
+    )
+    later, earlier = cut(events, "time:1d"), cut(events, "time:1d", fold=1)
+    assert pairs(later.test) == [("b", "q"), ("b", "r")]
+    assert pairs(earlier.test) == [("a", "q")]
+    assert later.starts_at == border
 
 
 def test_earlier_folds_are_the_windows_before_and_forget_what_came_later():

@@ -198,6 +198,9 @@ def test_a_large_search_halves_on_samples_of_customers_and_ends_on_all():
     customers = sorted({one["customers"] for one in tried})
     for seen, share in zip(customers, (1 / 9, 1 / 3, 1), strict=True):
         assert seen == pytest.approx(share * customers[-1], rel=0.1)
+    ample = tuned(world, recipes, given=limits(seconds=60.0), split="time:20d", settings=2)
+    tried = model_log(ample, "popularity")["tried"]
+    assert [one["share_of_customers"] for one in tried] == [1.0, 1.0]
 
 
 def test_what_the_budget_stops_is_told_and_the_best_so_far_is_chosen():

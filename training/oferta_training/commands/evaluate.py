@@ -19,6 +19,10 @@ def evaluate(
             help="time:28d, column:NAME[=TESTVALUE], leave-one-out[:last|random] or random:0.2."
         ),
     ] = "time:28d",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="COLUMN=VALUE: only such events take part at all. Repeatable."),
+    ] = None,
     folds: Annotated[
         int, typer.Option(help="Repeats: other draws, or consecutive earlier windows.")
     ] = 1,
@@ -108,6 +112,7 @@ def evaluate(
 
     options = {
         "split": split,
+        "where": tuple(where or ()),
         "folds": folds,
         "seed": seed,
         "k": _lengths(k),
