@@ -124,7 +124,8 @@ def _start_unless_running(folder: Path, binary: Path | None) -> None:
     try:
         held = _locked(folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _await_answer(folder)
+        if not _answers(folder):  # it was dying: the lock is free now
+            _start_unless_running(folder, binary)
         return
     try:
         _reap(folder)
@@ -132,7 +133,8 @@ def _start_unless_running(folder: Path, binary: Path | None) -> None:
         _start(folder, binary or find_binary(), held)
     finally:
         os.close(held)  # the server has its own copy, which holds the lock from here on
-    _await_answer(folder)
+    if not _answers(folder):
+        raise StoreUnavailable(f"the embedded redis-server did not start:\n{_log_end(folder)}")
 
 
 def _start(folder: Path, binary: Path, held: int) -> None:
@@ -186,8 +188,8 @@ def _refuse_downgrade(folder: Path, binary: Path) -> None:
         )
 
 
-def _await_answer(folder: Path) -> None:
-    """Wait until the running server answers; while it loads its file it says so, and we wait on."""
+def _answers(folder: Path) -> bool:
+    """Wait until the running server answers, or has ended; while it loads its file, wait on."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
@@ -197,12 +199,10 @@ def _await_answer(folder: Path) -> None:
             time.sleep(10 * _PAUSE_S)
         except (RedisError, OSError):
             if not _running(folder):
-                raise StoreUnavailable(
-                    f"the embedded redis-server did not start:\n{_log_end(folder)}"
-                ) from None
+                return False
             time.sleep(_PAUSE_S)
         else:
-            return
+            return True
     raise StoreUnavailable(
         f"the embedded redis-server (process {_pid(folder)}) runs but does not answer. If it is "
         f"stuck, stop that process and try again. Its log: {folder / 'redis.log'}"
