@@ -7,7 +7,7 @@ by its announcement and removed by the next run, number by number.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from oferta.clock import Clock
 from oferta.errors import FencedOut, PublishRefused
@@ -41,6 +41,8 @@ Step = Literal[
     "ledger",
     "clean up",
 ]
+
+STEPS: Final[tuple[Step, ...]] = get_args(Step)
 """The steps 0 to 8, in order."""
 
 TTL: Final = timedelta(
