@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 import pytest
-from core.evaluation.worlds import Declared, World, day, frame, limits, shop
+from core.evaluation.worlds import Bursting, Declared, World, crowd, day, frame, limits, shop
 from numpy.random import default_rng
 
 from oferta.evaluation.evaluate import evaluate
@@ -190,7 +190,7 @@ def test_a_column_cut_is_validated_by_its_valid_or_by_what_looks_like_its_test(
 
 def test_a_large_search_halves_on_samples_of_customers_and_ends_on_all():
     """Declared costs that do not fit the budget: 9 settings, then 3, then 1."""
-    world = shop(20_000, 8)
+    world = crowd(20_000)
     recipes = {"popularity": Searched(seconds=1.0)}
     found = tuned(world, recipes, given=limits(seconds=12.0), split="time:20d")
     tried = model_log(found, "popularity")["tried"]
@@ -223,6 +223,13 @@ def test_a_model_over_half_the_budget_is_neither_tuned_nor_fitted():
     assert "half of the budget" in model_log(found, "dear")["skipped"]
     assert [one.model for one in found.skipped] == ["dear"]
     assert [one["model"] for one in found.tuning["models"]] == ["cheap", "dear"]  # type: ignore[index]
+
+
+def test_a_model_that_bursts_while_it_is_tuned_is_skipped_and_the_others_go_on():
+    found = tuned(fashions(), {"bursting": Bursting(), "other": Searched()}, split="time:5d")
+    assert [card.model for card in found.results] == ["other"]
+    assert "would need 2.0 GiB" in found.skipped[0].why
+    assert "would need 2.0 GiB" in model_log(found, "bursting")["skipped"][0]["why"]
 
 
 def test_stated_settings_are_kept_and_the_default_is_tried_first():

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.random import default_rng
+from numpy.random import Generator, default_rng
 
 from oferta.columns import EVENTS
+from oferta.errors import ModelTooLarge
 from oferta.evaluation.limits import Limits
 from oferta.events.types import EventType, event_types
-from oferta.models.data import DataShape
-from oferta.models.popularity import Popularity
+from oferta.models.data import DataShape, TrainingData
+from oferta.models.popularity import FittedPopularity, Popularity
 from oferta.models.protocol import Cost
+from oferta.progress import Progress
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Row = tuple[Any, ...]
@@ -67,6 +69,14 @@ class World:
         return self.rows.select("customer_id").unique().lazy()
 
 
+class Bursting(Popularity):
+    """Popularity that finds, once it begins, that it would not fit into memory."""
+
+    def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedPopularity:
+        del data, rng, progress
+        raise ModelTooLarge("bursting", 2 << 30, 1 << 30, remedy="Use another.")
+
+
 class Declared(Popularity):
     """Popularity that declares the cost it is told to."""
 
@@ -98,7 +108,25 @@ def shop(customers: int = 60, products: int = 25, *, seed: int = 3) -> World:
     return World(frame(rows, "timestamp"))
 
 
-def shuffled(world: World, seed: int) -> World:
-    """The same rows in another order."""
-    order = np.random.default_rng(seed).permutation(len(world.rows))
-    return World(world.rows[order].drop("row").with_row_index("row"), world.names)
+def crowd(customers: int, *, each: int = 4, products: int = 8) -> World:
+    """Many customers, `each` purchases of each at random over 100 days."""
+    rng = default_rng(1)
+    n = customers * each
+    made = pl.DataFrame(
+        {
+            "customer_id": np.char.add("c", np.repeat(np.arange(customers), each).astype(str)),
+            "product_id": np.char.add("p", rng.integers(products, size=n).astype(str)),
+            "seconds": rng.integers(100 * 86_400, size=n),
+        }
+    )
+    time = pl.lit(START) + pl.duration(seconds=pl.col("seconds"))
+    empty = frame([]).drop("row", "customer_id", "product_id", "event_type", "timestamp")
+    return World(
+        made.select(
+            "customer_id",
+            "product_id",
+            pl.lit("purchase").alias("event_type"),
+            time.dt.cast_time_unit("us").alias("timestamp"),
+            *(pl.lit(None, dtype).alias(name) for name, dtype in empty.schema.items()),
+        ).with_row_index("row")
+    )
