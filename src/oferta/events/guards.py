@@ -70,6 +70,16 @@ def check_rejected(staged: Staged, options: IngestOptions, *, place: Path) -> No
         raise _too_many("rejected.too_many", place, staged, counted=counted, limit=limit)
 
 
+def within(manifest: DatasetManifest, options: IngestOptions) -> bool:
+    """Whether a dataset made under other options would also pass under these."""
+    most = 0.0 if options.strict else options.max_rejected
+    return all(
+        sum(n for reason, n in table.rejected.items() if reason not in _BY_DESIGN)
+        <= most * table.read
+        for table in manifest.tables.values()
+    )
+
+
 def _too_many(
     code: str, place: Path, staged: Staged, *, counted: Mapping[str, int], limit: str
 ) -> SourceRefused:

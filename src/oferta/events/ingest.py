@@ -20,6 +20,7 @@ from oferta.events.guards import (
     check_consent_age,
     check_rejected,
     check_shrink,
+    within,
 )
 from oferta.events.integrity import SourceFile, check_unchanged, inspect
 from oferta.events.locate import Located, locate
@@ -124,9 +125,10 @@ def ingest_inspected(
     with open_output(out) as output:
         previous = output.previous
         if previous is not None:
-            if previous.source_fingerprint == source.fingerprint:
+            same = previous.source_fingerprint == source.fingerprint
+            if same and within(previous, options):
                 return report_of(out, previous, unchanged=True, seconds=0.0)
-            if not options.replace:
+            if not (same or options.replace):
                 raise SourceRefused(
                     "output.exists",
                     out,

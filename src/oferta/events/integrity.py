@@ -23,7 +23,7 @@ MAX_RATIO: Final = 200
 """Unpacked to packed bytes. Event logs reach 10 to 40; deflate's own limit is 1,032."""
 RATIO_FROM_BYTES: Final = 64 * 2**20
 """Below this the ratio does not matter: the file fits into memory whatever it holds."""
-MAX_ROWS_PER_BYTE: Final = 1_000
+MAX_ROWS_PER_BYTE: Final = 100
 """Of a Parquet file above 10 million rows; real ones hold fewer than one row a byte."""
 
 _CHUNK: Final = 2**20
@@ -192,9 +192,10 @@ def _check_text(
             delimiter = settings.delimiter or sniff_delimiter(text)
         offset += len(chunk)
     try:
+        pending = len(decoder.getstate()[0])
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise _not_decodable(path, settings, b"", offset) from None
+        raise _not_decodable(path, settings, b"", offset - pending) from None
     if offset == 0:
         raise SourceRefused("file.empty", path, "unpacks to 0 bytes", remedy="Export it again.")
     if quotes is not None and not quotes.finish():

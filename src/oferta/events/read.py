@@ -42,5 +42,5 @@ def batches(file: SourceFile, settings: TableSource, columns: Header) -> Iterato
         return parquet_batches(file, rows=BATCH_ROWS)
     names = tuple(name for name, _ in columns.columns)
     if file.format == "csv":
-        return csv_batches(file, settings, names)
+        return csv_batches(file, settings, names, rows=BATCH_ROWS)
     return ndjson_batches(file, settings, names, rows=BATCH_ROWS)

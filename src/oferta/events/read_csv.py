@@ -1,7 +1,9 @@
 """CSV: every cell as text, quotes and line breaks in cells understood, ragged rows set apart."""
 
+import gzip
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +17,14 @@ from oferta.events.integrity import SourceFile
 from oferta.events.rows import ROW, Batch, BrokenRow
 from oferta.events.source import TableSource
 
-BLOCK_BYTES: Final = 16 * 2**20
-"""Read at a time: a row may not be longer."""
+BLOCK_BYTES: Final = 2 * 2**20
+"""Read at a time: a row may not be longer. Arrow reads up to 32 blocks ahead, whoever is slow, so
+this bounds memory: with blocks of 16 MB a file of 600 MB was held whole (measured)."""
 MAX_BROKEN: Final = 100_000
 """Ragged rows kept for the report of one file; more is a wrong delimiter, not bad rows."""
+
+
+RowNumbers = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 def csv_header(file: SourceFile, settings: TableSource) -> tuple[str, ...]:
@@ -27,37 +33,52 @@ def csv_header(file: SourceFile, settings: TableSource) -> tuple[str, ...]:
         return tuple(reader.schema.names)
 
 
-def csv_batches(file: SourceFile, settings: TableSource, names: tuple[str, ...]) -> Iterator[Batch]:
+def csv_batches(
+    file: SourceFile, settings: TableSource, names: tuple[str, ...], *, rows: int
+) -> Iterator[Batch]:
     """The rows of `file`, cells as text exactly as given.
 
     Raises:
-        SourceRefused: a quoted cell swallowed a block (`csv.quotes`), or too many ragged rows.
+        SourceRefused: a quoted cell swallowed a block, or too many ragged rows: `csv.quotes`.
     """
     broken: list[BrokenRow] = []
     taken = 0
     start = 1
     try:
         with _open(file, settings, names=names, block_bytes=BLOCK_BYTES, broken=broken) as reader:
-            for record in reader:
+            for table in _gathered(reader, rows):
                 ragged = [row.row for row in broken[taken:]]
-                numbers = _row_numbers(start, record.num_rows, ragged)
+                numbers = _row_numbers(start, table.num_rows, ragged)
                 end = int(numbers[-1]) + 1 if len(numbers) else start
                 here = tuple(broken[taken : taken + bisect_left(ragged, end)])
                 taken += len(here)
                 start = end
-                frame = pl.from_arrow(record)
-                assert isinstance(frame, pl.DataFrame)  # noqa: S101 - from_arrow also takes arrays
-                yield Batch(frame.with_columns(pl.Series(ROW, numbers, dtype=pl.UInt64)), here)
+                yield Batch(_frame(table, numbers), here)
     except pa.ArrowInvalid as error:
         raise _unreadable(file.path, str(error)) from None
     if broken[taken:]:
-        empty = pl.DataFrame(schema={**dict.fromkeys(names, pl.String()), ROW: pl.UInt64()})
-        yield Batch(empty, tuple(broken[taken:]))
+        none = np.array([], dtype=np.uint64)
+        yield Batch(_frame(reader.schema.empty_table(), none), tuple(broken[taken:]))
 
 
-def _row_numbers(
-    start: int, count: int, ragged: list[int]
-) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def _gathered(reader: pc.CSVStreamingReader, rows: int) -> Iterator[pa.Table]:
+    """Small blocks put together until they have `rows` rows: the work on each has a fixed cost."""
+    blocks: list[pa.RecordBatch] = []
+    for block in reader:
+        blocks.append(block)
+        if sum(one.num_rows for one in blocks) >= rows:
+            yield pa.Table.from_batches(blocks)
+            blocks = []
+    if blocks:
+        yield pa.Table.from_batches(blocks)
+
+
+def _frame(table: pa.Table, numbers: RowNumbers) -> pl.DataFrame:
+    frame = pl.DataFrame(table)
+    return frame.with_columns(pl.Series(ROW, numbers, dtype=pl.UInt64)).rechunk()
+
+
+def _row_numbers(start: int, count: int, ragged: list[int]) -> RowNumbers:
     """The next `count` row numbers from `start` that are not in `ragged` (ascending)."""
     end = start + count
     while (skipped := bisect_left(ragged, end)) != end - start - count:
@@ -66,6 +87,7 @@ def _row_numbers(
     return np.delete(numbers, np.asarray(ragged[:skipped], dtype=np.int64) - start)
 
 
+@contextmanager
 def _open(
     file: SourceFile,
     settings: TableSource,
@@ -73,7 +95,7 @@ def _open(
     names: tuple[str, ...],
     block_bytes: int,
     broken: list[BrokenRow] | None = None,
-) -> pc.CSVStreamingReader:
+) -> Iterator[pc.CSVStreamingReader]:
     def ragged(row: pc.InvalidRow) -> str:
         if broken is not None:
             if len(broken) >= MAX_BROKEN:
@@ -83,30 +105,31 @@ def _open(
             broken.append(BrokenRow(number, "row.ragged", row.text[:1_000]))
         return "skip"
 
-    stream = pa.OSFile(str(file.path), "rb")
-    if file.compressed:
-        stream = pa.CompressedInputStream(stream, "gzip")
-    if settings.encoding not in {"utf-8", "ascii"}:
-        stream = pa.transcoding_input_stream(stream, settings.encoding, "utf-8")
-    try:
-        return pc.open_csv(
-            stream,
-            # One thread: only then does a ragged row know its number.
-            read_options=pc.ReadOptions(block_size=block_bytes, use_threads=False),
-            parse_options=pc.ParseOptions(
-                delimiter=file.delimiter,
-                quote_char='"' if settings.quote == '"' else False,
-                newlines_in_values=settings.quote == '"',
-                invalid_row_handler=ragged,
-            ),
-            convert_options=pc.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                strings_can_be_null=False,
-                null_values=[],
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise _unreadable(file.path, str(error)) from None
+    with gzip.GzipFile(file.path) if file.compressed else file.path.open("rb") as opened:
+        stream = pa.PythonFile(opened, "r")
+        if settings.encoding not in {"utf-8", "ascii"}:
+            stream = pa.transcoding_input_stream(stream, settings.encoding, "utf-8")
+        try:
+            reader = pc.open_csv(
+                stream,
+                # One thread: only then does a ragged row know its number.
+                read_options=pc.ReadOptions(block_size=block_bytes, use_threads=False),
+                parse_options=pc.ParseOptions(
+                    delimiter=file.delimiter,
+                    quote_char='"' if settings.quote == '"' else False,
+                    newlines_in_values=settings.quote == '"',
+                    invalid_row_handler=ragged,
+                ),
+                convert_options=pc.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    strings_can_be_null=False,
+                    null_values=[],
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise _unreadable(file.path, str(error)) from None
+        with reader:
+            yield reader
 
 
 def _unreadable(path: Path, problem: str) -> SourceRefused:
