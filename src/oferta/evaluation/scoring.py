@@ -1,6 +1,6 @@
 """Lists for test rows and the values of every metric, block by block, in bounded memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from oferta.models.protocol import FittedRecommender
 from oferta.models.recommend import block_size
 from oferta.progress import Progress
 from oferta.scoring.topk import ProductMask, top_k
+
+_SLAB = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +48,53 @@ def judge(
 ) -> Judged:
     """Every metric of `protocol` for `rows`.
 
-    Memory: the lists, 4 bytes a slot, and one block of scores; never rows times products.
+    Memory: 8 bytes a row and metric, the lists of 16,384 rows, and one block of scores; never rows
+    times products.
     """
-    lists = make_lists(model, rows, max(protocol.k), crowd=crowd, progress=progress)
-    hit = metrics.hits(lists, rows.test.indptr, rows.test.product)
-    size = np.diff(rows.test.indptr)
-    values = dict(
-        metrics.accuracy(hit, size, k=protocol.k, recall_by=protocol.recall, idcg=protocol.idcg)
-    )
     bits = metrics.self_information(crowd.holders, crowd.customers)
     top = metrics.most_popular_tenth(crowd.holders).astype(np.float64)
-    coverage = {}
-    for k in protocol.k:
-        cut = lists[:, :k]
-        values[f"novelty@{k}"] = metrics.mean_over_list(cut, bits)
-        values[f"popularity_share@{k}"] = metrics.mean_over_list(cut, top)
-        coverage[f"coverage@{k}"] = len(np.unique(cut[cut >= 0])) / max(len(crowd.holders), 1)
-    return Judged(values, coverage)
+    listed = {k: np.zeros(len(crowd.holders), np.bool_) for k in protocol.k}
+    parts: list[dict[str, NDArray[np.float64]]] = []
+    for start, lists in _lists(model, rows, max(protocol.k), crowd=crowd, progress=progress):
+        indptr = rows.test.indptr[start : start + len(lists) + 1]
+        hit = metrics.hits(lists, indptr - indptr[0], rows.test.product[indptr[0] : indptr[-1]])
+        values = dict(
+            metrics.accuracy(
+                hit, np.diff(indptr), k=protocol.k, recall_by=protocol.recall, idcg=protocol.idcg
+            )
+        )
+        for k in protocol.k:
+            cut = lists[:, :k]
+            values[f"novelty@{k}"] = metrics.mean_over_list(cut, bits)
+            values[f"popularity_share@{k}"] = metrics.mean_over_list(cut, top)
+            listed[k][cut[cut >= 0]] = True
+        parts.append(values)
+    return Judged(
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        {f"coverage@{k}": float(seen.mean()) for k, seen in listed.items()},
+    )
 
 
-def make_lists(
+def _lists(
     model: FittedRecommender, rows: Rows, k: int, *, crowd: Crowd, progress: Progress
-) -> NDArray[np.int32]:
-    """`(rows, k) int32`, best first, -1 where fewer products could be listed."""
+) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """The first row of each slab, and its lists: best first, -1 where there are fewer products."""
     n_products = len(crowd.holders)
     mask = ProductMask(np.ones(n_products, np.bool_), rows.removed.indptr, rows.removed.product)
-    lists = np.full((len(rows), k), -1, np.int32)
     block = block_size(n_products)
     with progress.task("make lists", total=len(rows)) as advance:
-        for start in range(0, len(rows), block):
-            stop = min(start + block, len(rows))
-            scores = model.score(rows.histories.slice(start, stop))
-            if rows.candidates is not None:
-                scores = _only(scores, rows.candidates, start, stop)
-            found = top_k(scores, k, mask=mask.slice(start, stop)).products
-            lists[start:stop, : found.shape[1]] = found
-            advance(stop - start)
-    return lists
+        for slab in range(0, len(rows), _SLAB):
+            end = min(slab + _SLAB, len(rows))
+            lists = np.full((end - slab, k), -1, np.int32)
+            for start in range(slab, end, block):
+                stop = min(start + block, end)
+                scores = model.score(rows.histories.slice(start, stop))
+                if rows.candidates is not None:
+                    scores = _only(scores, rows.candidates, start, stop)
+                found = top_k(scores, k, mask=mask.slice(start, stop)).products
+                lists[start - slab : stop - slab, : found.shape[1]] = found
+                advance(stop - start)
+            yield slab, lists
 
 
 def _only(

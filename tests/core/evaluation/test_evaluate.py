@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pytest
-from core.evaluation.worlds import Declared, World, day, frame, limits, shop
+from core.evaluation.worlds import Declared, World, crowd, day, frame, limits, shop
 
 from oferta.errors import UnknownName
 from oferta.evaluation.evaluate import evaluate
+from oferta.evaluation.folds import cut_into, gather
 from oferta.evaluation.metrics import NAMES
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation
@@ -137,6 +138,19 @@ def test_lists_longer_than_the_catalogue_are_cut_short():
     card = run(PARTS, "popularity", "ease", split="column:part", k=(50,)).results[0]
     assert card.values["recall@50"].tolist() == [1, 1, 1]
     assert card.values["precision@50"].tolist() == [1 / 50, 1 / 50, 2 / 50]
+
+
+def test_rows_beyond_what_is_judged_at_once_get_their_own_values():
+    """Everybody has the same list, so each row's value is whether its product is on it."""
+    world = crowd(20_000)
+    protocol = Protocol(split="leave-one-out:random", keep_seen=True, k=(3,))
+    fold = next(cut_into(gather(world, protocol, None), protocol))
+    card = run(world, "popularity", **protocol.model_dump()).results[0]
+    popular = np.argsort(-fold.crowd.holders, kind="stable")[:3]
+    expected = np.isin(fold.rows.test.product, popular)
+    assert len(expected) > 16_384
+    np.testing.assert_array_equal(card.values["hr@3"], expected)
+    assert card.metrics["coverage@3"].mean == 3 / 8
 
 
 def test_a_model_too_dear_in_time_or_memory_is_skipped_and_says_why():
