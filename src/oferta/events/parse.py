@@ -114,13 +114,19 @@ def _value(raw: pl.Expr, column: Column, dtype: pl.DataType, settings: TableSour
             .then(pl.lit(False))
         )
     if isinstance(dtype, pl.String) and settings.decimal == ",":
-        # A point beside a decimal comma marks thousands: "1.234,5" is not guessed at.
-        raw = pl.when(~raw.str.contains(".", literal=True)).then(
-            raw.str.replace(",", ".", literal=True)
-        )
+        raw = _with_point(raw)
     if isinstance(column.dtype, pl.Int64) and dtype.is_float():
         return pl.when(raw == raw.round()).then(raw).cast(pl.Int64, strict=False)
     return raw.cast(column.dtype, strict=False)
+
+
+def _with_point(raw: pl.Expr) -> pl.Expr:
+    """Decimal commas as points. Points stand only between groups of three: `1.234,5`."""
+    grouped = raw.str.contains(r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?$")
+    plain = pl.when(grouped).then(raw.str.replace_all(".", "", literal=True)).otherwise(raw)
+    return pl.when(~plain.str.contains(".", literal=True)).then(
+        plain.str.replace(",", ".", literal=True)
+    )
 
 
 def _value_faults(column: Column, raw: pl.Expr, dtype: pl.DataType) -> list[Fault]:

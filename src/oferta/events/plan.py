@@ -159,25 +159,31 @@ def _known(
 
 
 def _missing(table: Table, file: SourceFile, names: list[str], missing: list[str]) -> SourceRefused:
-    first = missing[0]
-    lowered = {name.lower().replace("_", "").replace(" ", ""): name for name in names}
-    near = get_close_matches(first.lower().replace("_", ""), lowered, n=1)
-    guess = lowered[near[0]] if near else "..."
-    remedy = f'Map it in source.toml: [{table.name}.columns] {first} = "{guess}"'
-    if first not in table.names:
-        remedy = f"Correct [{table.name}.columns] in source.toml" + (
-            f"; did you mean '{guess}'?" if near else "."
-        )
-    elif first == "event_type":
-        remedy += (
-            f'; or, when all are of one kind: [{table.name}.constants] event_type = "purchase"'
-        )
+    declared = [name for name in missing if name not in table.names]
+    if declared:
+        near = _nearest(declared[0], names)
+        guess = f"; did you mean '{near}'?" if near else "."
+        remedy = f"Correct [{table.name}.columns] in source.toml{guess}"
+    else:
+        lines = [f'\n    {name} = "{_nearest(name, names) or "..."}"' for name in missing]
+        remedy = f"Map in source.toml:\n    [{table.name}.columns]" + "".join(lines)
+        if "event_type" in missing:
+            remedy += (
+                "\n  or, when all events are of one kind, in place of the last line:"
+                f'\n    [{table.name}.constants]\n    event_type = "purchase"'
+            )
     return SourceRefused(
         "columns.missing",
         file.path,
         f"has no column {_quoted(missing)}; it has {_quoted(names[:12])}",
         remedy=remedy,
     )
+
+
+def _nearest(wanted: str, names: list[str]) -> str | None:
+    plain = {name.lower().replace("_", "").replace(" ", ""): name for name in names}
+    near = get_close_matches(wanted.lower().replace("_", "").replace(" ", ""), plain, n=1)
+    return plain[near[0]] if near else None
 
 
 def _check_dtype(

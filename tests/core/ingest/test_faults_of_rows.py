@@ -62,10 +62,14 @@ def test_fault_12_order_is_free_and_other_columns_are_attributes(shop: Shop):
 
 
 def test_fault_13_a_number_with_a_comma_is_rejected_until_declared(shop: Shop):
-    header, row = "customer_id;product_id;event_type;value\n", "c;p;purchase;12,5\n"
-    assert reasons(shop, row, header=header) == {1: "number.unparsable"}
-    shop.write({"source.toml": '[events]\ndecimal = ","\n'})
-    assert shop.events({}, replace=True)[0]["value"] == 12.5
+    header = "customer_id;product_id;event_type;value\n"
+    cells = ["12,5", "1.234,50", "1.234.567", "1.2", "1.23,4", "-3,25"]
+    rows = "".join(f"c;p;return;{cell}\n" for cell in cells)
+    assert list(reasons(shop, rows, header=header)) == [1, 2, 3, 5, 6]
+    toml = '[events]\ndecimal = ","\n'
+    shop.ingest({"source.toml": toml}, replace=True, max_rejected=1.0)
+    values = shop.dataset().events().collect()["value"].to_list()
+    assert values == [12.5, 1234.5, 1234567.0, 3.25]
 
 
 def test_fault_13_ids_never_pass_through_a_float(shop: Shop):

@@ -11,14 +11,6 @@ if TYPE_CHECKING:
 
     from oferta.events.report import IngestReport
 
-EXAMPLE = """Example:
-
-    oferta ingest shop/ --out datasets/shop
-
-takes events.csv (or .parquet, .ndjson, also .gz), and products, customers and consent where there
-are such files. A source.toml in the folder maps foreign names; docs/data.md explains it.
-"""
-
 
 def ingest(
     source: Annotated[
@@ -44,7 +36,13 @@ def ingest(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check source files and make them a dataset: accepted rows, and rejected ones with reasons."""
+    """Check source files and make them a dataset: accepted rows, and rejected ones with reasons.
+
+    SOURCE holds events.csv (or .parquet, .ndjson, also .gz), and products, customers and consent
+    where there are such files. A source.toml in it maps foreign names: see docs/data.md.
+
+    Example: oferta ingest shop/ --out datasets/shop
+    """
     import json
 
     from oferta.clock import SystemClock
