@@ -11,7 +11,6 @@ from oferta.errors import SplitRefused, UnknownName
 from oferta.evaluation.pasts import Reading, latest, pasts
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.splits import Split
-from oferta.events.types import EventType
 from oferta.interactions.histories import Histories
 from oferta.interactions.weighting import Weighting
 from oferta.models.data import TrainingData
@@ -146,8 +145,9 @@ def _test_pairs(test: pl.DataFrame, group: str | None, reading: Reading) -> pl.D
 
 def _seen(split: Split, units: pl.DataFrame, target: frozenset[str], reading: Reading) -> Lists:
     """What each unit's customer had before: more target events than returns, in train or valid."""
-    counting: dict[str, EventType] = {
-        name: kind
+    # Pieces, not worth: one return takes one purchase back, whatever the two weigh for a model.
+    counting = {
+        name: replace(kind, weight=1.0 if name in target else -1.0)
         for name, kind in reading.types.items()
         if name in target or kind.meaning == "reversal"
     }

@@ -12,10 +12,13 @@ from oferta.evaluation.rows import Lists
 
 
 def fold_of(
-    events: pl.DataFrame, candidates: pl.DataFrame | None = None, **choices: object
+    events: pl.DataFrame,
+    candidates: pl.DataFrame | None = None,
+    names: dict[str, float] | None = None,
+    **choices: object,
 ) -> Fold:
     protocol = Protocol.model_validate(choices)
-    return next(cut_into(gather(World(events), protocol, candidates), protocol))
+    return next(cut_into(gather(World(events, names or {}), protocol, candidates), protocol))
 
 
 def named(fold: Fold, lists: Lists) -> list[str]:
@@ -90,9 +93,10 @@ def test_what_was_returned_may_be_asked_for_again():
         "timestamp",
         "event_type",
     )
-    fold = fold_of(events, split="time:1d")
-    assert named(fold, fold.rows.test) == ["p"]
-    assert named(fold, fold.rows.removed) == ["q"]
+    for declared in ({}, {"purchase": 5.0}):
+        fold = fold_of(events, names=declared, split="time:1d")
+        assert named(fold, fold.rows.test) == ["p"]
+        assert named(fold, fold.rows.removed) == ["q"]
 
 
 def test_what_was_only_viewed_may_be_asked_for():
