@@ -1,15 +1,11 @@
 """A shop that was trained on once, shared read-only by the tests of this folder."""
 
 import shutil
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from shop import write_shop
 
 from oferta.clock import FixedClock

@@ -68,3 +68,15 @@ def test_a_job_survives_json(tmp_path: Path) -> None:
     """What is logged with a run makes the same job again."""
     job = load_job(written(tmp_path, "seed = 3\n[models.als]\nfactors = 16\n[models.ease]\n"))
     assert Job.model_validate(job.model_dump(mode="json")) == job
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*(ROOT / "training" / "jobs").glob("*.toml"), *(ROOT / "experiments").rglob("*.toml")],
+    ids=lambda path: path.name,
+)
+def test_every_job_we_ship_can_run(path: Path) -> None:
+    assert load_job(path).recipes()
