@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
+SPAN_S = 0.1
 WINDOW_S = 1.0
 WINDOW_CALLS = 20
-"""Half of at least 20 calls within a second opens too: a Redis that answers every other call."""
+"""Half of at least 20 calls in most of a second opens too: Redis answers every other call."""
 
 
 class Breaker:
     """Counts failures; opens, and stays open until a probe succeeds.
+
+    Failures in a row open it once they span `SPAN_S`: a single stall of this machine fails every
+    call under way at the same moment, and is over when they have failed.
 
     Only the background task probes. A request never does, so once the breaker is open no customer
     waits for a lost Redis. For one event loop, not for threads.
@@ -22,6 +26,7 @@ class Breaker:
         "_open_after",
         "_probe_s",
         "_probed_at",
+        "_row_at",
         "_window_at",
         "is_open",
     )
@@ -32,6 +37,7 @@ class Breaker:
         self._probe_s = probe_s
         self._clock = clock  # monotonic seconds
         self._in_a_row = 0
+        self._row_at = 0.0
         self._window_at = clock()
         self._calls = 0
         self._failures = 0
@@ -55,12 +61,17 @@ class Breaker:
 
     def failed(self) -> None:
         """Redis did not answer in time, or cannot be reached."""
+        now = self._clock()
+        if self._in_a_row == 0:
+            self._row_at = now
         self._in_a_row += 1
         self._count(failed=1)
-        flapping = self._calls >= WINDOW_CALLS and 2 * self._failures >= self._calls
-        if not self.is_open and (self._in_a_row >= self._open_after or flapping):
+        in_a_row = self._in_a_row >= self._open_after and now - self._row_at >= SPAN_S
+        half = self._calls >= WINDOW_CALLS and 2 * self._failures >= self._calls
+        flapping = half and now - self._window_at >= WINDOW_S / 2
+        if not self.is_open and (in_a_row or flapping):
             self.is_open = True
-            self._probed_at = self._clock()
+            self._probed_at = now
 
     def _count(self, *, failed: int) -> None:
         now = self._clock()

@@ -1,5 +1,9 @@
 """The two responses there are: JSON that is bytes already, and a problem."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +28,18 @@ class JsonAnswer(Response):
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),  # lists are personal, and change with every release
         ]
+
+
+class BareRoute(APIRoute):
+    """A documented route whose endpoint reads the request and makes the response by itself.
+
+    FastAPI's own handler looks for parameters, dependencies and a response model on every request:
+    a fifth of the time of an answer, for endpoints that declare none of them.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        return self.endpoint
 
 
 class ProblemAnswer(Response):

@@ -51,9 +51,8 @@ class _Asked:
     wanted: Wanted
 
 
-def batch_routes(services: Services) -> APIRouter:
-    """The routes of this file."""
-    router = APIRouter(tags=["recommendations"])
+def add_batch_routes(router: APIRouter, services: Services) -> None:
+    """Add the routes of this file."""
     limits, answers = services.settings.limits, services.answers
 
     @router.post(
@@ -76,6 +75,7 @@ def batch_routes(services: Services) -> APIRouter:
                 "content": {"application/json": {"schema": _BODY_SCHEMA}},
             }
         },
+        tags=["recommendations"],
         operation_id="recommendations_batch",
         summary="What to recommend to each of up to 500 customers",
     )
@@ -104,8 +104,6 @@ def batch_routes(services: Services) -> APIRouter:
                 b",".join(results[at] for at in sorted(results)),
             )
         )
-
-    return router
 
 
 def _asked(fields: Mapping[str, object]) -> _Asked:

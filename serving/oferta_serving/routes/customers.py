@@ -12,9 +12,8 @@ from oferta_serving.strict import path_id
 _QUERY = Query(N, OFFSET, CATEGORY)
 
 
-def customer_routes(services: Services) -> APIRouter:
-    """The routes of this file."""
-    router = APIRouter(tags=["recommendations"])
+def add_customer_routes(router: APIRouter, services: Services) -> None:
+    """Add the routes of this file."""
     lookup, answers = services.lookup, services.answers
 
     @router.get(
@@ -22,6 +21,7 @@ def customer_routes(services: Services) -> APIRouter:
         response_model=CustomerAnswer,
         responses=problems((*IDS, *QUERY, "category.invalid", "category.unknown")),
         openapi_extra={"parameters": _QUERY.documented("customer_id")},
+        tags=["recommendations"],
         operation_id="recommendations",
         summary="What to recommend to one customer",
     )
@@ -34,5 +34,3 @@ def customer_routes(services: Services) -> APIRouter:
         wanted = _QUERY.read(request.scope["query_string"])
         (found,) = await lookup.customers((customer_id,))
         return JsonAnswer(answers.for_customer(customer_id, found, wanted))
-
-    return router

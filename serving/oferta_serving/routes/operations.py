@@ -10,12 +10,15 @@ from oferta_serving.schemas import Liveness, Readiness
 from oferta_serving.services import Services
 
 
-def operation_routes(services: Services) -> APIRouter:
-    """The routes of this file."""
-    router = APIRouter(tags=["operations"])
+def add_operation_routes(router: APIRouter, services: Services) -> None:
+    """Add the routes of this file."""
 
     @router.get(
-        "/health/live", response_model=Liveness, operation_id="live", summary="Is it running"
+        "/health/live",
+        response_model=Liveness,
+        tags=["operations"],
+        operation_id="live",
+        summary="Is it running",
     )
     async def live(request: Request) -> Response:
         """Touches nothing but the event loop."""
@@ -26,6 +29,7 @@ def operation_routes(services: Services) -> APIRouter:
         "/health/ready",
         response_model=Readiness,
         responses={503: {"model": Readiness, "description": "Send no traffic here yet."}},
+        tags=["operations"],
         operation_id="ready",
         summary="May it have traffic, and is all well",
     )
@@ -40,6 +44,7 @@ def operation_routes(services: Services) -> APIRouter:
         "/metrics",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        tags=["operations"],
         operation_id="metrics",
         summary="Counters in Prometheus's format",
     )
@@ -48,5 +53,3 @@ def operation_routes(services: Services) -> APIRouter:
         del request
         body = services.metrics.exposed()
         return Response(body, headers={"content-type": CONTENT_TYPE})
-
-    return router

@@ -15,9 +15,8 @@ _SIMILAR = Query(N)
 _POPULAR = Query(N, OFFSET, CATEGORY, SEGMENT)
 
 
-def product_routes(services: Services) -> APIRouter:
-    """The routes of this file."""
-    router = APIRouter(tags=["products"])
+def add_product_routes(router: APIRouter, services: Services) -> None:
+    """Add the routes of this file."""
     lookup, answers, releases = services.lookup, services.answers, services.releases
 
     @router.get(
@@ -25,6 +24,7 @@ def product_routes(services: Services) -> APIRouter:
         response_model=SimilarAnswer,
         responses=problems((*IDS, *QUERY, "product.unknown")),
         openapi_extra={"parameters": _SIMILAR.documented("product_id")},
+        tags=["products"],
         operation_id="similar",
         summary="Products similar to one",
     )
@@ -55,6 +55,7 @@ def product_routes(services: Services) -> APIRouter:
             )
         ),
         openapi_extra={"parameters": _POPULAR.documented()},
+        tags=["products"],
         operation_id="popular",
         summary="What everybody, or a segment, wants most",
     )
@@ -62,5 +63,3 @@ def product_routes(services: Services) -> APIRouter:
         """From memory: answered at full speed whatever Redis does."""
         wanted = _POPULAR.read(request.scope["query_string"])
         return JsonAnswer(answers.popular(releases.current.live, wanted))
-
-    return router

@@ -7,6 +7,7 @@ together with the head of the same release.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from oferta.scoring.reasons import Reason
 
@@ -33,9 +34,11 @@ class CatalogueEntry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """One product in a list: positions are positions in the release's catalogue."""
+class Suggestion(NamedTuple):
+    """One product in a list: positions are positions in the release's catalogue.
+
+    A named tuple, because twenty are made for every answer: a third of a frozen dataclass's time.
+    """
 
     product: int
     score: float
