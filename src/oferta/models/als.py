@@ -9,6 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from oferta.errors import ArtefactInvalid
 from oferta.interactions.histories import Histories
@@ -16,7 +17,6 @@ from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost, Embeddings
 from oferta.models.stored import take_array
 from oferta.progress import Progress
-from oferta.scoring.blas import one_blas_thread
 from oferta.scoring.fold_in import FoldIn
 from oferta.scoring.live import EmbeddingScorer
 from oferta.scoring.reasons import Reason
@@ -65,7 +65,7 @@ class Als(Settings):
         matrix = csr_matrix(data.matrix)
         # implicit runs its own threads; with BLAS threads inside them it is ten times slower, and
         # it warns of them when made.
-        with one_blas_thread(), progress.task("als", total=self.iterations) as advance:
+        with threadpool_limits(1, "blas"), progress.task("als", total=self.iterations) as advance:
             model = AlternatingLeastSquares(
                 factors=self.factors,
                 alpha=self.alpha,

@@ -19,6 +19,7 @@ from oferta.progress import Progress
 from oferta.settings import Settings
 
 _ROWS = 1024
+_DENSE_PAIR = 50  # what one pair of a sparse product costs, in cells of a dense one
 
 
 class Ease(Settings):
@@ -96,7 +97,7 @@ def _gram(matrix: csr_array) -> NDArray[np.float64]:
     customers, products = matrix.shape
     gram = np.zeros((products, products), order="F")
     pairs = float((np.diff(matrix.indptr).astype(np.float64) ** 2).sum())
-    if pairs * 50 > customers * float(products) ** 2:  # dense enough for BLAS
+    if pairs * _DENSE_PAIR > customers * float(products) ** 2:
         rows = max(_ROWS, 32_000_000 // max(products, 1))
         for start in range(0, customers, rows):
             block = matrix[start : start + rows].toarray().astype(np.float64)

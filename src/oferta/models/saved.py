@@ -37,7 +37,7 @@ _ALLOWED = frozenset(
 """Every array that an artefact of any model may hold."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a fit comes from; all given by the caller.
 

@@ -40,10 +40,10 @@ class Transitions(Settings):
     distance_decay: float = Field(default=0.8, gt=0, le=1)
     """What one more step between two products multiplies their pair by."""
 
-    recency_decay: float = Field(default=0.8, gt=0, le=1)
+    recency_decay: float = Field(default=0.7, gt=0, le=1)
     """What one step back in the customer's past multiplies a product's say by."""
 
-    source_power: float = Field(default=0.5, ge=0, le=1)
+    source_power: float = Field(default=0.25, ge=0, le=1)
     """1: what follows, as a share of all occasions of the earlier product; 0: mere counts."""
 
     target_power: float = Field(default=0.25, ge=0, le=1)
@@ -53,10 +53,10 @@ class Transitions(Settings):
     """Later products kept per product."""
 
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "recency_decay": (0.8, 0.6, 0.9, 0.4, 1.0),
+        "target_power": (0.25, 0.0, 0.5, 0.75),
+        "source_power": (0.25, 0.5, 0.0, 1.0),
+        "recency_decay": (0.7, 0.9, 0.5, 0.3, 1.0),
         "distance_decay": (0.8, 0.6, 0.9, 0.4, 1.0),
-        "target_power": (0.25, 0.0, 0.5),
-        "source_power": (0.5, 1.0, 0.25),
     }
 
     def cost(self, shape: DataShape) -> Cost:

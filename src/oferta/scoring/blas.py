@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """BLAS runs on the calling thread only, for the whole process, until the last user leaves.
+    """NumPy's BLAS runs on the calling thread only, in the whole process, till the last user leaves.
 
     May be nested and entered by several threads at once: the setting is the library's and knows
     nothing of threads, so it is kept while anybody is inside.
@@ -52,6 +52,6 @@ _LIMIT = _Limit()
 
 @cache
 def _controller() -> Any:  # noqa: ANN401 - threadpoolctl publishes no types
-    # Looking for the loaded libraries takes milliseconds; SciPy brings its own BLAS, which is
-    # loaded by then wherever it is used.
+    # Looking for the loaded libraries takes milliseconds, which a single request must not pay. Only
+    # NumPy's is loaded for certain, and only NumPy's is called here.
     return ThreadpoolController()
