@@ -84,7 +84,8 @@ def test_every_flag_reaches_the_protocol(sales: Path, tmp_path: Path):
     done = oferta(
         sales, "--split", "time:20d", "--models", "popularity", "--group", "event_id",
         "--keep-seen", "--candidates", str(candidates), "--history", "train+valid",
-        "--recall", "min", "--idcg", "full", "--seed", "3", "--metric", "hr@3", "--k", "3",
+        "--fit", "train+valid", "--recall", "min", "--idcg", "full", "--seed", "3",
+        "--metric", "hr@3", "--k", "3",
         "--target", "purchase", "--json", str(report),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -95,6 +96,7 @@ def test_every_flag_reaches_the_protocol(sales: Path, tmp_path: Path):
         "keep_seen": True,
         "candidates": True,
         "history": "train+valid",
+        "fit": "train+valid",
         "recall": "min",
         "idcg": "full",
         "seed": 3,

@@ -100,8 +100,8 @@ def cut_into(material: Material, protocol: Protocol) -> Iterator[Fold]:
 
 def make_fold(parts: Split, material: Material, protocol: Protocol) -> Fold:
     """The fold that a split gives."""
-    now = parts.starts_at or latest(parts.train)
-    data = material.reading.data(parts.train, now=now)
+    learnt = parts.before(protocol.fit)
+    data = material.reading.data(learnt, now=parts.starts_at or latest(learnt))
     rows = make_rows(
         parts,
         data,

@@ -41,7 +41,10 @@ class Protocol(Settings):
     customer."""
 
     history: Literal["train", "train+valid"] = "train"
-    """What is known of a customer when the list is made. Fitted is always on train alone."""
+    """What is known of a customer when the list is made."""
+
+    fit: Literal["train", "train+valid"] = "train"
+    """What models learn from, once their settings are chosen."""
 
     keep_seen: bool = False
     """Whether products of the past stay in the lists. If not, those of train and valid are removed,
@@ -116,6 +119,7 @@ class Protocol(Settings):
                 "given candidates" if self.candidates else "full ranking",
                 "seen kept" if self.keep_seen else "seen removed",
                 f"history {self.history}",
+                f"fitted on {self.fit}",
                 "recall by |test|" if self.recall == "test" else "recall by min(k, |test|)",
                 "IDCG cut at k" if self.idcg == "cut" else "IDCG over all test products",
                 f"seed {self.seed}",

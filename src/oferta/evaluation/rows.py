@@ -151,7 +151,7 @@ def _seen(split: Split, units: pl.DataFrame, target: frozenset[str], reading: Re
         for name, kind in reading.types.items()
         if name in target or kind.meaning == "reversal"
     }
-    past = _before(split, "train+valid").filter(pl.col("event_type").is_in(list(counting)))
+    past = split.before("train+valid").filter(pl.col("event_type").is_in(list(counting)))
     plain = replace(reading, types=counting, weighting=Weighting(saturation="none"))
     histories = pasts(past, units, reading=plain, now=None)
     return Lists(histories.indptr, histories.product)
@@ -164,20 +164,14 @@ def _histories(
     protocol: Protocol,
     reading: Reading,
 ) -> Histories:
-    events = _before(split, protocol.history)
+    events = split.before(protocol.history)
     histories = pasts(events, units, reading=reading, now=split.starts_at or latest(events))
     # A row whose past is exactly what the model was fitted on is known to it.
     changed = histories.known < 0
-    if protocol.history == "train+valid" and split.valid is not None:
+    if protocol.history != protocol.fit and split.valid is not None:
         changed |= units["customer_id"].is_in(split.valid["customer_id"].implode()).to_numpy()
     known = np.where(changed, -1, data.customers.rows(units["customer_id"]))
     return replace(histories, known=known.astype(np.int32))
-
-
-def _before(split: Split, history: str) -> pl.DataFrame:
-    if history == "train" or split.valid is None:
-        return split.train
-    return pl.concat([split.train, split.valid])
 
 
 def _given(

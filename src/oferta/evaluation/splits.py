@@ -22,6 +22,7 @@ after 2 January 00:00, and whatever happened before is train.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import polars as pl
 from numpy.random import Generator
@@ -55,6 +56,12 @@ class Split:
     test: pl.DataFrame
     starts_at: datetime | None
     left_out: int
+
+    def before(self, parts: Literal["train", "train+valid"]) -> pl.DataFrame:
+        """The events of train, or of train and valid."""
+        if parts == "train" or self.valid is None:
+            return self.train
+        return pl.concat([self.train, self.valid])
 
     def counts(self) -> Mapping[str, int]:
         """Rows by part."""

@@ -82,6 +82,16 @@ def test_valid_joins_what_is_known_but_not_what_is_fitted_on():
     assert fold.rows.counts["cold"] == 1
 
 
+def test_valid_may_be_fitted_on_too():
+    fold = fold_of(PARTS, split="column:part", history="train+valid", fit="train+valid")
+    assert fold.data.customers.ids.to_list() == ["ann", "bob", "dee"]
+    assert pasts(fold) == ["pq", "", "p"]
+    assert fold.rows.histories.known.tolist() == [0, -1, 2]
+    fold = fold_of(PARTS, split="column:part", history="train", fit="train+valid")
+    assert pasts(fold) == ["p", "", ""]
+    assert fold.rows.histories.known.tolist() == [-1, -1, -1]
+
+
 def test_what_was_returned_may_be_asked_for_again():
     events = frame(
         [
@@ -131,6 +141,7 @@ BASKETS = frame(
         ("ann", "s", day(3), "b2", "test"),
         ("ann", "q", day(9), "b4", "test"),
         ("bob", "r", day(2), "b5", "test"),
+        ("bob", "t", day(2), "b7", "train"),  # at the instant of b5
     ],
     "timestamp",
     "event_id",

@@ -51,6 +51,10 @@ def evaluate(
     history: Annotated[
         Literal["train", "train+valid"], typer.Option(help="What is known when lists are made.")
     ] = "train",
+    fit: Annotated[
+        Literal["train", "train+valid"],
+        typer.Option(help="What models learn from, once settings are chosen."),
+    ] = "train",
     keep_seen: Annotated[
         bool, typer.Option("--keep-seen", help="Lists may hold what the customer had before.")
     ] = False,
@@ -120,6 +124,7 @@ def evaluate(
         "target": _names(target),
         "group": group,
         "history": history,
+        "fit": fit,
         "keep_seen": keep_seen,
         "recall": recall,
         "idcg": idcg,
