@@ -37,8 +37,9 @@ def refused(shop: Shop, files: Mapping[str, str | bytes], code: str, **options: 
     return str(error.value)
 
 
-def test_fault_01_an_empty_file_is_refused(shop: Shop):
-    refused(shop, {"events.csv": ""}, "file.empty")
+@pytest.mark.parametrize("name", ["events.csv", "events.ndjson", "events.parquet"])
+def test_fault_01_an_empty_file_is_refused(shop: Shop, name: str):
+    refused(shop, {name: ""}, "file.empty")
 
 
 def test_fault_01_an_empty_packed_file_is_refused(shop: Shop):

@@ -101,6 +101,13 @@ def test_fault_14_ids_are_kept_to_the_letter(shop: Shop, form: str):
     assert [event["product_id"] for event in events] == STRANGE[::-1]
 
 
+@pytest.mark.parametrize("text", ["00123", "1e5", "9007199254740993", "1.0", "true"])
+def test_fault_14_a_whole_column_of_numbers_stays_text(shop: Shop, text: str):
+    row = f"{text},{text},view,2024-05-01\n"
+    events = shop.events({"events.csv": HEADER + row * 3})
+    assert [(event["customer_id"], event["product_id"]) for event in events] == [(text, text)] * 3
+
+
 @pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, 2**64 - 1])
 def test_fault_14_wide_integers_become_their_decimal_text(shop: Shop, number: int):
     frame = pl.DataFrame(
@@ -274,6 +281,12 @@ def test_fault_24_a_declared_unit_is_believed_and_a_wrong_one_is_out_of_range(
     shop.write({"source.toml": f'[events]\ntime_unit = "{wrong}"\n'})
     code, message = refusal(shop, {}, replace=True)
     assert (code, "time.range" in message) == ("rejected.too_many", True)
+
+
+def test_fault_24_a_wild_number_does_not_wrap_around_into_a_year(shop: Shop):
+    wild = (2**64 + 1_600_000_000_000_000) // 10**6
+    found = reasons(shop, f"c,p,view,{wild}\n", toml='[events]\ntime_unit = "s"\n')
+    assert found == {1: "time.range"}
 
 
 def test_fault_25_naive_times_are_of_the_declared_zone_else_utc(shop: Shop):
