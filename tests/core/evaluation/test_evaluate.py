@@ -7,10 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 from core.evaluation.worlds import Declared, World, crowd, day, frame, limits, shop
+from numpy.random import default_rng
 
 from oferta.errors import UnknownName
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.folds import cut_into, gather
+from oferta.evaluation.intervals import bootstrap
 from oferta.evaluation.metrics import NAMES
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation
@@ -111,11 +113,21 @@ def test_the_same_data_and_protocol_give_the_same_figures(split: str):
     assert means[0] != means[2]
 
 
+def test_folds_of_a_random_cut_are_other_draws():
+    card = run(shop(), "popularity", split="random:0.2", folds=2).results[0]
+    assert card.folds[0] != card.folds[1]
+
+
 def test_values_of_two_models_are_of_the_same_rows():
     found = run(shop(), "popularity", "ease", split="time:20d", group="timestamp")
     for card in found.results:
         assert all(len(values) == len(found.customer_id) for values in card.values.values())
     assert len(found.customer) == len(found.customer_id)
+    card = found.results[0]
+    drawn = bootstrap(card.values["hr@10"][:, None], rng=default_rng(7), customer=found.customer)
+    stated = card.metrics["hr@10"]
+    ends = (stated.low, stated.mean, stated.high)
+    assert ends == pytest.approx((drawn[0].low, drawn[0].mean, drawn[0].high))
     assert found.customer.max() + 1 == found.customer_id.n_unique() < len(found.customer_id)
 
 

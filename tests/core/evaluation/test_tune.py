@@ -35,6 +35,7 @@ def tuned(
     *,
     settings: int = 9,
     given: Limits | None = None,
+    candidates: pl.DataFrame | None = None,
     **choices: object,
 ) -> Evaluation:
     return evaluate(
@@ -44,6 +45,7 @@ def tuned(
         limits=given or limits(),
         progress=Silent(),
         tune=settings,
+        candidates=candidates,
     )
 
 
@@ -110,6 +112,16 @@ def test_test_rows_cannot_move_the_choice(split: str):
     for world in (World(rows), World(turned)):
         found = tuned(world, recipes, split=split, keep_seen=True)
         logs.append([(model_log(found, m)["chosen"], _values(found, m)) for m in recipes])
+    assert logs[0] == logs[1]
+
+
+def test_candidates_which_hold_the_answers_have_no_part_in_tuning():
+    world = shop()
+    given = world.rows.select("customer_id", "product_id").unique()
+    logs = [
+        _values(tuned(world, {"ease": Ease()}, split="time:10d", candidates=candidates), "ease")
+        for candidates in (None, given)
+    ]
     assert logs[0] == logs[1]
 
 
