@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
 
@@ -65,6 +66,7 @@ class PoliteServer(Server):
         self._notice_s = notice_s
         self._ready = ready
         self._stop_at: float | None = None
+        self._parent = parent_process()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening."""
@@ -87,6 +89,8 @@ class PoliteServer(Server):
         """Ten times a second: whether to stop now."""
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
+        if self._parent is not None and not self._parent.is_alive():
+            self.should_exit = True  # nobody is left to tell this worker to stop
         return await super().on_tick(counter)
 
 

@@ -41,6 +41,8 @@ class Workers:
             wait([process.sentinel for process in self._processes], timeout=0.5)
             self._replace_the_dead()
         for process in self._processes:
+            process.terminate()  # SIGTERM: it drains first
+        for process in self._processes:
             process.join()
 
     def _start(self) -> SpawnProcess:
@@ -59,9 +61,5 @@ class Workers:
             self._processes[at] = self._start()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self._stopping = True
-        for process in self._processes:
-            # Ctrl-C reaches the whole group by itself; said twice, it would cut off requests.
-            if number == signal.SIGTERM and process.exitcode is None:
-                process.terminate()
+        del number, frame
+        self._stopping = True  # acted on by `run` alone: a worker may just be being replaced

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,6 +184,7 @@ class ServerStarter:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self.started.append(process)
         assert process.stdout is not None
@@ -193,6 +194,6 @@ class ServerStarter:
 
     def stop_all(self) -> None:
         for process in self.started:
-            if process.poll() is None:
-                process.kill()
+            with suppress(ProcessLookupError):  # workers too, whatever became of their parent
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
