@@ -20,6 +20,7 @@ from oferta.store.memory import MemoryStore
 from oferta.store.reading import Damage
 from oferta.store.release import Neighbour
 from oferta_training import publish as publishing
+from oferta_training import release_checks
 from oferta_training.ledger import Entry, Ledger
 from oferta_training.publish import Options, Published, Step, publish
 from oferta_training.releases import list_releases, rollback
@@ -245,6 +246,15 @@ def test_a_lost_row_stops_the_swap(meddling: World):
     meddling.store.lose = meddling.space.bucket_at(2, 4095, 0)
     assert meddling.refused(meddling.scores()).code == "rows.missing"
     assert meddling.live() == (1, None)
+
+
+def test_rows_are_counted_even_where_only_a_sample_is_read_back(
+    meddling: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(release_checks, "FULL_VERIFY_CUSTOMERS", 1)
+    meddling.publish()
+    meddling.store.lose = meddling.space.bucket_at(3, 4095, 0)
+    assert meddling.refused(meddling.scores()).code == "rows.missing"
 
 
 def test_a_damaged_row_stops_the_swap(meddling: World):

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final, Literal, get_args
 
 from oferta.clock import Clock
-from oferta.errors import FencedOut, PublishRefused
+from oferta.errors import FencedOut, PublishRefused, RecordCorrupt
 from oferta.progress import Progress, Silent
 from oferta.store import codec, head
 from oferta.store.codec import Stamp
@@ -152,7 +152,7 @@ def publish(
     ledger.append(replace(entry, action="published", previous=live_now.previous))
 
     step("clean up")
-    removed = remove_older(store, space, pointer=live_now)
+    removed = remove_older(store, space)
     return Published(draft.manifest, live_now.previous, row_bytes, replicas, overridden, removed)
 
 
@@ -281,7 +281,10 @@ def _withdrawn(
 ) -> PublishRefused:
     """Remove what was written of a refused release, which nothing can make live any more."""
     manifest = draft.manifest
-    live = store.live()
+    try:
+        live = store.live()
+    except RecordCorrupt:
+        live = None
     if live is not None and live.fence > manifest.release and not isinstance(error, FencedOut):
         # The faster publisher removed our rows: that, and not the missing rows, is the reason.
         error = FencedOut(error.step, manifest.release)

@@ -218,15 +218,15 @@ def note_unrecorded(store: Inspector, ledger: Ledger) -> None:
         ledger.append(Entry("found live", live.release, live.fence, previous=live.previous))
 
 
-def remove_older(store: PublisherStore, space: KeySpace, *, pointer: Pointer) -> tuple[int, ...]:
-    """Remove the announced releases that `pointer`, just set, has left behind; their numbers.
+def remove_older(store: PublisherStore, space: KeySpace) -> tuple[int, ...]:
+    """Remove what the live pointer has left behind, orphans of killed runs included; the numbers.
 
-    Those are all with smaller numbers than its fence, save its own and its previous one. None can
-    go live any more: their publishers' fences are smaller than the live one, and a rollback goes to
-    the previous one alone. Where another swap has happened since, that one's publisher cleans up.
+    Those are all announced releases with smaller numbers than its fence, save the live and the
+    previous one. None can go live any more, whatever happens meanwhile: their publishers' fences
+    are smaller than the live one, and a rollback goes to the previous one alone.
     """
     live = store.live()
-    if live is None or live.fence != pointer.fence:
+    if live is None:
         return ()
     removed = []
     for number, note in sorted(store.announced().items()):
