@@ -51,8 +51,8 @@ class Als(Settings):
     def cost(self, shape: DataShape) -> Cost:
         """What fitting on data of this shape will take."""
         rows, d = shape.customers + shape.products, float(self.factors)
-        step = shape.interactions * d * 6e-9 + rows * d * d * 3e-10
-        solve = shape.customers * (d**3 * 4e-11) + shape.interactions * d * d * 1e-10
+        step = shape.interactions * d * 2e-9 + rows * d * d * 3e-10
+        solve = shape.customers * (d**3 * 4e-11) + shape.interactions * d * d * 5e-11
         memory = 8 * rows * d + 24 * shape.interactions
         return Cost(0.05 + self.iterations * step + solve, int(memory))
 

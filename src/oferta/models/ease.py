@@ -43,7 +43,7 @@ class Ease(Settings):
         """What fitting on data of this shape will take."""
         products = float(shape.products)
         per_customer = shape.interactions / max(shape.customers, 1)
-        gram = min(shape.interactions * per_customer * 2e-8, shape.customers * products**2 * 4e-11)
+        gram = min(shape.interactions * per_customer * 1e-8, shape.customers * products**2 * 2e-11)
         return Cost(0.05 + gram + 3e-11 * products**3, int(13 * products**2))
 
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedItemToItem:

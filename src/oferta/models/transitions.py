@@ -29,9 +29,9 @@ _PAIRS = 4_000_000  # occasions that are counted at once: some 100 MB
 class Transitions(Settings):
     """How often product `j` came within `reach` steps after product `i`, nearer steps for more.
 
-    `W[i, j]` is the sum over pairs of `distance_decay^(distance - 1)`, divided by
-    `count_i^source_power` and `count_j^target_power`. Where the data has no order, any two products
-    of one customer count as neighbours.
+    `W[i, j]` is the sum over pairs of `distance_decay^(distance - 1)`, times `backward` where `j`
+    came first, divided by `count_i^source_power` and `count_j^target_power`. Where the data has no
+    order, any two products of one customer count as neighbours.
     """
 
     reach: int = Field(default=20, ge=1)
@@ -39,6 +39,10 @@ class Transitions(Settings):
 
     distance_decay: float = Field(default=0.8, gt=0, le=1)
     """What one more step between two products multiplies their pair by."""
+
+    backward: float = Field(default=0.3, ge=0, le=1)
+    """What a pair counts for in reverse: whoever buys the later product may like the earlier one.
+    Of three sequences tried on validation cuts each was better with it than without."""
 
     recency_decay: float = Field(default=0.7, gt=0, le=1)
     """What one step back in the customer's past multiplies a product's say by."""
@@ -57,6 +61,7 @@ class Transitions(Settings):
         "source_power": (0.25, 0.5, 0.0, 1.0),
         "recency_decay": (0.7, 0.9, 0.5, 0.3, 1.0),
         "distance_decay": (0.8, 0.6, 0.9, 0.4, 1.0),
+        "backward": (0.3, 0.0, 0.6, 1.0),
     }
 
     def cost(self, shape: DataShape) -> Cost:
@@ -65,7 +70,7 @@ class Transitions(Settings):
         pairs = shape.events * min(float(self.reach), per_customer / 2)
         kept = min(pairs, shape.products * float(min(self.neighbours, shape.products)))
         block = 12.0 * min(_BLOCK, shape.products) * shape.products
-        return Cost(0.05 + 4e-8 * pairs, int(40 * shape.events + 24 * kept + block))
+        return Cost(0.05 + 2.5e-7 * pairs, int(40 * shape.events + 24 * kept + block))
 
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedItemToItem:
         """Learn from `data`. Nothing is drawn at random."""
@@ -78,7 +83,7 @@ class Transitions(Settings):
         with progress.task("transitions", total=n_products) as advance:
             for start in range(0, n_products, _BLOCK):
                 stop = min(start + _BLOCK, n_products)
-                pairs = steps.pairs(start, stop, reach=reach, decay=self.distance_decay)
+                pairs = steps.pairs(start, stop, reach=reach, recipe=self)
                 blocks.append(
                     strongest(self._normalised(pairs, steps.counts, start), self.neighbours)
                 )
@@ -146,7 +151,7 @@ class _Steps:
         )
         return _Steps(by_row, np.arange(matrix.shape[0]))
 
-    def pairs(self, start: int, stop: int, *, reach: int, decay: float) -> csr_array:
+    def pairs(self, start: int, stop: int, *, reach: int, recipe: Transitions) -> csr_array:
         """`(stop - start, products)`: decayed counts of what came after each; reach 0: together."""
         block = self.by_column[:, start:stop]
         column = np.repeat(np.arange(stop - start), np.diff(block.indptr))
@@ -158,15 +163,23 @@ class _Steps:
         total = _nothing(stop - start, self.by_row.shape[1])
         waiting: list[_Occasions] = []
         for distance in range(1, reach + 1):
-            later = block.indices + distance
-            inside = later < len(self.owner)
-            inside[inside] = self.owner[later[inside]] == self.owner[block.indices[inside]]
-            if not inside.any():
-                break
-            waiting.append((column[inside], later[inside], decay ** (distance - 1)))
-            if sum(len(later) for _, later, _ in waiting) > _PAIRS or distance == reach:
+            weight = recipe.distance_decay ** (distance - 1)
+            for shift, share in ((distance, weight), (-distance, weight * recipe.backward)):
+                other, inside = self._shifted(block.indices, shift)
+                if share > 0 and inside.any():
+                    waiting.append((column[inside], other[inside], share))
+            if sum(len(step) for _, step, _ in waiting) > _PAIRS:
                 total, waiting = _sum(total, self._counted(waiting, stop - start)), []
         return _sum(total, self._counted(waiting, stop - start)) if waiting else total
+
+    def _shifted(
+        self, steps: NDArray[np.integer], shift: int
+    ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+        # The steps so many later, and whether they are the same customer's.
+        other = steps + shift
+        inside = (other >= 0) & (other < len(self.owner))
+        inside[inside] = self.owner[other[inside]] == self.owner[steps[inside]]
+        return other, inside
 
     def _counted(self, occasions: list[_Occasions], rows: int) -> csr_array:
         # Each occasion: a product of the block, the step at which others are counted, their weight.

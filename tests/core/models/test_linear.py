@@ -53,7 +53,7 @@ def test_ease_refuses_a_catalogue_that_would_not_fit(monkeypatch: pytest.MonkeyP
     assert refused.value.needs_bytes > refused.value.has_bytes
 
 
-def brute_force(data: TrainingData, *, reach: int, decay: float):
+def brute_force(data: TrainingData, *, reach: int, decay: float, backward: float):
     """Every pair of events of every customer, one by one."""
     wanted = np.zeros((len(data.products), len(data.products)))
     seen = np.zeros(len(data.products))
@@ -67,6 +67,7 @@ def brute_force(data: TrainingData, *, reach: int, decay: float):
             for later, other in met:
                 if 0 < later - at <= reach:
                     wanted[product, other] += decay ** (later - at - 1)
+                    wanted[other, product] += backward * decay ** (later - at - 1)
     return wanted, np.maximum(seen, 1)
 
 
@@ -76,8 +77,10 @@ def test_transitions_are_decayed_counts_of_later_products(
 ):
     monkeypatch.setattr(transitions, "_BLOCK", 16)
     monkeypatch.setattr(transitions, "_PAIRS", 40)
-    made = Transitions(reach=reach, distance_decay=0.5, source_power=0.5, target_power=0.25)
-    counts, seen = brute_force(DATA, reach=reach, decay=0.5)
+    made = Transitions(
+        reach=reach, distance_decay=0.5, source_power=0.5, target_power=0.25, backward=0.1
+    )
+    counts, seen = brute_force(DATA, reach=reach, decay=0.5, backward=0.1)
     wanted = counts / seen[:, None] ** 0.5 / seen[None, :] ** 0.25
     np.testing.assert_allclose(fit(made).weights.toarray(), wanted, rtol=1e-5)
     assert np.abs(wanted - wanted.T).max() > 0.1
@@ -95,7 +98,7 @@ def test_products_of_one_instant_do_not_follow_each_other_and_returns_are_no_ste
             ]
         )
     )
-    weights = fit(Transitions(source_power=0, target_power=0), data).weights.toarray()
+    weights = fit(Transitions(source_power=0, target_power=0, backward=0), data).weights.toarray()
     assert data.products.ids.to_list() == ["w", "x", "y", "z"]
     wanted = np.zeros((4, 4))
     wanted[1, 3] = wanted[2, 3] = 1  # one step, although two numbers lie between
@@ -115,7 +118,7 @@ def test_without_an_order_products_of_one_customer_are_counted_together():
         for row in (("a", "x", "purchase"), ("a", "y", "purchase"), ("b", "y", "purchase"))
     ]
     data = read(events(rows).drop("seq"))
-    weights = fit(Transitions(source_power=0, target_power=0), data).weights.toarray()
+    weights = fit(Transitions(source_power=0, target_power=0, backward=0), data).weights.toarray()
     np.testing.assert_allclose(weights, [[0, 1], [1, 0]])
 
 
