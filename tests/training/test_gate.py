@@ -45,6 +45,20 @@ def test_a_clearly_worse_model_stays_challenger_and_says_by_how_much() -> None:
     assert "500 customers" in verdict.because
 
 
+def test_rows_of_one_customer_count_as_one_customer() -> None:
+    """Twelve customers with fifty rows each know no more than twelve customers."""
+    champion = np.repeat(values(12, 0.3, 0.2, 1), 50)
+    candidate = np.repeat(values(12, 0.4, 0.2, 2), 50)
+    whose = np.repeat(np.arange(12), 50)
+    rows = decide(candidate, champion, metric=METRIC, margin=0.02, rng=default_rng(7))
+    clustered = decide(
+        candidate, champion, metric=METRIC, margin=0.02, rng=default_rng(7), customer=whose
+    )
+    assert rows.promoted
+    assert not clustered.promoted
+    assert "12 customers" in clustered.because
+
+
 def test_too_little_data_to_tell_keeps_the_champion() -> None:
     """Better on the mean of twelve customers, but it might as well be worse."""
     champion = values(12, 0.3, 0.2, 1)

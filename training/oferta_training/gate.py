@@ -25,8 +25,11 @@ def decide(
     metric: str,
     margin: float,
     rng: Generator,
+    customer: NDArray[np.integer] | None = None,
 ) -> Verdict:
-    """Compare two models' per-customer values on the same test rows.
+    """Compare two models' values on the same test rows.
+
+    `customer` `(rows,)` says whose row each is, where a customer may have several; None: one each.
 
     The candidate passes when the lower end of the paired difference lies above `-margin` of the
     champion's mean: not worse by more than a seller would notice. Having too little data to tell is
@@ -36,11 +39,12 @@ def decide(
         return Verdict(
             promoted=True, because="there was no champion to compare with", difference=None
         )
-    difference = paired_difference(candidate, champion, rng=rng)
+    difference = paired_difference(candidate, champion, rng=rng, customer=customer)
     floor = -margin * float(champion.mean())
+    customers = len(candidate) if customer is None else len(np.unique(customer))
     measured = (
         f"{metric} differs from the champion's by {difference.mean:+.4f} "
-        f"[{difference.low:+.4f}, {difference.high:+.4f}] over {len(candidate):,} customers"
+        f"[{difference.low:+.4f}, {difference.high:+.4f}] over {customers:,} customers"
     )
     if difference.low >= floor:
         return Verdict(

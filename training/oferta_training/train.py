@@ -128,6 +128,7 @@ def _judge(evaluation: Evaluation, best: Scorecard, job: Job) -> gate.Verdict:
         metric=metric,
         margin=job.gate.margin,
         rng=default_rng(job.seed),
+        customer=evaluation.customer,
     )
 
 
