@@ -44,14 +44,16 @@ def readiness(services: Services) -> Readiness:
             ok=not lost,
             detail="Redis answers." if not lost else _said("store_unavailable"),
         ),
-        Check(
-            name="rows",
-            ok=trouble is None,
-            detail="Customers' lists can be read." if trouble is None else _said(trouble),
-        ),
     ]
     age = None
     if live is not None:
+        checks.append(
+            Check(
+                name="rows",
+                ok=trouble is None,
+                detail="Customers' lists can be read." if trouble is None else _said(trouble),
+            )
+        )
         age = max(0, int(services.clock.now().timestamp() - live.head.manifest.created_at))
         freshness = services.settings.freshness
         checks.append(

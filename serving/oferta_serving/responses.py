@@ -75,6 +75,8 @@ class Refusals:
     async def failed(self, request: Request, error: Exception) -> Response:
         """A fault of ours."""
         del error  # logged by the server, with its traceback
-        answer = await self.refused(request, RequestRefused("internal"))
+        # The server closes the connection after a fault, so the client must be told.
+        closing = [(b"connection", b"close")]
+        answer = await self.refused(request, RequestRefused("internal", headers=closing))
         answer.raw_headers.append((b"x-request-id", request.scope.get(REQUEST_ID, "").encode()))
         return answer
