@@ -96,7 +96,7 @@ def test_recommends_the_one_product_that_a_customer_of_a_block_lacks(name: str, 
 
 @EVERY
 def test_a_transposed_matrix_would_not_pass(name: str):
-    """The right answer is demanded of every customer; folding one side onto the other spares some."""
+    """The right answer is demanded of every customer; a transposed fit keeps only some."""
     model = Transposed(name).fit(WORLD.data)
     assert right_answers(model, unknown(WORLD.data.histories)) < 0.9
 

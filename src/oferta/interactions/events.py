@@ -106,8 +106,8 @@ def read_events(
             "product",
             pl.col("timestamp").dt.epoch("us").fill_null(UNDATED).alias("time_us"),
             pl.col("seq").fill_null(0),
-            # A negative quantity takes back, whatever its type says; a reversal does by its weight.
-            pl.when((quantity < 0) | (weight < 0))
+            # A negative quantity takes back; so does a reversal, whichever sign its quantity has.
+            pl.when(weight < 0)
             .then(-(quantity * weight).abs())
             .otherwise(quantity * weight)
             .cast(pl.Float32)
@@ -124,7 +124,7 @@ def read_events(
         customer=customer,
         product=rows["product"].to_numpy().astype(np.int32),
         amount=rows["amount"].to_numpy(),
-        step=_steps(customer, time_us, seq) if ordered else np.zeros(len(rows), np.int32),
+        step=_steps(customer, time_us, seq),
         time_us=time_us.astype(np.int64),
         conversion=rows["conversion"].to_numpy(),
         ordered=ordered,
