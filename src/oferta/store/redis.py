@@ -215,7 +215,7 @@ class RedisWriter:
 
 async def _within(deadline_s: float, answer: Awaitable[_T]) -> _T:
     try:
-        # A server that trickles bytes keeps every single operation short.
+        # Every operation may be short enough alone, connecting included, and their sum not.
         async with asyncio.timeout(deadline_s):
             return await answer
     except (RedisError, OSError, TimeoutError) as error:
