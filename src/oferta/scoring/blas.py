@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """NumPy's BLAS runs on the calling thread only, in the whole process, till the last user leaves.
+    """NumPy's BLAS runs on the calling thread only, process-wide, until the last user leaves.
 
     May be nested and entered by several threads at once: the setting is the library's and knows
     nothing of threads, so it is kept while anybody is inside.
