@@ -123,7 +123,8 @@ class Lookup:
             places = list(missing)
             again = await self._rows(view, [customer_ids[at] for at in places])
             for at, row in zip(places, again or (), strict=False):
-                if not isinstance(row, Damage):
+                # Absence means something in the live release only.
+                if not isinstance(row, Damage) and (row is not None or trouble is None):
                     found[at] = Found(view, row, trouble)
                     del missing[at]
         emptied = after.trouble == "store_empty"

@@ -22,42 +22,50 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 class StoreSettings(Settings):
     """How Redis is read, and when it is left alone. Its deadline of 60 ms a call is fixed."""
 
-    connections: int = Field(64, ge=1, le=10_000)
-    refresh_ms: int = Field(200, ge=10, le=250)  # a swap is seen by every worker within 250 ms
-    open_after: int = Field(5, ge=1, le=1000)  # failures in a row, until requests stop trying
-    probe_ms: int = Field(500, ge=10, le=10_000)  # how often a lost Redis is tried again
+    connections: int = Field(default=64, ge=1, le=10_000)
+    refresh_ms: int = Field(
+        default=200, ge=10, le=250
+    )  # a swap is seen by every worker within 250 ms
+    open_after: int = Field(
+        default=5, ge=1, le=1000
+    )  # failures in a row, until requests stop trying
+    probe_ms: int = Field(default=500, ge=10, le=10_000)  # how often a lost Redis is tried again
 
 
 class LimitSettings(Settings):
     """How large a request may be and how long it may take to arrive."""
 
-    url_bytes: int = Field(8192, ge=1024, le=65_536)  # a 128 character id is 1.5 kB encoded
-    header_bytes: int = Field(16_384, ge=1024, le=65_536)
-    headers: int = Field(100, ge=10, le=1000)
-    body_bytes: int = Field(262_144, ge=1024, le=16_777_216)
+    url_bytes: int = Field(default=8192, ge=1024, le=65_536)  # a 128 character id is 1.5 kB encoded
+    header_bytes: int = Field(default=16_384, ge=1024, le=65_536)
+    headers: int = Field(default=100, ge=10, le=1000)
+    body_bytes: int = Field(default=262_144, ge=1024, le=16_777_216)
     arrival_s: Seconds = 5.0  # for the head, and again for the body
 
 
 class FreshnessSettings(Settings):
     """When a release counts as old."""
 
-    stale_after_h: float = Field(26, gt=0)  # a daily release, two hours late
-    stop_after_h: float = Field(14 * 24, gt=0)  # its rows' lifetime; then nothing is offered
+    stale_after_h: float = Field(default=26, gt=0)  # a daily release, two hours late
+    stop_after_h: float = Field(
+        default=14 * 24, gt=0
+    )  # its rows' lifetime; then nothing is offered
 
 
 class StopSettings(Settings):
     """How the server goes when it is told to (SIGTERM)."""
 
-    notice_s: float = Field(2.0, ge=0, le=60)  # not ready but serving, so a balancer can turn away
-    drain_s: float = Field(10.0, ge=0, le=300)  # for requests under way
+    notice_s: float = Field(
+        default=2.0, ge=0, le=60
+    )  # not ready but serving, so a balancer can turn away
+    drain_s: float = Field(default=10.0, ge=0, le=300)  # for requests under way
 
 
 class ServingSettings(Settings):
     """All of `serving.toml`. Every key has a default; the file may be empty or absent."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65_535)
-    workers: int = Field(1, ge=1, le=256)
+    port: int = Field(default=8000, ge=0, le=65_535)
+    workers: int = Field(default=1, ge=1, le=256)
     docs: bool = True
     access_log: bool = False
     log_format: Literal["text", "json"] = "text"

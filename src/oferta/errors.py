@@ -6,7 +6,8 @@
     │   ├── SettingsInvalid         a job, source or serving file, or an option
     │   ├── UnknownName             a model, metric, column, product... with the nearest known one
     │   ├── InvalidId               a customer or product id outside the rules of `oferta.ids`
-    │   └── SplitRefused            a split that the data cannot give
+    │   ├── SplitRefused            a split that the data cannot give
+    │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ExtraMissing                an optional package is not installed
     ├── ModelTooLarge               a fit that would not finish within the memory or time given

@@ -172,6 +172,20 @@ def test_fault_82_flipped_bits_give_the_previous_release(
     assert 'oferta_records_damaged_total{kind="corrupt"}' in client.get("/metrics").text
 
 
+def test_who_is_not_in_the_previous_release_gets_the_live_ones_popular_list(
+    client: httpx.Client, redis_process: RealRedis
+):
+    world = shop()
+    strangers = {name: row for name, row in world.customers.items() if name != "anna"}
+    redis_process.publish(replace(world, customers=strangers))
+    newer = redis_process.publish(world)
+    until(lambda: client.get(PATH).json()["release"] == newer, seconds=2)
+    flip(redis_process, f"*:r:{newer}:*")
+
+    answer = client.get(PATH).json()
+    assert (answer["release"], answer["degraded_reason"]) == (newer, "record_corrupt")
+
+
 def test_a_swap_is_seen_at_once_and_no_answer_mixes_two_releases(
     client: httpx.Client, redis_process: RealRedis
 ):
