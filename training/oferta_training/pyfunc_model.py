@@ -8,8 +8,8 @@ unknown gets what the model says of a customer without a past.
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
+from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from oferta.models.recommend import recommend
@@ -54,4 +54,4 @@ class RegisteredModel(PythonModel):
         )
 
 
-mlflow.models.set_model(RegisteredModel())
+set_model(RegisteredModel())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import orjson
+from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -159,7 +160,7 @@ def job_of(home: Path, version: Version) -> Job:
 def download(home: Path, version: Version, into: Path) -> Path:
     """The version's artefact folder, copied under `into`; checked by whoever loads it."""
     tracking.client(home)
-    folder = Path(mlflow.artifacts.download_artifacts(version.folder, dst_path=str(into)))
+    folder = Path(download_artifacts(version.folder, dst_path=str(into)))
     artefact = folder / "artifacts"
     inner = next((path for path in artefact.iterdir() if path.is_dir()), None)
     if inner is None:

@@ -109,7 +109,7 @@ def _list_rows(
     def product() -> None:
         with threadpool_limits(os.cpu_count() or 1, "blas"):
             for start in range(0, len(everybody), 4096):
-                vectors.customers[start : start + 4096] @ vectors.products.T
+                np.matmul(vectors.customers[start : start + 4096], vectors.products.T)
 
     mine, theirs, ratio = in_turn(ours, implicit, rounds=5)
     again, bare, multiple = in_turn(ours, product, rounds=5)
