@@ -30,12 +30,17 @@ def _root() -> None:
     """Recommendations and next best offers for sellers of financial products."""
 
 
+def load_commands() -> None:
+    """Make the installed applications' commands part of the command."""
+    for entry in sorted(entry_points(group="oferta.commands"), key=lambda entry: entry.name):
+        app.add_typer(entry.load())
+
+
 def main() -> None:
     """Run the command line; the only place where an error becomes an exit code."""
     # ALS is several times slower when BLAS threads fight its own; it must be set before import.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    for entry in sorted(entry_points(group="oferta.commands"), key=lambda entry: entry.name):
-        app.add_typer(entry.load())
+    load_commands()
     try:
         app()
     except OfertaError as error:
