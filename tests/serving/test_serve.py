@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from serving.conftest import RealRedis, ServerStarter
 from serving.worlds import shop
@@ -61,21 +62,29 @@ def test_workers_share_the_port_the_counters_and_are_replaced(
     line = f'oferta_http_requests_total{{route="{route}",status="200"}}'
     exposed = httpx.get(server.address + "/metrics").text
     assert f"{line} {asked}.0" in exposed
-    children = subprocess.run(
-        ["ps", "--ppid", str(server.process.pid), "-o", "pid=,args="],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    workers = [int(row.split()[0]) for row in children if "spawn_main" in row]
+    workers = sorted(workers_of(server.process.pid))
     assert len(workers) == 2
     subprocess.run(["kill", "-9", str(workers[0])], check=True)
     for _ in range(5):
         assert ask(server.address).status_code == 200
+    deadline = time.monotonic() + 15
+    while len(replaced := workers_of(server.process.pid) - {workers[0]}) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert workers[1] in replaced
     server.process.send_signal(signal.SIGTERM)
     _, errors = server.process.communicate(timeout=20)
     assert server.process.returncode == 0
     assert "worker.died" in errors
+
+
+def workers_of(parent: int) -> set[int]:
+    """The process ids of the serving processes."""
+    return {
+        child.pid
+        for child in psutil.Process(parent).children()
+        if child.is_running() and any("spawn_main" in word for word in child.cmdline())
+    }
 
 
 def ask(address: str) -> httpx.Response:
