@@ -1,6 +1,6 @@
 """The rows of one source file as a stream of small frames, in their order, as the file has them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +32,9 @@ def header(file: SourceFile, settings: TableSource) -> Header:
     return Header(tuple((name, pl.String()) for name in names))
 
 
-def batches(file: SourceFile, settings: TableSource, columns: Header) -> Iterator[Batch]:
+def batches(
+    file: SourceFile, settings: TableSource, columns: Header
+) -> Generator[Batch, None, None]:
     """The rows of `file` in order, `BATCH_ROWS` or fewer at a time.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import gzip
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ def csv_header(file: SourceFile, settings: TableSource) -> tuple[str, ...]:
 
 def csv_batches(
     file: SourceFile, settings: TableSource, names: tuple[str, ...], *, rows: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """The rows of `file`, cells as text exactly as given.
 
     Raises:

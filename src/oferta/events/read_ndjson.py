@@ -2,7 +2,7 @@
 
 import codecs
 import gzip
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -41,7 +41,7 @@ def ndjson_keys(file: SourceFile, settings: TableSource) -> tuple[str, ...]:
 
 def ndjson_batches(
     file: SourceFile, settings: TableSource, names: tuple[str, ...], *, rows: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """The objects of `file` in order; a line that is no object is a broken row."""
     number = 0
     ids = tuple(

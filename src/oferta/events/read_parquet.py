@@ -1,6 +1,6 @@
 """Parquet: row groups as a stream of frames, with the damaged one named."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 import polars as pl
@@ -36,7 +36,7 @@ def parquet_schema(file: SourceFile) -> pl.Schema:
     return pl.Schema(schema)
 
 
-def parquet_batches(file: SourceFile, *, rows: int) -> Iterator[Batch]:
+def parquet_batches(file: SourceFile, *, rows: int) -> Generator[Batch, None, None]:
     """The rows of `file`, `rows` at a time.
 
     Raises:

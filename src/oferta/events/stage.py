@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -87,8 +88,12 @@ def stage_table(
             part = folder / name / f"part-{number:05d}.parquet"
             parts.append(part)
             done = 0
-            with PartWriter(part, accepted_schema(plan)) as accepted:
-                for batch in batches(file.file, plan.settings, file.header):
+            with (
+                # Left to the collector, a refusal half way would leave the file open for a while.
+                closing(batches(file.file, plan.settings, file.header)) as rows,
+                PartWriter(part, accepted_schema(plan)) as accepted,
+            ):
+                for batch in rows:
                     places = _Places(accepted, refused, tally, guesses)
                     _stage_batch(batch, plan, file=file, places=places, now=now, types=types)
                     step = min(int(batch.frame.estimated_size()), file.file.size - done)
