@@ -6,7 +6,7 @@ import orjson
 
 from oferta.clock import Clock
 from oferta.store.release import Suggestion
-from oferta_serving.compose import NOTHING, PERSONAL, Page, levels_for, page_of
+from oferta_serving.compose import NOTHING, PERSONAL, Page, is_cold, levels_for, page_of
 from oferta_serving.lookup import Found
 from oferta_serving.metrics import Metrics
 from oferta_serving.parameters import Wanted
@@ -39,7 +39,7 @@ class Answers:
                 held = row.held if row is not None else ()
                 page = page_of(view, levels_for(view, row), wanted, now=now, held=held)
         who = b'"customer_id":' + orjson.dumps(customer_id)
-        cold = row is None and found.trouble is None
+        cold = found.trouble is None and is_cold(row)
         return self._answer(who, view, page, trouble=trouble, now=now, cold=cold)
 
     def popular(self, view: ReleaseView | None, wanted: Wanted) -> bytes:

@@ -20,13 +20,14 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="Settings; serving/serving.toml shows them all.")
     ] = None,
-    home: Annotated[Path, typer.Option(help="The state folder.")] = Path(".oferta"),
+    home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
 ) -> None:
     """Serve recommendations over HTTP.
 
     Reads the live release from the Redis of OFERTA_REDIS_URL, or from the embedded one under the
     state folder. Before the first `oferta publish` it answers with empty lists that say so.
     """
+    from oferta.home import home_folder
     from oferta.settings import parse, read_toml
     from oferta.store.connecting import StoreSettings, connect
     from oferta_serving.server import run
@@ -39,5 +40,6 @@ def serve(
     environment = read_environment()
     check_reach(settings.host, environment.api_keys)
     # This process joins the embedded Redis for all workers, and is the last of them to leave it.
-    with connect(StoreSettings(home, environment.redis_url)) as store:
-        run(settings, store.url, home)
+    folder = home_folder(home)
+    with connect(StoreSettings(folder, environment.redis_url)) as store:
+        run(settings, store.url, folder)

@@ -5,16 +5,20 @@ everybody's; each product once, none that may not be shown at this instant, none
 holds and cannot have twice. A page is a slice of that list, so pages of one release tile it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from oferta.scoring.reasons import Reason
 from oferta.store.release import CustomerRow, PopularList, Suggestion
 from oferta_serving.parameters import Wanted
 from oferta_serving.view import ReleaseView
 
 Source = Literal["personalised", "similar", "segment", "popular"]
 Level = tuple[Source, Sequence[Suggestion]]
+
+_LENT: Mapping[Reason, Source] = {"popular_in_segment": "segment", "popular": "popular"}
+"""What a list of one's own may hold too: that of a customer without a past is made of these."""
 
 PERSONAL: frozenset[str] = frozenset({"personalised", "segment"})
 """Sources that depend on who asks: an answer with items of them says that it is personalised."""
@@ -36,6 +40,11 @@ class Page:
 
 
 NOTHING = Page([], None, None)
+
+
+def is_cold(row: CustomerRow | None) -> bool:
+    """Whether nothing of this customer's own is in the list: a stranger, or one without a past."""
+    return row is None or all(each.reason in _LENT for each in row.suggestions)
 
 
 def levels_for(
@@ -79,16 +88,16 @@ def page_of(
     """
     windows, categories, products = view.windows, view.categories, view.products
     category = wanted.category
+    had = frozenset(held)
     taken = {*barred, *(at for at in held if not view.repeatable[at])}
     items: list[bytes] = []
     best: Source | None = None
     skip, rank, room = wanted.offset, wanted.offset, wanted.n
-    for source, suggestions in levels:
-        if source != "personalised":
-            taken.update(held)
+    for level, suggestions in levels:
         for suggestion in suggestions:
             product = suggestion.product
-            if product in taken:
+            source = _LENT.get(suggestion.reason, level)
+            if product in taken or (source != "personalised" and product in had):
                 continue
             window = windows[product]
             if window is not None and not window[0] <= now < window[1]:

@@ -57,7 +57,7 @@ EVENTS = Table(
         Column("rating", pl.Float64()),
         Column("channel", pl.String()),
     ),
-    key=("event_id",),
+    key=("event_id", "product_id"),  # a basket is one event of several products
 )
 
 PRODUCTS = Table(

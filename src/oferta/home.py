@@ -1,12 +1,12 @@
 """The state folder: where a project keeps what it made. One place, `.oferta` unless told otherwise.
 
-    .oferta/
-      datasets/      source folders that a command was given as they are, ingested
-      mlflow.db, mlflow-artifacts/    runs and registered models
-      scores/        batch scores, one folder per scoring
-      redis/         the embedded server's socket and append-only file
-      ledger.jsonl   every publish and rollback
-      key-secret     what customer ids are hashed with (mode 0600)
+.oferta/
+  datasets/      source folders that a command was given as they are, ingested
+  mlflow.db, mlflow-artifacts/    runs and registered models
+  scores/        batch scores, one folder per scoring
+  redis/         the embedded server's socket and append-only file
+  ledger.jsonl   every publish and rollback
+  key-secret     what customer ids are hashed with (mode 0600)
 """
 
 import os

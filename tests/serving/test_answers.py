@@ -34,6 +34,19 @@ def test_a_known_customer_gets_the_own_list_first_then_the_segments_then_everybo
     assert [item["rank"] for item in answer["items"]] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_scored_customer_without_a_past_is_cold_and_served_from_the_segment(
+    client: httpx.Client,
+):
+    """Batch scoring gives them the segment's list as their own; the answer must not call it so."""
+    answer = client.get("/v1/customers/dora/recommendations", params={"n": 3}).json()
+    assert [item["source"] for item in answer["items"]] == ["segment", "segment", "segment"]
+    assert (answer["served_from"], answer["cold"], answer["personalised"]) == (
+        "segment",
+        True,
+        True,
+    )
+
+
 def test_an_item_says_what_it_is_and_why(client: httpx.Client):
     (item,) = client.get("/v1/customers/anna/recommendations?n=1").json()["items"]
 

@@ -33,7 +33,7 @@ def names_of(kind: type[BaseModel], prefix: str = "") -> list[str]:
         *names_of(ServingSettings),
         *REASONS,
         *get_args(schemas.DegradedReason),
-        *schemas.CustomerAnswer.model_fields.keys() - {"customer_id"},
+        *sorted(schemas.CustomerAnswer.model_fields.keys() - {"customer_id"}),
         *schemas.Item.model_fields,
         API_KEYS_VARIABLE,
         REDIS_URL_VARIABLE,

@@ -63,7 +63,8 @@ class Scores(Settings):
     """A catalogue this small is scored whole: audiences and what-ifs then miss nobody."""
 
     similar: int = Field(default=20, ge=0, le=100)
-    popular: int = Field(default=100, ge=1, le=500)
+    popular: int = Field(default=200, ge=1, le=500)
+    """Length of the popular lists: gaps and filters by category are filled from them."""
 
 
 class Job(Settings):

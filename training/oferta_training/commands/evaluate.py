@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     import polars as pl
 
+    from oferta.evaluation.scorecard import Skipped
     from oferta.models.protocol import Recommender
 
 
@@ -99,6 +100,7 @@ def evaluate(
     oferta evaluate ratings/ --split leave-one-out --models ease --set ease.l2=458
     """
     import sys
+    from dataclasses import replace
     from time import perf_counter
 
     from rich.console import Console
@@ -133,7 +135,7 @@ def evaluate(
     }
     protocol = parse(options, Protocol, place="options")
     protocol.ordering  # noqa: B018 - a wrong metric is told before the data is read
-    recipes = _recipes(_names(models), set_ or [])
+    recipes, without = _recipes(_names(models), set_ or [])
     limits = Limits(budget * 60, available_bytes(), perf_counter)
     given = None if candidates is None else _read_candidates(candidates)
     source = open_dataset(dataset, home=home_folder(home), clock=SystemClock(), progress=Terminal())
@@ -146,6 +148,7 @@ def evaluate(
         candidates=given,
         tune=tune,
     )
+    found = replace(found, skipped=(*without, *found.skipped))
     if json is not None:
         _write(found.as_json(str(dataset)), json)
     if json != "-":
@@ -167,11 +170,16 @@ def _lengths(text: str) -> tuple[int, ...]:
         raise SettingsInvalid("--k", [f"'{text}': whole numbers with commas between"]) from None
 
 
-def _recipes(names: tuple[str, ...], settings: list[str]) -> "dict[str, Recommender]":
-    from oferta.errors import SettingsInvalid, UnknownName
+def _recipes(
+    names: tuple[str, ...], settings: list[str]
+) -> "tuple[dict[str, Recommender], list[Skipped]]":
+    """The recipes, and what `all` does without because its library is not installed."""
+    from oferta.errors import ExtraMissing, SettingsInvalid, UnknownName
+    from oferta.evaluation.scorecard import Skipped
     from oferta.models.catalog import MODELS, recipe
 
-    chosen = tuple(MODELS) if names == ("all",) else names
+    everything = names == ("all",)
+    chosen = tuple(MODELS) if everything else names
     if not chosen:
         raise SettingsInvalid("--models", ["name at least one model, or all"])
     stated: dict[str, dict[str, Any]] = {name: {} for name in chosen}
@@ -183,7 +191,16 @@ def _recipes(names: tuple[str, ...], settings: list[str]) -> "dict[str, Recommen
         if model not in stated:
             raise UnknownName("model in --set", model, stated)
         stated[model][parameter] = _value(value.strip())
-    return {name: recipe(name, values) for name, values in stated.items()}
+    recipes: dict[str, Recommender] = {}
+    without: list[Skipped] = []
+    for name, values in stated.items():
+        try:
+            recipes[name] = recipe(name, values)
+        except ExtraMissing as missing:
+            if not everything:
+                raise
+            without.append(Skipped(name, str(missing)))
+    return recipes, without
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - a setting of any type; the recipe checks it
