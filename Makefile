@@ -56,19 +56,19 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(PIP) -e '.[demo]'
-	@$(MAKE) --no-print-directory hybrid
+	@$(MAKE) --no-print-directory compiled
 	@touch $@
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(PIP) -e '.[demo,dev]'
-	@$(MAKE) --no-print-directory hybrid
+	@$(MAKE) --no-print-directory compiled
 	@touch $@ $(VENV)/.demo
 
-.PHONY: hybrid
-hybrid: # compiled on install, so only where a compiler is
-ifdef HAVE_CC
-	@$(PIP) -e '.[hybrid]'
+.PHONY: compiled
+compiled: # on install, so only where a compiler is
+ifneq ($(HAVE_CC),)
+	@$(PIP) -e '.[hybrid,embedded]'
 else
-	@echo "no C compiler found: the hybrid model is left out, everything else works"
+	@echo "no C compiler found: the hybrid model is left out, and from Python 3.13 on the embedded Redis"
 endif

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from oferta.columns import CONSENT, EVENTS, Table
+from oferta.columns import CONSENT, EVENTS
 from oferta.events.rows import RAW, ROW
 from oferta.events.stage import (
     FILE,
@@ -42,18 +42,13 @@ def scan(staged: Staged) -> pl.LazyFrame:
     )
 
 
-def row_key(table: Table) -> tuple[str, ...]:
-    """The columns that identify a row. One event may hold several products: a basket."""
-    return ("event_id", "product_id") if table.name == EVENTS.name else table.key
-
-
 def duplicates(staged: Staged) -> pl.DataFrame:
     """Rows that repeat a key: the repetitions where they agree, all of them where they do not.
 
     Events without an id are kept: a customer may well buy the same again.
     """
     table = staged.plan.table
-    key = row_key(table)
+    key = table.key
     rows = scan(staged)
     if table.name == EVENTS.name:
         if "event_id" not in {name for file in staged.plan.files for name in file.known}:
