@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from oferta.errors import InputError
+from oferta.errors import ExtraMissing, InputError
+from oferta.models.catalog import MODELS
 from oferta_training.cli import app
 
 
@@ -131,6 +132,23 @@ def test_what_cannot_be_done_says_what_to_do(sales: Path, options: list[str], sa
     done = CliRunner().invoke(app, ["evaluate", str(sales), "--home", home, *options])
     assert isinstance(done.exception, InputError)
     assert says in str(done.exception)
+
+
+def test_all_leaves_out_a_model_without_its_library_and_says_so(
+    sales: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A model asked for by name fails instead."""
+    monkeypatch.setitem(sys.modules, "lightfm", None)  # so Python has it that it is not there
+    asked = ["evaluate", str(sales), "--home", str(sales.parent / "home"), "--split", "time:20d"]
+    done = CliRunner().invoke(app, [*asked, "--json", "-"])
+    assert done.exit_code == 0, done.exception
+    found = json.loads(done.stdout)
+    assert {one["model"] for one in found["results"]} == set(MODELS) - {"hybrid"}
+    (skipped,) = found["skipped"]
+    assert skipped["model"] == "hybrid"
+    assert "pip install 'oferta[hybrid]'" in skipped["why"]
+    done = CliRunner().invoke(app, [*asked, "--models", "hybrid"])
+    assert isinstance(done.exception, ExtraMissing)
 
 
 def test_a_mistake_exits_with_2_and_one_sentence(sales: Path):

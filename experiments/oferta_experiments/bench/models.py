@@ -13,9 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from oferta.clock import SystemClock
 from oferta.events.dataset import open_dataset
-from oferta.models.als import Als, FittedAls
+from oferta.models.als import Als
 from oferta.models.data import TrainingData
 from oferta.models.recommend import recommend
+from oferta.models.vectors import FittedVectors
 from oferta.progress import Silent
 from oferta.scoring.topk import ProductMask
 from oferta_experiments.bench.generate import write_source
@@ -40,7 +41,7 @@ def model_rows(work: Path) -> list[Row]:
     )
     dataset = open_dataset(source, home=work, clock=SystemClock(), progress=Silent())
     recipe = Als(factors=_FACTORS, iterations=_ITERATIONS)
-    fitted: list[tuple[TrainingData, FittedAls]] = []
+    fitted: list[tuple[TrainingData, FittedVectors]] = []
     library: list[tuple[RecommenderBase, csr_matrix]] = []
 
     def in_the_job() -> None:
@@ -91,7 +92,7 @@ def _bare_als(source: Path, recipe: Als) -> tuple[AlternatingLeastSquares, csr_m
 
 
 def _list_rows(
-    data: TrainingData, model: FittedAls, library: RecommenderBase, matrix: csr_matrix
+    data: TrainingData, model: FittedVectors, library: RecommenderBase, matrix: csr_matrix
 ) -> list[Row]:
     past = data.histories
     mask = ProductMask(np.ones(_PRODUCTS, np.bool_), past.indptr, past.product)
