@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from worlds import block_world, random_world
 
-from oferta.errors import SettingsInvalid
+from oferta.errors import ExtraMissing, SettingsInvalid
 from oferta.interactions.histories import Histories
 from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
@@ -27,7 +27,17 @@ from oferta.scoring.topk import ProductMask
 
 WORLD = block_world()
 RANDOM = random_world(customers=90, products=60)
-EVERY = pytest.mark.parametrize("name", MODELS)
+
+
+def _model(name: str) -> object:
+    try:
+        recipe(name)
+    except ExtraMissing as missing:
+        return pytest.param(name, marks=pytest.mark.skip(reason=str(missing)))
+    return name
+
+
+EVERY = pytest.mark.parametrize("name", [_model(name) for name in MODELS])
 
 
 def fitted(name: str, data: TrainingData, *, seed: int = 3) -> FittedRecommender:

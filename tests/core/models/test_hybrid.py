@@ -12,7 +12,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from lightfm import LightFM, _lightfm_fast_openmp
 from scipy.sparse import coo_matrix, csr_matrix, eye, hstack
 from worlds import block_world, events, random_world, read
 
@@ -22,6 +21,8 @@ from oferta.models.catalog import recipe
 from oferta.models.data import TrainingData
 from oferta.models.hybrid import Hybrid
 from oferta.progress import Silent
+
+lightfm = pytest.importorskip("lightfm", reason="the hybrid model needs the extra 'hybrid'")
 
 DATA = random_world(customers=80, products=50, seed=4)
 FEATURES = np.random.default_rng(2).random((50, 3)).astype(np.float32)
@@ -40,7 +41,7 @@ def test_scores_are_those_that_the_library_predicts(features: np.ndarray | None)
     wide = eye(50, format="csr") if features is None else hstack([eye(50), csr_matrix(features)])
     bought = coo_matrix(DATA.matrix.toarray() > 0, dtype=np.float32)
     seed = int(np.random.default_rng(1).integers(2**32))
-    bare = LightFM(no_components=8, loss="warp", learning_rate=0.02, random_state=seed)
+    bare = lightfm.LightFM(no_components=8, loss="warp", learning_rate=0.02, random_state=seed)
     bare.fit(bought, item_features=csr_matrix(wide, dtype=np.float32), epochs=5)
     rows, columns = np.divmod(np.arange(80 * 50), 50)
     predicted = bare.predict(
@@ -137,16 +138,18 @@ def test_without_the_library_the_recipe_names_the_extra(monkeypatch: pytest.Monk
 def test_that_openmp_is_missing_is_no_warning_and_anything_else_is(
     monkeypatch: pytest.MonkeyPatch,
 ):
+    learner = "lightfm._lightfm_fast_openmp", "lightfm._lightfm_fast_no_openmp"
+    there = next(sys.modules[name] for name in learner if name in sys.modules)
     for name in ("lightfm", "lightfm.lightfm", "lightfm._lightfm_fast"):
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "lightfm._lightfm_fast_openmp", None)
-    monkeypatch.setitem(sys.modules, "lightfm._lightfm_fast_no_openmp", _lightfm_fast_openmp)
+    monkeypatch.setitem(sys.modules, learner[0], None)
+    monkeypatch.setitem(sys.modules, learner[1], there)
     assert Hybrid(epochs=2).epochs == 2
 
     class Loud(ModuleType):
         def __getattr__(self, name: str) -> object:
             warnings.warn("something else", UserWarning, stacklevel=1)
-            return LightFM
+            return lightfm.LightFM
 
     monkeypatch.setitem(sys.modules, "lightfm", Loud("lightfm"))
     with pytest.warns(UserWarning, match="something else"):
