@@ -1,46 +1,20 @@
 """A shop that was trained on once, shared read-only by the tests of this folder."""
 
 import shutil
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from shop import write_shop
+from trained_shop import JOB, NOW, Shop
 
 from oferta.clock import FixedClock
-from oferta.events.dataset import Dataset, open_dataset
+from oferta.events.dataset import open_dataset
 from oferta.progress import Silent
 from oferta.settings import parse
 from oferta_training.job import Job
 from oferta_training.score import score
 from oferta_training.scores import ScoresFolder
-from oferta_training.train import Trained, train
-
-NOW = datetime(2025, 7, 2, tzinfo=UTC)
-JOB = {
-    "name": "shop",
-    "segments": {"by": ["kind"], "min_customers": 10},
-    "evaluation": {"k": [3], "metric": "ndcg@3", "split": "time:31d"},
-    "policy": {"repeatable": False},
-    "embedding": {"settings": {"factors": 8}},
-    "scores": {"top_n": 4},
-    "models": {
-        "popularity": {"by_segment": False},
-        "ease": {"l2": 5.0},
-        "als": {"factors": 8, "regularization": 1.0},
-    },
-}
-
-
-@dataclass(frozen=True)
-class Shop:
-    """What the session trained once: read it, never change it."""
-
-    home: Path
-    dataset: Dataset
-    trained: Trained
-    scores: ScoresFolder
+from oferta_training.train import train
 
 
 @pytest.fixture(scope="session")

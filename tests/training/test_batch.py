@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from conftest import NOW, Shop
 from shop import CAR, HOME, LONELY
+from trained_shop import NOW, Shop
 
 from oferta.clock import FixedClock
 from oferta.columns import SCORES

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Shop
 from shop import LONELY
+from trained_shop import Shop
 
 from oferta.errors import SettingsInvalid
 from oferta.ids import CustomerId

@@ -30,6 +30,14 @@ def test_the_evaluation_weighs_events_as_the_job_does(tmp_path: Path) -> None:
     assert job.evaluation.weighting.half_life_days == 90
 
 
+def test_segments_are_those_of_the_job_and_cannot_be_two(tmp_path: Path) -> None:
+    job = load_job(written(tmp_path, '[segments]\nby = ["kind"]\nmin_customers = 9\n'))
+    assert (job.evaluation.segments, job.evaluation.segment_customers) == (("kind",), 9)
+    text = '[segments]\nby = ["kind"]\n[evaluation]\nsegments = ["age"]\n'
+    with pytest.raises(SettingsInvalid, match=r"state it under \[segments\]"):
+        load_job(written(tmp_path, text))
+
+
 def test_a_stated_choice_wins_over_the_derived_one(tmp_path: Path) -> None:
     job = load_job(
         written(tmp_path, "[policy]\nrepeatable = false\n[evaluation]\nkeep_seen = true\n")

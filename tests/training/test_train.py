@@ -6,7 +6,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import JOB, NOW, Shop
+from trained_shop import JOB, NOW, Shop
 
 from oferta.clock import FixedClock
 from oferta.errors import ArtefactInvalid, RegistryError

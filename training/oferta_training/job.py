@@ -78,7 +78,8 @@ class Job(Settings):
     segments: Segments = Segments()
     policy: Policy = Policy()
     evaluation: Protocol = Protocol(k=(5, 10, 20), metric="ndcg@10")
-    """How models are compared: docs/evaluation.md. `weighting` is always that of `[interactions]`;
+    """How models are compared: docs/evaluation.md. `weighting` and
+    `segments` are always those of the job;
     `keep_seen`, where it is not stated, is `policy.repeatable`, so that what is measured is what
     will be published."""
 
@@ -93,7 +94,15 @@ class Job(Settings):
 
     @model_validator(mode="after")
     def _one_truth(self) -> Self:
-        stated: dict[str, Any] = {"weighting": self.interactions}
+        stated: dict[str, Any] = {
+            "weighting": self.interactions,
+            "segments": self.segments.by,
+            "segment_customers": self.segments.min_customers,
+        }
+        for name in stated.keys() & self.evaluation.model_fields_set:
+            if getattr(self.evaluation, name) != stated[name]:
+                section = "interactions" if name == "weighting" else "segments"
+                raise ValueError(f"evaluation.{name}: state it under [{section}] alone")
         if "keep_seen" not in self.evaluation.model_fields_set:
             stated["keep_seen"] = self.policy.repeatable
         object.__setattr__(self, "evaluation", self.evaluation.model_copy(update=stated))

@@ -76,7 +76,12 @@ def gather(source: Source, protocol: Protocol, candidates: pl.DataFrame | None) 
         types=source.event_types,
         weighting=protocol.weighting,
         everybody=everybody,
-        segments=segments_of(attributes.collect(), protocol.segments, customers=everybody),
+        segments=segments_of(
+            attributes.collect(),
+            protocol.segments,
+            customers=everybody,
+            min_size=protocol.segment_customers,
+        ),
     )
     return Material(events, targets(events, source.event_types, protocol), reading, candidates)
 

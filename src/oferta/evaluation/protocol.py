@@ -62,6 +62,9 @@ class Protocol(Settings):
     segments: tuple[str, ...] = ()
     """Customer attributes whose combinations are the segments that models may use."""
 
+    segment_customers: int = Field(default=50, ge=1)
+    """Customers that make a segment; smaller ones count as none."""
+
     weighting: Weighting = Weighting()
 
     @field_validator("split")
