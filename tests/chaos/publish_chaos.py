@@ -25,7 +25,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Self
 
-from redis_servers import NEWEST, RedisServer
+from redis_servers import RedisServer, newest
 from release_worlds import SECRET, expected_products, write_scores
 
 from oferta.clock import SystemClock
@@ -223,7 +223,7 @@ class Chaos:
     def __init__(self, folder: Path, seed: int) -> None:
         _warm_up()
         self.random = random.Random(seed)  # noqa: S311 - which trouble comes next
-        self.server = RedisServer(NEWEST, folder, "--appendonly", "yes")
+        self.server = RedisServer(newest(), folder, "--appendonly", "yes")
         self.place = Place(self.server.url, folder)
         self.stop = _CONTEXT.Event()
         self.counts: Counter[str] = Counter()

