@@ -64,7 +64,7 @@ class Hybrid(Settings):
     def cost(self, shape: DataShape) -> Cost:
         """What fitting on data of this shape will take, with one thread and without features."""
         rows, d = shape.customers + shape.products, float(self.factors)
-        epoch = shape.interactions * (5e-7 + d * 1.1e-8)
+        epoch = shape.interactions * (6e-7 + d * 1.3e-8)
         return Cost(0.05 + self.epochs * epoch, int(24 * rows * d + 48 * shape.interactions))
 
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedVectors:
