@@ -158,12 +158,13 @@ def _customer_rows(data: TrainingData, held: pl.DataFrame) -> pl.DataFrame:
             {
                 "customer_id": data.customers.ids,
                 "segment": labels.gather(np.where(code < 0, len(data.segments), code)),
+                "cold": np.diff(data.histories.indptr) == 0,
             }
         )
         .with_row_index("customer")
         .with_columns(pl.col("customer").cast(pl.Int32))
         .join(lists, on="customer", how="left", maintain_order="left")
-        .select("customer_id", "segment", pl.col("id").fill_null([]).alias("held"))
+        .select("customer_id", "segment", pl.col("id").fill_null([]).alias("held"), "cold")
         .cast(CUSTOMERS)
     )
 

@@ -34,6 +34,7 @@ CUSTOMERS = pl.Schema(
         "customer_id": pl.String(),
         "segment": pl.String(),  # null: none
         "held": pl.List(pl.String()),  # products the customer has that may not be offered again
+        "cold": pl.Boolean(),  # nothing was known of the customer's past
     }
 )
 POPULAR = pl.Schema(

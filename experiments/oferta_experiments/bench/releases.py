@@ -89,7 +89,8 @@ def write_scores(folder: Path, *, customers: int, rng: Generator) -> ScoresFolde
         }
     ).cast(columns.SCORES).write_parquet(folder / "part-00000.parquet")
     pl.DataFrame(
-        {"customer_id": names, "segment": None, "held": [[]] * customers}, schema=CUSTOMERS
+        {"customer_id": names, "segment": None, "held": [[]] * customers, "cold": False},
+        schema=CUSTOMERS,
     ).write_parquet(folder / "customers.parquet")
     catalogue = pl.DataFrame({"product_id": products, "name": products, "status": "active"})
     missing = {

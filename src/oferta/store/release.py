@@ -48,11 +48,19 @@ class Suggestion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CustomerRow:
-    """One customer's list, best first. `held` are the products that must not fill its gaps."""
+    """One customer's list, best first.
 
-    segment: int | None  # position in `Head.segments`
+    Attributes:
+        segment: position in `Head.segments`.
+        suggestions: the list.
+        held: products that the customer has and must not be offered again.
+        cold: whether nothing was known of the customer's past when the list was made.
+    """
+
+    segment: int | None
     suggestions: tuple[Suggestion, ...]
     held: tuple[int, ...] = ()
+    cold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
