@@ -39,7 +39,8 @@ def write_scores(
 ) -> ScoresFolder:
     """A folder in which customer i's list starts with product (i x 7 + version) mod products.
 
-    Lists are of unequal lengths: top_n - (i mod 2), and none for the first share `empty`.
+    Lists are of unequal lengths: top_n - (i mod 2), and none for the first share `empty`. Every
+    fifth customer is cold.
     """
     path.mkdir(parents=True)
     ids = sorted(f"c{index:07d}" for index in range(customers))
@@ -71,6 +72,7 @@ def write_scores(
             "customer_id": ids,
             "segment": [("old", "new", None)[index % 3] for index in range(customers)],
             "held": [list((held or {}).get(customer, [])) for customer in ids],
+            "cold": [index % 5 == 0 for index in range(customers)],
         },
         schema=CUSTOMERS,
     ).write_parquet(path / "customers.parquet")

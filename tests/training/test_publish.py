@@ -121,6 +121,7 @@ def test_every_customer_gets_back_what_was_scored(world: World):
             frame["score"].to_list(), abs=2e-5
         )
         assert row.segment == (1, 0, None)[index % 3]  # old, new, none; segments are in order
+        assert row.cold == (index % 5 == 0)
     assert world.rows(["c0000003", "c0000007", "c0000008"])[0].held == (1, 2), "p999 is no product"
     assert world.rows(["stranger"]) == [None]
 

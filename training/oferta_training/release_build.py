@@ -45,6 +45,7 @@ class Build:
         places, rests: `(customers,)`: where each customer's row goes.
         order: `(customers,)`: the customers by place, then rest.
         segment_of: `(customers,) uint16`.
+        cold: `(customers,) bool`: nothing was known of their past.
         lists: the customers' lists.
         policy: what they may not hold, and what each customer has.
         similar: the similar products.
@@ -58,6 +59,7 @@ class Build:
     rests: NDArray[np.uint64]
     order: NDArray[np.int64]
     segment_of: NDArray[np.uint16]
+    cold: NDArray[np.bool_]
     lists: Lists
     policy: Policy
     similar: Similar
@@ -97,6 +99,7 @@ class Build:
                 places=places[low:high],
                 rests=self.rests[chosen],
                 segments=self.segment_of[chosen],
+                cold=self.cold[chosen],
                 starts=item_starts[chosen],
                 counts=self.lists.counts[chosen],
                 low=self.lists.items.low[chosen],
@@ -147,6 +150,8 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
         progress=progress,
     )
     named = pl.concat([customers["segment"], popular["segment"]]).drop_nulls().unique().sort()
+    if len(named) > codec.NO_SEGMENT:
+        raise PublishRefused("scores.values", STEP, f"more than {codec.NO_SEGMENT} segments")
     segments = pl.Enum(named)
     return Build(
         catalogue=catalogue,
@@ -162,6 +167,7 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
         .cast(pl.UInt16)
         .fill_null(codec.NO_SEGMENT)
         .to_numpy(),
+        cold=customers["cold"].fill_null(value=False).to_numpy(),
         lists=lists,
         policy=policy,
         similar=_similar(scores.similar_rows(), positions),

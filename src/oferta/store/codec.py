@@ -14,6 +14,8 @@ A bucket holds `count` customers in columns, so that one is found and read witho
     entry: segment u16, low f32, high f32, end of its items u32, end of its held products u32
     item:  product, score u16, reason u8, because
 
+The top bit of an entry's segment says that the customer is cold: nothing was known of their past.
+
 Products are positions in the release's catalogue, 2 bytes each up to 65,535 products, else 3. A
 score is a step of 1/65535 between the list's low and high: its error is below
 (high - low) / 131,070, whatever the model's scale, and order survives.
@@ -37,7 +39,8 @@ SCHEMA: Final = 1
 HEADER: Final = struct.Struct("<4sBBBxQdII")
 ENTRY: Final = struct.Struct("<HffII")
 SCORE_STEPS: Final = 65535
-NO_SEGMENT: Final = 0xFFFF
+COLD: Final = 0x8000  # of an entry's segment: nothing was known of the customer's past
+NO_SEGMENT: Final = 0x7FFF
 MAX_PRODUCTS: Final = 0xFFFFFF
 
 BUCKET: Final = 1
@@ -160,6 +163,7 @@ def customer_row(
     )
     if not (first_item <= last_item <= items and first_held <= last_held <= held):
         raise RecordCorrupt("the entries of a bucket overlap")
+    cold, segment = bool(segment & COLD), segment & ~COLD
     if limit is not None:
         last_item = min(last_item, first_item + limit)
     return CustomerRow(
@@ -175,6 +179,7 @@ def customer_row(
             position_bytes,
             products,
         ),
+        cold=cold,
     )
 
 

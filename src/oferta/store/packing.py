@@ -39,7 +39,8 @@ class Columns:
     Attributes:
         places: `(customers,) uint32`, ascending: number of the customer's bucket.
         rests: `(customers,) uint64`: what tells customers of one bucket apart.
-        segments: `(customers,) uint16`; `codec.NO_SEGMENT` for none.
+        segments: `(customers,) uint16`; `codec.NO_SEGMENT` for none, which is the largest.
+        cold: `(customers,) bool`: nothing was known of their past.
         starts, counts: `(customers,) int64`: where in `items` each one's list starts, its length.
         low, high: `(customers,) float32`: the ranges of their scores.
         items: lists one after another, in any order.
@@ -50,6 +51,7 @@ class Columns:
     places: NDArray[np.uint32]
     rests: NDArray[np.uint64]
     segments: NDArray[np.uint16]
+    cold: NDArray[np.bool_]
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
     low: NDArray[np.float32]
@@ -92,7 +94,7 @@ def pack_buckets(
     starts = np.asarray(bounds[:-1])
     per_bucket = np.diff(bounds)
     entries = np.empty(len(columns.places), _ENTRY)
-    entries["segment"] = columns.segments
+    entries["segment"] = np.where(columns.cold, columns.segments | codec.COLD, columns.segments)
     entries["low"] = columns.low
     entries["high"] = columns.high
     entries["items"] = item_ends[1:] - np.repeat(item_ends[starts], per_bucket)
@@ -166,6 +168,7 @@ def pack_rows(mark: Stamp, rows: dict[int, CustomerRow], *, products: int) -> by
         places=np.zeros(len(order), np.uint32),
         rests=np.array(order, np.uint64),
         segments=np.array([codec.NO_SEGMENT if s is None else s for s in segments], np.uint16),
+        cold=np.array([rows[rest].cold for rest in order], np.bool_),
         starts=np.cumsum(counts) - counts,
         counts=counts,
         low=items.low,

@@ -34,9 +34,10 @@ def rows(draw: st.DrawFn, products: int) -> CustomerRow:
         Suggestion, position, scores, st.sampled_from(REASONS), st.none() | position
     )
     return CustomerRow(
-        draw(st.none() | st.integers(0, 0xFFFE)),
+        draw(st.none() | st.integers(0, codec.NO_SEGMENT - 1)),
         tuple(draw(st.lists(suggestion, max_size=8))),
         tuple(draw(st.lists(position, max_size=4))),
+        draw(st.booleans()),
     )
 
 
@@ -50,11 +51,14 @@ def buckets(draw: st.DrawFn) -> tuple[int, dict[int, CustomerRow]]:
 
 def sample_bucket() -> tuple[bytes, dict[int, CustomerRow]]:
     row = CustomerRow(
-        3, (Suggestion(5, 0.75, "popular", None), Suggestion(299, 0.5, "often_follows", 5)), (7, 8)
+        3,
+        (Suggestion(5, 0.75, "popular", None), Suggestion(299, 0.5, "often_follows", 5)),
+        (7, 8),
+        cold=True,
     )
     bucket = {
         11: row,
-        2**63 + 5: replace(row, segment=None, suggestions=row.suggestions[:1], held=()),
+        2**63 + 5: replace(row, segment=None, suggestions=row.suggestions[:1], held=(), cold=False),
     }
     return packing.pack_rows(MARK, bucket, products=FEW), bucket
 
@@ -67,7 +71,7 @@ def test_every_customer_of_a_bucket_comes_back(bucket: tuple[int, dict[int, Cust
     for rest, row in customers.items():
         found = codec.customer_row(record, rest, expect=MARK, products=products)
         assert found is not None
-        assert (found.segment, found.held) == (row.segment, row.held)
+        assert (found.segment, found.held, found.cold) == (row.segment, row.held, row.cold)
         facts = [(item.product, item.reason, item.because) for item in row.suggestions]
         assert [(item.product, item.reason, item.because) for item in found.suggestions] == facts
         scores = np.array([item.score for item in row.suggestions])
