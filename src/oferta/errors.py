@@ -10,6 +10,7 @@
     │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ExtraMissing                an optional package is not installed
+    ├── NothingFitted               every model of a job was skipped
     ├── ModelTooLarge               a fit that would not finish within the memory or time given
     ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
     ├── RegistryError               no such model version, or no champion yet
@@ -117,6 +118,17 @@ class ExtraMissing(OfertaError):
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{what} needs the extra '{extra}': pip install 'oferta[{extra}]'")
+
+
+class NothingFitted(OfertaError):
+    """Every model of a job was skipped; says why each."""
+
+    code = "train.nothing_fitted"
+
+    def __init__(self, why: Iterable[tuple[str, str]]) -> None:
+        self.why = tuple(why)
+        said = "; ".join(f"{model} {reason}" for model, reason in self.why)
+        super().__init__(f"no model of the job could be fitted: {said}")
 
 
 class ModelTooLarge(OfertaError):

@@ -6,10 +6,12 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from trained_shop import JOB, NOW, Shop
 
 from oferta.clock import FixedClock
-from oferta.errors import ArtefactInvalid, RegistryError
+from oferta.errors import ArtefactInvalid, NothingFitted, RegistryError
+from oferta.models.protocol import Cost
 from oferta.models.saved import load
 from oferta.progress import Silent
 from oferta.settings import parse
@@ -43,6 +45,7 @@ def test_the_run_logs_what_is_needed_to_run_it_again(shop: Shop) -> None:
     assert run.info.status == "FINISHED"
     assert run.data.params["seed"] == "7"
     assert run.data.params["dataset.fingerprint"] == shop.dataset.fingerprint
+    assert run.data.tags["oferta.code"].startswith("0.")
     assert "ndcg_at_3" in run.data.metrics
     names = {file.path for file in tracking.client(shop.home).list_artifacts(shop.trained.run_id)}
     assert {"job.json", "evaluation.json", "comparison.png", "quality_and_cost.png"} <= names
@@ -116,22 +119,73 @@ def test_retraining_the_same_recipe_becomes_champion(shop: Shop) -> None:
     assert found.number == 2
 
 
-def test_a_failed_run_is_marked_failed_and_promotes_nothing(
+def test_a_champion_that_could_not_be_judged_stays(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The artefact cannot be written: the run says so, and no version appears."""
+    """Its recipe does not fit into the memory of this machine: the new model was never compared."""
+    again(shop, name="giant", models={"ease": {"l2": 5.0}})
+    cost = "oferta.models.ease.Ease.cost"
+    monkeypatch.setattr(cost, lambda *_: Cost(seconds=1.0, bytes=1 << 60))
+    second = again(shop, name="giant", models={"popularity": {}})
+    assert not second.verdict.promoted
+    assert "could not be judged" in second.verdict.because
+    found = registry.champion(shop.home, "giant")
+    assert found is not None
+    assert found.number == 1
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr("oferta_training.train.save", full)
-    with pytest.raises(OSError, match="no space"):
-        again(shop, name="unlucky")
-    tracker = tracking.client(shop.home)
-    experiment = tracker.get_experiment_by_name("oferta/unlucky")
-    runs = tracker.search_runs([experiment.experiment_id], "attributes.run_name = 'unlucky'")
+def test_a_job_none_of_whose_models_fits_says_why(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = "oferta.models.ease.Ease.cost"
+    monkeypatch.setattr(cost, lambda *_: Cost(seconds=1.0, bytes=1 << 60))
+    with pytest.raises(NothingFitted, match="ease would take about"):
+        again(shop, name="too-large", models={"ease": {}})
+
+
+def test_a_registry_that_does_not_answer_is_not_an_empty_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No champion means go live; no answer must not."""
+    monkeypatch.setattr(tracking, "_SERVER", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryError, match="did not answer"):
+        registry.champion(shop.home, "shop")
+    monkeypatch.setattr(tracking, "_SERVER", None)
+    tracking.client(shop.home)
+
+
+def test_settings_are_tuned_inside_train_where_the_job_says_so(shop: Shop) -> None:
+    tuned = again(shop, name="tuned", tuning={"settings": 2}, models={"ease": {"l2": 5.0}})
+    assert tuned.evaluation.tuning is not None
+    assert shop.trained.evaluation.tuning is None
+
+
+def test_names_that_mlflow_does_not_allow_do_not_end_a_run(shop: Shop) -> None:
+    job = {"weights": {"buy (web)": 0.5}}
+    done = again(shop, name="signs", interactions=job, models={"popularity": {}})
+    params = tracking.client(shop.home).get_run(done.run_id).data.params
+    assert params["interactions.weights.buy _web_"] == "0.5"
+
+
+def test_a_failed_run_is_marked_failed_and_promotes_nothing(shop: Shop, tmp_path: Path) -> None:
+    """The artefacts' folder cannot be written: the run says so, and no version appears."""
+    home = tmp_path / ".oferta"
+    tracking.experiment(home, "oferta/shop")
+    (home / "mlflow-artifacts").write_text("a file where the folder belongs")
+    with pytest.raises((OSError, MlflowException)):
+        train(
+            shop.dataset,
+            parse(JOB, Job, place="test"),
+            home=home,
+            clock=FixedClock(NOW),
+            progress=Silent(),
+        )
+    tracker = tracking.client(home)
+    experiment = tracker.get_experiment_by_name("oferta/shop")
+    runs = tracker.search_runs([experiment.experiment_id], "attributes.run_name = 'shop'")
     assert [run.info.status for run in runs] == ["FAILED"]
-    assert registry.champion(shop.home, "unlucky") is None
+    assert registry.champion(home, "shop") is None
 
 
 def test_asking_for_what_is_not_registered_says_what_is(shop: Shop) -> None:

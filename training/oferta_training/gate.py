@@ -57,3 +57,8 @@ def decide(
         because=f"{measured}: may be worse than the margin of {floor:+.4f} allows",
         difference=difference,
     )
+
+
+def unjudged(why: str) -> Verdict:
+    """The verdict where the champion was not measured: what works is not replaced unseen."""
+    return Verdict(promoted=False, because=why, difference=None)

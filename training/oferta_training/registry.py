@@ -23,6 +23,9 @@ from oferta_training.job import Job
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow says of a model, or of an alias, that is not there."""
+
 _PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
 
@@ -100,11 +103,17 @@ def _signature() -> ModelSignature:
 
 
 def champion(home: Path, name: str) -> Version | None:
-    """The version that publishing follows, or None while there is none."""
+    """The version that publishing follows, or None while there is none.
+
+    Raises:
+        RegistryError: the registry did not answer. That is not the same as having no champion.
+    """
     try:
         found = tracking.client(home).get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return None
+        raise RegistryError(f"the model registry did not answer: {error}") from None
     return _version(found)
 
 

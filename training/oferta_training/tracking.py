@@ -6,6 +6,7 @@ Without a tracking address MLflow gets a SQLite file and a folder under the stat
 
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,17 +35,14 @@ _SERVER = os.environ.get("MLFLOW_TRACKING_URI")
 """A tracking server of the user's. Read once: MLflow sets the variable itself later on."""
 
 
+_ALLOWED = re.compile(r"[^\w.\- /]")
+"""Everything but what MLflow takes in the name of a parameter."""
+
+
 def tracking_uri(home: Path) -> str:
     """Where runs and registered models are kept."""
     database = (home / "mlflow.db").resolve()
     return _SERVER or f"sqlite:///{database}"
-
-
-def ui_command(home: Path) -> str:
-    """The command that shows the runs in a browser."""
-    if _SERVER:
-        return f"open {_SERVER}"
-    return f"mlflow ui --backend-store-uri sqlite:///{home / 'mlflow.db'}"
 
 
 def client(home: Path) -> MlflowClient:
@@ -98,8 +96,12 @@ def run(
 
 
 def log_params(tracker: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    """Nested settings as flat parameters: `interactions.half_life_days`."""
-    tracker.log_batch(run_id, params=[Param(name, str(value)) for name, value in _flat(params)])
+    """Nested settings as flat parameters: `interactions.half_life_days`.
+
+    Signs that MLflow does not allow in a name become `_`; `job.json` has them as they are.
+    """
+    flat = {_ALLOWED.sub("_", name): str(value) for name, value in _flat(params)}
+    tracker.log_batch(run_id, params=[Param(name, value) for name, value in flat.items()])
 
 
 def log_metrics(tracker: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:

@@ -2,9 +2,9 @@
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version as version_of
 from pathlib import Path
 from time import monotonic
 
@@ -12,6 +12,7 @@ import orjson
 from numpy.random import default_rng
 
 from oferta.clock import Clock
+from oferta.errors import ExtraMissing, NothingFitted
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.intervals import Interval
 from oferta.evaluation.limits import Limits
@@ -24,6 +25,7 @@ from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.models.saved import Origin, save
 from oferta.progress import Progress
 from oferta_training import gate, plots, registry, tracking
+from oferta_training.code import code_version
 from oferta_training.data import job_data
 from oferta_training.job import Job
 from oferta_training.registry import CHALLENGER, CHAMPION, Version
@@ -64,7 +66,11 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         ModelTooLarge: the winner would not fit into memory on all the data.
     """
     experiment = tracking.experiment(home, f"oferta/{job.name}")
-    tags = {"oferta.dataset": str(dataset.path), "oferta.fingerprint": dataset.fingerprint}
+    tags = {
+        "oferta.dataset": str(dataset.path),
+        "oferta.fingerprint": dataset.fingerprint,
+        "oferta.code": code_version(),
+    }
     with tracking.run(home, experiment_id=experiment, name=job.name, tags=tags) as run_id:
         _log_inputs(home, run_id, dataset, job)
         champion = registry.champion(home, job.name)
@@ -76,7 +82,7 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         version = _register(
             home, run_id, winner, data=data, dataset=dataset, job=job, now=clock.now()
         )
-        verdict = _judge(evaluation, best, job)
+        verdict = _judge(evaluation, best, champion, job)
         alias = CHAMPION if verdict.promoted else CHALLENGER
         registry.set_alias(home, version, alias, because=verdict.because)
     return Trained(version, evaluation, best, verdict, run_id)
@@ -91,19 +97,30 @@ def _compare(
     """
     recipes = job.recipes()
     if champion is not None:
-        recipes[_CHAMPION_ENTRY] = catalog.recipe(champion.model, orjson.loads(champion.settings))
+        with suppress(ExtraMissing):  # then the champion is not judged, and stays
+            recipes[_CHAMPION_ENTRY] = catalog.recipe(
+                champion.model, orjson.loads(champion.settings)
+            )
     return evaluate(
         dataset,
         recipes,
         protocol=job.evaluation,
         limits=Limits(job.tuning.budget_minutes * 60, available_bytes(), monotonic),
         progress=progress,
+        tune=job.tuning.settings,
     )
 
 
 def _best(evaluation: Evaluation) -> Scorecard:
-    """The best of the job's own models; ties go to the one listed first."""
-    return next(card for card in evaluation.results if card.model != _CHAMPION_ENTRY)
+    """The best of the job's own models; ties go to the one listed first.
+
+    Raises:
+        NothingFitted: only the champion's recipe could be fitted.
+    """
+    for card in evaluation.results:
+        if card.model != _CHAMPION_ENTRY:
+            return card
+    raise NothingFitted((one.model, one.why) for one in evaluation.skipped)
 
 
 def _fit_on_everything(best: Scorecard, data: TrainingData, job: Job, progress: Progress) -> Winner:
@@ -119,12 +136,20 @@ def _fit_on_everything(best: Scorecard, data: TrainingData, job: Job, progress: 
     return Winner(best.model, best.settings, recipe, fitted, embeddings)
 
 
-def _judge(evaluation: Evaluation, best: Scorecard, job: Job) -> gate.Verdict:
+def _judge(
+    evaluation: Evaluation, best: Scorecard, champion: Version | None, job: Job
+) -> gate.Verdict:
+    """Whether `best` may replace `champion`: one that could not be judged is not replaced."""
     metric = job.evaluation.ordering
-    champions = [card for card in evaluation.results if card.model == _CHAMPION_ENTRY]
+    judged = {card.model: card for card in evaluation.results}
+    if champion is not None and _CHAMPION_ENTRY not in judged:
+        why = {one.model: one.why for one in evaluation.skipped}.get(
+            _CHAMPION_ENTRY, "needs a library that is not installed"
+        )
+        return gate.unjudged(f"the champion {champion.label} could not be judged: it {why}")
     return gate.decide(
         best.values[metric],
-        champions[0].values[metric] if champions else None,
+        judged[_CHAMPION_ENTRY].values[metric] if champion is not None else None,
         metric=metric,
         margin=job.gate.margin,
         rng=default_rng(job.seed),
@@ -191,7 +216,7 @@ def _register(
     origin = Origin(
         seed=job.seed,
         data_fingerprint=dataset.fingerprint,
-        code_version=version_of("oferta"),
+        code_version=code_version(),
         trained_at=now if last_us is None else datetime.fromtimestamp(last_us / 1e6, UTC),
         weighting=job.interactions,
     )

@@ -38,7 +38,7 @@ def http_rows(work: Path) -> list[Row]:
     """The two HTTP rows; a machine with one core cannot separate the sides, and says so."""
     if (os.cpu_count() or 1) < 2:  # noqa: PLR2004 - two sides
         return [Row("HTTP rows", "SKIPPED: one core only", "-", None, "-", None)]
-    settings = StoreSettings.from_environment(work)
+    settings = StoreSettings(work)  # never the Redis that the environment names
     clock = SystemClock()
     scores = write_scores(work / "scores", customers=_CUSTOMERS, rng=default_rng(1))
     with connect(settings) as store:
@@ -108,9 +108,12 @@ def _measure(ours: str, bare: str, work: Path) -> list[Row]:
 @contextmanager
 def _ours(work: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "oferta", "serve", "--port", "8765", "--home", str(work)]
-    with _running(
-        command, dict(os.environ), "http://127.0.0.1:8765/health/ready", work / "ours.log"
-    ):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"OFERTA_REDIS_URL", "OFERTA_API_KEYS"}
+    }
+    with _running(command, environment, "http://127.0.0.1:8765/health/ready", work / "ours.log"):
         yield "http://127.0.0.1:8765"
 
 

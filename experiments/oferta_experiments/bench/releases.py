@@ -24,7 +24,7 @@ _RATE_BAR, _RATE_STRETCH, _BYTES_BAR = 0.2, 0.5, 300
 def release_rows(work: Path) -> list[Row]:
     """The whole protocol with 300,000 customers, verification included."""
     scores = write_scores(work / "scores", customers=_CUSTOMERS, rng=default_rng(1))
-    settings = StoreSettings.from_environment(work / "publish")
+    settings = StoreSettings(work / "publish")  # never the Redis that the environment names
     clock = SystemClock()
     with connect(settings) as store:
         before = store.writer.capacity().used_bytes

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.rule import Rule
 
 from oferta.clock import SystemClock
-from oferta.errors import OfertaError
+from oferta.errors import OfertaError, SettingsInvalid
 from oferta.events.dataset import Dataset, open_dataset
 from oferta.progress import Silent
 from oferta_experiments.demo import grocer, page
@@ -42,8 +43,10 @@ def run(*, home: Path, port: int, once: bool, console: Console) -> None:
         ExtraMissing: the demo's data is not installed.
         DemoFailed: one of the commands failed.
     """
-    work = home / "demo"
-    source, dataset = work / "source", work / "dataset"
+    # A state folder of its own: the demo's models and release must not meet the user's.
+    home = home / "demo"
+    source, dataset = home / "source", home / "dataset"
+    _require_free(port)
     began = time.monotonic()
     console.print(page.opening())
     _step(console, "1  The data: a grocer's year, 1.2 million purchases of 2,469 households")
@@ -82,7 +85,7 @@ def _command(console: Console, home: Path, *words: str, shown: str | None = None
 def _served(console: Console, home: Path, port: int) -> Iterator[str]:
     words = ("serve", "--port", str(port))
     console.print(f"[dim]$[/dim] [bold]oferta {shlex.join(words)}[/bold]", highlight=False)
-    log = home / "demo" / "serve.log"
+    log = home / "serve.log"
     # Its own session: Ctrl-C reaches the demo alone, which then stops the server in order.
     with log.open("wb") as words_of_the_server:
         server = subprocess.Popen(  # noqa: S603 - our own command
@@ -139,4 +142,22 @@ def _argv(*words: str) -> list[str]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "OFERTA_HOME": str(home)}
+    """Ours without what points at the user's own Redis, tracking server or keys."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OFERTA_", "MLFLOW_"))
+    }
+    return {**kept, "OFERTA_HOME": str(home)}
+
+
+def _require_free(port: int) -> None:
+    """Refuse a port that is taken, before the work: another server's answers are not ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise SettingsInvalid(
+                "--port", [f"{port} is taken: stop what listens there, or name another --port"]
+            ) from None
