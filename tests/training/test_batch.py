@@ -5,13 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from shop import CAR, HOME, LONELY
 from trained_shop import NOW, Shop
 
 from oferta.clock import FixedClock
 from oferta.columns import SCORES
 from oferta.events.dataset import open_dataset
+from oferta.interactions.weighting import Weighting
+from oferta.models.saved import load
 from oferta.progress import Silent
+from oferta_training import registry
+from oferta_training.batch import Scoring, score_everyone
+from oferta_training.job import Segments
 from oferta_training.score import newest_scores, score
 from oferta_training.scores import ScoresFolder
 
@@ -144,3 +150,35 @@ def test_products_launched_after_training_are_in_the_catalogue_but_in_no_persona
     )
     assert "brand-new" in made.product_rows()["product_id"]
     assert "brand-new" not in lists(made)["product_id"]
+
+
+@pytest.mark.parametrize("weights", [{"purchase": 0.5}, {"purchase": 2.0}, {"decline": -1.0}])
+def test_having_is_counted_in_pieces_whatever_the_jobs_weights(
+    shop: Shop, tmp_path: Path, weights: dict[str, float]
+) -> None:
+    version = shop.trained.version
+    artefact = registry.download(shop.home, version, tmp_path / "model")
+    job = registry.job_of(shop.home, version)
+    told_to = {"interactions": Weighting(weights=weights), "segments": Segments()}
+    weighted = job.model_copy(update=told_to)
+    source = tmp_path / "source"
+    source.mkdir()
+    told = [
+        ("two-of-which-one-back", "purchase", 2.0),
+        ("two-of-which-one-back", "return", 1.0),
+        ("one", "purchase", 1.0),
+        ("one-and-refused-another", "purchase", 1.0),
+        ("one-and-refused-another", "decline", 1.0),
+        ("one-and-back", "purchase", 1.0),
+        ("one-and-back", "return", 1.0),
+    ]
+    names = ("customer_id", "event_type", "quantity")
+    pl.DataFrame(told, schema=names, orient="row").with_columns(
+        pl.lit("account").alias("product_id"), pl.lit(NOW).alias("timestamp")
+    ).write_parquet(source / "events.parquet")
+    shop.dataset.products().sink_parquet(source / "products.parquet")
+    dataset = open_dataset(source, home=shop.home, clock=FixedClock(NOW), progress=Silent())
+    what = Scoring(version.label, version.run_id, load(artefact), weighted, dataset, NOW)
+    made = score_everyone(what, tmp_path / "scores", progress=Silent())
+    having = made.customer_rows().filter(pl.col("held").list.contains("account"))
+    assert set(having["customer_id"]) == {"two-of-which-one-back", "one", "one-and-refused-another"}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oferta import columns
 from oferta.catalogue.products import offerable
 from oferta.events.dataset import Dataset
-from oferta.interactions.events import EventLog
+from oferta.interactions.holdings import held_pairs
 from oferta.interactions.idmap import IdMap
 from oferta.models.data import TrainingData
 from oferta.models.recommend import top_k_blocks
@@ -62,7 +62,7 @@ def score_everyone(what: Scoring, folder: Path, *, progress: Progress) -> Scores
     products = what.loaded.products
     data = job_data(what.dataset, what.job, products=products)
     sellable = _sellable(catalogue, products, what.at)
-    held = _held(data.events, _once_only(catalogue, products))
+    held = _held(what, data, _once_only(catalogue, products))
     mask = _mask(sellable, held, len(data.customers))
     lists = popular.popular_lists(data, length=what.job.scores.popular, sellable=sellable)
 
@@ -109,26 +109,20 @@ def _once_only(catalogue: pl.DataFrame, products: IdMap) -> NDArray[np.bool_]:
     return once
 
 
-def _held(events: EventLog, once_only: NDArray[np.bool_]) -> pl.DataFrame:
+def _held(what: Scoring, data: TrainingData, once_only: NDArray[np.bool_]) -> pl.DataFrame:
     """`customer, product` rows: what customers have that may not be offered to them again.
 
-    Having is having converted more than was taken back.
+    Having is having converted more pieces than were taken back, whatever the job's weights.
     """
-    counted = once_only[events.product] & (events.conversion | (events.amount < 0))
-    return (
-        pl.DataFrame(
-            {
-                "customer": events.customer[counted],
-                "product": events.product[counted],
-                "amount": events.amount[counted],
-            }
-        )
-        .group_by("customer", "product")
-        .agg(pl.col("amount").sum())
-        .filter(pl.col("amount") > 0)
-        .select("customer", "product")
-        .sort("customer", "product")
+    once = data.products.frame("product_id", "product").filter(pl.Series(once_only))
+    # Rows instead of ids before anything is grouped: no column of strings is ever whole.
+    events = (
+        what.dataset.events()
+        .join(once.lazy(), on="product_id")
+        .join(data.customers.frame("customer_id", "customer").lazy(), on="customer_id")
     )
+    held = held_pairs(events, what.dataset.event_types, owner="customer", product="product")
+    return held.collect(engine="streaming").sort("customer", "product")
 
 
 def _mask(sellable: NDArray[np.bool_], held: pl.DataFrame, customers: int) -> ProductMask:

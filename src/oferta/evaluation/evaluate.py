@@ -8,7 +8,7 @@ import polars as pl
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from oferta.errors import ModelTooLarge
+from oferta.errors import ModelTooLarge, OfertaError
 from oferta.evaluation.folds import Fold, cut_into, gather
 from oferta.evaluation.intervals import Interval, bootstrap
 from oferta.evaluation.limits import Limits
@@ -20,6 +20,17 @@ from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Recommender
 from oferta.progress import Progress
+
+
+class NothingFitted(OfertaError):
+    """No model that could be chosen was fitted; the message says why of each."""
+
+    code = "evaluation.nothing_fitted"
+
+    def __init__(self, skipped: Sequence[Skipped]) -> None:
+        self.skipped = tuple(skipped)
+        reasons = [f"{one.model} {one.why}" for one in self.skipped] or ["none was asked for"]
+        super().__init__("\n  ".join(["no model could be fitted:", *reasons]))
 
 
 @dataclass(slots=True)
@@ -47,6 +58,7 @@ def evaluate(
     same data, recipes and protocol give the same figures, save for the seconds. A model too dear
     for `limits` has no scorecard; the evaluation says why. With `tune`, up to that many settings of
     each model are tried on a cut of train first, and the best ones are fitted on all of train.
+    Where no model could be fitted, `results` is empty and `skipped` says why.
 
     Raises:
         SplitRefused: the data cannot give the protocol's split; carries those that it can.
