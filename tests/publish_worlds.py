@@ -95,6 +95,7 @@ class Meddling(MemoryStore):
         super().__init__(space, CLOCK)
         self.lose: bytes | None = None
         self.damage: bytes | None = None
+        self.exchange: tuple[bytes, bytes] | None = None
         self.room = Capacity("noeviction", 0, None, "7.0.15")
         self.lose_answer = False
         self.lose_swap = False
@@ -106,6 +107,10 @@ class Meddling(MemoryStore):
         if self.damage in self.records_by_key:
             record, expiry = self.records_by_key[self.damage]
             self.records_by_key[self.damage] = (record[:40] + b"!" + record[41:], expiry)
+        if self.exchange is not None:
+            one, other = self.exchange
+            if one in self.records_by_key and other in self.records_by_key:
+                self.records_by_key[one] = self.records_by_key[other]
         return written
 
     def capacity(self) -> Capacity:

@@ -28,7 +28,9 @@ def write_scores(
     customers: int = 60,
     products: int = 9,
     top_n: int = 4,
+    release_n: int | None = None,
     version: int = 1,
+    name: str = "model",
     per_part: int = 25,
     dataset_at: datetime = NOON - timedelta(hours=2),
     empty: float = 0.0,
@@ -58,7 +60,7 @@ def write_scores(
             "product_id": product[chosen],
             "score": (version + 1 / (1 + ranks)).astype(np.float32),
             "rank": (ranks + 1).astype(np.uint32),
-            "model": [f"model/{version}"] * len(owners),
+            "model": [f"{name}/{version}"] * len(owners),
             "reason": pl.Series(REASONS)[owners % len(REASONS)],
             "because": product[(chosen + 1) % products],
         },
@@ -107,13 +109,14 @@ def write_scores(
     ).write_parquet(path / "similar.parquet")
     write_manifest(
         path,
-        model=f"model/{version}",
+        model=f"{name}/{version}",
         model_run=f"run{version}",
         trained_at=NOON - timedelta(days=1),
         created_at=NOON,
         dataset=f"data{version}",
         dataset_at=dataset_at,
         top_n=top_n,
+        release_n=release_n,
     )
     return ScoresFolder.open(path)
 

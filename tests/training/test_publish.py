@@ -44,6 +44,20 @@ def test_every_customer_gets_back_what_was_scored(world: World):
     assert world.rows(["stranger"]) == [None]
 
 
+def test_a_release_holds_the_ranks_that_the_job_publishes_however_many_were_scored(world: World):
+    """Small catalogues are scored whole: for exports, not for Redis."""
+    scores = world.scores(products=40, top_n=40, release_n=4)
+    assert scores.suggestions == 30 * (40 + 39)
+    done = world.publish(scores)
+    for index, row in enumerate(world.rows([f"c{index:07d}" for index in range(60)])):
+        places = expected_products(index, products=40, top_n=40, version=1)
+        assert [item.product for item in row.suggestions] == places[:4]
+        assert row.suggestions[0].score == pytest.approx(2, abs=2e-5)
+        assert row.suggestions[3].score == pytest.approx(1.25, abs=2e-5)
+    small = world.publish(world.scores(products=40, top_n=4, customers=60))
+    assert abs(done.row_bytes - small.row_bytes) <= 30 * 7, "a suggestion more for every second"
+
+
 def test_head_and_similar_products_are_published(world: World):
     world.publish(world.scores(statuses={"p008": "hidden"}, top_n=1, products=9, customers=1))
 

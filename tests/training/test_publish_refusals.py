@@ -52,6 +52,17 @@ def test_a_damaged_row_stops_the_swap(meddling: World):
     assert meddling.refused(meddling.scores()).code == "rows.corrupt"
 
 
+def test_a_damaged_similar_row_stops_the_swap(meddling: World):
+    meddling.store.damage = meddling.space.similar(2, 4)
+    assert meddling.refused(meddling.scores()).code == "rows.corrupt"
+
+
+def test_a_similar_row_of_another_product_stops_the_swap(meddling: World):
+    """Intact, and of this release: only what it holds is wrong."""
+    meddling.store.exchange = meddling.space.similar(2, 4), meddling.space.similar(2, 0)
+    assert meddling.refused(meddling.scores()).code == "rows.corrupt"
+
+
 def test_a_damaged_head_stops_the_swap(meddling: World):
     meddling.store.damage = meddling.space.head(2, 0)
     assert meddling.refused(meddling.scores()).code == "manifest.differs"
@@ -84,8 +95,40 @@ def test_too_few_replicas_are_refused(meddling: World):
 def test_scores_of_an_older_dataset_are_refused(world: World):
     world.publish(world.scores(dataset_at=NOON - timedelta(hours=2)))
     older = world.scores(dataset_at=NOON - timedelta(hours=3))
-    assert world.refused(older, override="because").code == "skew.catalogue"
+    refused = world.refused(older)
+    assert (refused.code, refused.step) == ("skew.catalogue", "pre-flight")
+    assert "`oferta rollback --reason" in str(refused), "a command that can be typed as it is"
+    assert world.actions()[-1] == "published", "nothing of it was written"
     world.publish(world.scores(dataset_at=NOON - timedelta(hours=2)))
+
+
+def test_a_person_may_publish_an_older_dataset_with_a_reason(world: World):
+    world.publish(world.scores(dataset_at=NOON - timedelta(hours=2)))
+    older = world.scores(dataset_at=NOON - timedelta(hours=3), empty=0.5)
+    done = world.publish(older, options=Options(override="the new file was wrong"))
+    assert done.overridden == ("skew.catalogue", "quality.empty")
+    (_, entry) = world.ledger.entries()[-1]
+    assert entry.reason == "override of skew.catalogue, quality.empty: the new file was wrong"
+
+
+def test_datasets_of_different_models_have_no_order(world: World):
+    """The grocer's demo may follow a newer insurance file: neither is older than the other."""
+    world.publish(world.scores(dataset_at=NOON - timedelta(hours=2)))
+    other = world.scores(name="grocer", dataset_at=NOON - timedelta(hours=3))
+    assert world.publish(other).overridden == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"), [({"empty": 0.5}, "quality.empty"), ({"customers": 0}, "quality.nobody")]
+)
+def test_the_first_release_has_limits_too(world: World, settings: dict[str, object], code: str):
+    assert world.refused(world.scores(**settings)).code == code
+    done = world.publish(world.scores(**settings), options=Options(override="a trial"))
+    assert done.overridden == (code,)
+
+
+def test_the_first_release_is_compared_with_nothing(world: World):
+    assert world.publish(world.scores(same_first=True)).overridden == ()
 
 
 @pytest.mark.parametrize(
@@ -191,6 +234,6 @@ def test_an_unfinished_altered_or_foreign_folder_is_not_read(world: World):
 
 
 def test_a_release_without_any_customer_or_list_can_be_published(world: World):
-    done = world.publish(world.scores(customers=0))
+    done = world.publish(world.scores(customers=0), options=Options(override="a trial"))
     assert (done.manifest.customers, done.manifest.empty_share) == (0, 0.0)
     assert world.rows(["anyone"]) == [None]

@@ -4,7 +4,7 @@ At whatever step this stops, the live release stays whole. What a stopped run le
 by its announcement and removed by the next run, number by number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal, get_args
@@ -120,7 +120,8 @@ def publish(
     note_unrecorded(store, ledger)
     live = live_manifest(store, space)
     checks.check_capacity(store, scores, replicas=options.replicas)
-    checks.check_skew(scores, live)
+    rails = checks.skew(scores, live)
+    _pass_guard_rails(rails, options.override, step="pre-flight")
     built = build(scores, space, progress=progress)
     draft = _Draft(built, _manifest(scores, built, space, fence, clock), options.ttl)
 
@@ -131,7 +132,8 @@ def publish(
 
         step("verify")
         checks.check_policy(built)
-        overridden = _pass_guard_rails(built, live, options.override)
+        rails += checks.guard_rails(built, live)
+        overridden = _pass_guard_rails(rails, options.override, step="verify")
         checks.check_rows(store, space, built, draft.stamp, progress=progress)
 
         step("write manifest")
@@ -250,12 +252,13 @@ def _manifest(
     )
 
 
-def _pass_guard_rails(built: Build, live: Manifest | None, override: str | None) -> tuple[str, ...]:
-    broken = checks.guard_rails(built, live)
+def _pass_guard_rails(
+    broken: Sequence[checks.GuardRail], override: str | None, *, step: Step
+) -> tuple[str, ...]:
     if broken and not override:
         raise PublishRefused(
             broken[0].code,
-            "verify",
+            step,
             "; ".join(rail.problem for rail in broken)
             + ". If that is meant, publish with --override and the reason",
         )

@@ -1,6 +1,8 @@
 """What must hold before a release may go live. Each check refuses with a code, or says nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,7 +23,7 @@ KEY_BYTES = 150
 """What Redis adds to a record for key, expiry and allocation: a little more than was measured."""
 
 FULL_VERIFY_CUSTOMERS = 100_000
-"""Up to here every record is read back; beyond, as many customers' records as this."""
+"""Up to here every record is read back; beyond, as many as this: of customers, of products."""
 
 MAX_EMPTY_SHARE = 0.3
 MAX_TOP_SHARE = 0.9
@@ -30,6 +32,7 @@ DRIFT = 0.05
 """A share over its limit is let through where the live release had about as much already."""
 
 _VERIFY = "verify"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +83,29 @@ def estimated_bytes(scores: ScoresFolder) -> int:
     a_suggestion, a_customer = 3 + 2 * position_bytes, 8 + codec.ENTRY.size
     a_product = 200 + KEY_BYTES + codec.HEADER.size + 20 * (position_bytes + 2)
     return (
-        scores.suggestions * a_suggestion
+        scores.published * a_suggestion
         + scores.customers * a_customer
         + buckets * (codec.HEADER.size + KEY_BYTES)
         + scores.products * a_product
     )
 
 
-def check_skew(scores: ScoresFolder, live: Manifest | None) -> None:
-    """The scores are not of older data than the live release's.
+def skew(scores: ScoresFolder, live: Manifest | None) -> list[GuardRail]:
+    """Whether the scores are of older data than the live release's, where both are of one model.
 
-    Raises:
-        PublishRefused: `skew.catalogue`.
+    Datasets of different models are in no order: one may be ingested later and be of older days.
     """
-    if live is not None and scores.dataset_at.timestamp() < live.dataset_at:
-        raise PublishRefused(
-            "skew.catalogue",
-            "pre-flight",
-            "the live release is of a newer dataset than these scores. Score the newer one, or go "
-            "back with 'oferta rollback'",
-        )
+    if (
+        live is None
+        or _model_name(scores.model) != _model_name(live.model)
+        or scores.dataset_at.timestamp() >= live.dataset_at
+    ):
+        return []
+    problem = (
+        "the live release is of a newer dataset than these scores. Score the newer one, or go back "
+        'with `oferta rollback --reason "..."`'
+    )
+    return [GuardRail("skew.catalogue", problem)]
 
 
 def check_policy(build: Build) -> None:
@@ -131,32 +137,44 @@ def check_rows(
     missing = total + len(similar) - store.count(names) - store.count(similar)
     if missing:
         raise PublishRefused("rows.missing", _VERIFY, f"{missing} rows are not in the store")
-    chosen = np.arange(total)
+    # Seeded by the release, so that a refusal can be looked into.
+    random = np.random.default_rng(mark.release)
+    buckets, sources = np.arange(total), np.arange(len(similar))
     if build.customers > FULL_VERIFY_CUSTOMERS:
-        # Seeded by the release, so that a refusal can be looked into.
         share = total * FULL_VERIFY_CUSTOMERS // build.customers
-        chosen = np.sort(np.random.default_rng(mark.release).choice(total, share, replace=False))
+        buckets = np.sort(random.choice(total, share, replace=False))
+    if len(similar) > FULL_VERIFY_CUSTOMERS:
+        sources = np.sort(random.choice(len(similar), FULL_VERIFY_CUSTOMERS, replace=False))
+    names += similar
+    chosen = np.concatenate([buckets, total + sources])
+    products, starts = len(build.catalogue), np.cumsum(build.similar.counts) - build.similar.counts
     with progress.task("verifying rows", total=len(chosen)) as advance:
         for start in range(0, len(chosen), 1024):
             numbers = chosen[start : start + 1024].tolist()
             records = store.records([names[number] for number in numbers])
             for number, record in zip(numbers, records, strict=True):
-                _check_bucket(record, int(wanted[number]), mark)
+                if number < total:
+                    _check_bucket(record, int(wanted[number]), mark)
+                else:
+                    first = int(starts[number - total])
+                    last = first + int(build.similar.counts[number - total])
+                    near = build.similar.products[first:last].tolist()
+                    _check_similar(record, near, mark, products=products)
             advance(len(numbers))
 
 
 def guard_rails(build: Build, live: Manifest | None) -> list[GuardRail]:
-    """How this release would be worse than the live one beyond what happens by itself."""
-    if live is None:
-        return []
+    """What is wrong with any release, and how this one would be worse than the live one."""
     broken = []
-    if build.empty_share > max(MAX_EMPTY_SHARE, live.empty_share + DRIFT):
+    if not build.customers:
+        broken.append(GuardRail("quality.nobody", "there is no customer"))
+    usual = "" if live is None else f", {live.empty_share:.0%} live"
+    if build.empty_share > max(MAX_EMPTY_SHARE, live.empty_share + DRIFT if live else 0.0):
         broken.append(
-            GuardRail(
-                "quality.empty",
-                f"{build.empty_share:.0%} of the lists are empty, {live.empty_share:.0%} live",
-            )
+            GuardRail("quality.empty", f"{build.empty_share:.0%} of the lists are empty{usual}")
         )
+    if live is None:
+        return broken
     if build.lists.top_share > max(MAX_TOP_SHARE, live.top_share + DRIFT):
         broken.append(
             GuardRail(
@@ -172,14 +190,30 @@ def guard_rails(build: Build, live: Manifest | None) -> list[GuardRail]:
     return broken
 
 
+def _model_name(model: str) -> str:
+    return model.partition("/")[0]
+
+
 def _check_bucket(record: bytes | None, customers: int, mark: Stamp) -> None:
-    if record is None:
-        raise PublishRefused("rows.missing", _VERIFY, "a row is no longer in the store")
-    try:
-        found = codec.customers_in(record, expect=mark)
-    except RecordCorrupt as error:
-        raise PublishRefused("rows.corrupt", _VERIFY, str(error)) from error
+    found = _intact(record, lambda row: codec.customers_in(row, expect=mark))
     if found != customers:
         raise PublishRefused(
             "rows.corrupt", _VERIFY, f"a row holds {found} customers instead of {customers}"
         )
+
+
+def _check_similar(record: bytes | None, near: list[int], mark: Stamp, *, products: int) -> None:
+    found = _intact(record, lambda row: codec.neighbours(row, expect=mark, products=products))
+    if [each.product for each in found] != near:
+        raise PublishRefused(
+            "rows.corrupt", _VERIFY, "a row of similar products holds other products than it should"
+        )
+
+
+def _intact(record: bytes | None, read: Callable[[bytes], _T]) -> _T:
+    if record is None:
+        raise PublishRefused("rows.missing", _VERIFY, "a row is no longer in the store")
+    try:
+        return read(record)
+    except RecordCorrupt as error:
+        raise PublishRefused("rows.corrupt", _VERIFY, str(error)) from error

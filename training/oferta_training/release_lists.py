@@ -63,12 +63,13 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One part as numbers: customers it holds, and suggestions."""
+    """One part as numbers: customers it holds, and what is published of its `read` suggestions."""
 
     customers: NDArray[np.int64]
     counts: NDArray[np.int64]
     products: NDArray[np.uint32]
     items: Items
+    read: int
 
 
 def read_lists(
@@ -80,7 +81,7 @@ def read_lists(
     position_bytes: int,
     progress: Progress,
 ) -> Lists:
-    """Read all parts.
+    """Read all parts; of each list the ranks that are published.
 
     Args:
         scores: the folder.
@@ -98,9 +99,9 @@ def read_lists(
     index = customers.to_frame("customer_id").with_row_index("at")
     counts = np.zeros(len(customers), np.int64)
     low, high = np.zeros((2, len(customers)), np.float32)
-    packed = np.empty(scores.suggestions, packing.item_dtype(position_bytes))
+    packed = np.empty(scores.published, packing.item_dtype(position_bytes))
     firsts = np.zeros(max(len(positions.categories), 1), np.int64)
-    done = violations = 0
+    done = read = violations = 0
     last = -1
     with progress.task("packing lists", total=scores.suggestions) as advance:
         for part in _parts(scores, index, positions, position_bytes):
@@ -108,7 +109,8 @@ def read_lists(
                 raise PublishRefused("scores.order", STEP, "parts are not in order of customers")
             last = int(part.customers[-1]) if len(part.customers) else last
             size = len(part.products)
-            if done + size > len(packed):
+            read += part.read
+            if read > scores.suggestions or done + size > len(packed):
                 raise PublishRefused(
                     "scores.order", STEP, "more suggestions than the manifest says"
                 )
@@ -120,11 +122,11 @@ def read_lists(
                 part.products[np.cumsum(part.counts) - part.counts], minlength=len(firsts)
             )
             violations += policy.violations(np.repeat(part.customers, part.counts), part.products)
-            advance(size)
-    if done != scores.suggestions:
+            advance(part.read)
+    if read != scores.suggestions:
         raise PublishRefused("scores.order", STEP, "fewer suggestions than the manifest says")
     top_share = float(firsts.max() / firsts.sum()) if firsts.any() else 0.0
-    return Lists(counts, Items(packed, low, high), violations, top_share)
+    return Lists(counts, Items(packed[:done], low, high), violations, top_share)
 
 
 def _parts(
@@ -146,6 +148,9 @@ def _parts(
         ranks = np.arange(len(frame)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
         if not np.array_equal(ranks, frame["rank"].to_numpy()):
             raise PublishRefused("scores.order", STEP, f"{name} has ranks that are not 1, 2, 3...")
+        read = len(frame)
+        frame = frame.filter(pl.col("rank") <= scores.release_n)
+        counts = np.minimum(counts, scores.release_n)
         scored = frame["score"].to_numpy()
         if not np.isfinite(scored).all():
             raise PublishRefused("scores.values", STEP, f"{name} has a score that is no number")
@@ -159,7 +164,7 @@ def _parts(
             counts=counts,
             position_bytes=position_bytes,
         )
-        yield _Part(at, counts, products, items)
+        yield _Part(at, counts, products, items, read)
 
 
 def _codes(

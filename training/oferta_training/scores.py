@@ -83,6 +83,7 @@ class ScoresFolder:
         dataset: fingerprint of the dataset that was scored.
         dataset_at: when that dataset was ingested: a release never replaces one of a newer dataset.
         top_n: the longest list.
+        release_n: of every list, so many are published; the rest is for exports and analysis.
         customers, products, suggestions: how many rows of each kind.
         parts: names of the parts, in order.
     """
@@ -95,6 +96,7 @@ class ScoresFolder:
     dataset: str
     dataset_at: datetime
     top_n: int
+    release_n: int
     customers: int
     products: int
     suggestions: int
@@ -124,6 +126,11 @@ class ScoresFolder:
         for name in sorted({*TABLES, *folder.parts}):
             _check_file(path / name, files.get(name))
         return folder
+
+    @property
+    def published(self) -> int:
+        """How many suggestions a release of these scores holds at most."""
+        return min(self.suggestions, self.customers * self.release_n)
 
     def lists(self) -> pl.LazyFrame:
         """All lists: columns.SCORES, sorted by customer and rank."""
@@ -162,10 +169,12 @@ def write_manifest(
     dataset: str,
     dataset_at: datetime,
     top_n: int,
+    release_n: int | None = None,
 ) -> ScoresFolder:
     """Finish the folder at `path`: check its tables, hash its files, write the manifest last.
 
-    See `ScoresFolder` for what the values mean. The parts are all `part-*.parquet` of the folder.
+    See `ScoresFolder` for what the values mean; `release_n` None: whole lists are published. The
+    parts are all `part-*.parquet` of the folder.
 
     Raises:
         SourceRefused: `scores.columns` (a table lacks a column or has another type), or
@@ -185,6 +194,7 @@ def write_manifest(
         "dataset": dataset,
         "dataset_at": dataset_at.astimezone(UTC).isoformat(),
         "top_n": top_n,
+        "release_n": top_n if release_n is None else release_n,
         "customers": _rows(path / "customers.parquet"),
         "products": _rows(path / "products.parquet"),
         "suggestions": suggestions,
@@ -215,6 +225,7 @@ def _folder(path: Path, fields: Mapping[str, Any]) -> ScoresFolder:
         dataset=str(fields["dataset"]),
         dataset_at=datetime.fromisoformat(fields["dataset_at"]),
         top_n=int(fields["top_n"]),
+        release_n=int(fields["release_n"]),
         customers=int(fields["customers"]),
         products=int(fields["products"]),
         suggestions=int(fields["suggestions"]),

@@ -236,7 +236,9 @@ def summary(done: "Published") -> str:
     )
     lines = [first]
     if done.previous is not None:
-        lines.append(f"Release {done.previous} is kept: 'oferta rollback' goes back to it.")
+        lines.append(
+            f'Release {done.previous} is kept: `oferta rollback --reason "..."` goes back to it.'
+        )
     if done.overridden:
         lines.append(f"Overridden: {', '.join(done.overridden)}.")
     return "\n".join(lines)
