@@ -6,12 +6,12 @@ import orjson
 
 from oferta.clock import Clock
 from oferta.store.release import Suggestion
-from oferta_serving.compose import NOTHING, PERSONAL, Page, is_cold, levels_for, page_of
+from oferta_serving.compose import NOTHING, PERSONAL, Page, levels_for, page_of
 from oferta_serving.lookup import Found
 from oferta_serving.metrics import Metrics
 from oferta_serving.parameters import Wanted
 from oferta_serving.problems import RequestRefused
-from oferta_serving.settings import FreshnessSettings
+from oferta_serving.settings import FallbackSettings, FreshnessSettings
 from oferta_serving.view import ReleaseView
 
 _HOUR = 3600
@@ -25,22 +25,35 @@ class Answers:
     clock: Clock
     metrics: Metrics
     freshness: FreshnessSettings
+    fallback: FallbackSettings
 
     def for_customer(self, customer_id: str, found: Found, wanted: Wanted) -> bytes:
-        """The list of one customer."""
+        """The list of one customer; `check_category` comes first, once for all customers.
+
+        The live release says what may be shown. Whose list it is, hence how old, is the release
+        that the customer's row is of.
+        """
         now = self.clock.now().timestamp()
-        view, row = found.view, found.row
-        page, trouble = NOTHING, found.trouble
-        if view is not None:
-            check_category(view, wanted)
-            if self._ended(view, now):
-                trouble = "release_expired"
+        view, row, older, trouble = found.view, found.row, found.older, found.trouble
+        if older is not None:
+            if self._ended(older.view, now):
+                row = older = None
             else:
-                held = row.held if row is not None else ()
-                page = page_of(view, levels_for(view, row), wanted, now=now, held=held)
+                trouble = "previous_release"
+        page = NOTHING
+        if view is not None and self._ended(view, now):
+            trouble = "release_expired"
+        elif view is not None:
+            held = row.held if row is not None else ()
+            barred: frozenset[int] = frozenset()
+            if found.trouble is not None and self.fallback.once_only == "hide":
+                barred = view.once_only if older is None else older.unsure
+            levels = levels_for(view, row)
+            page = page_of(view, levels, wanted, now=now, held=held, barred=barred)
         who = b'"customer_id":' + orjson.dumps(customer_id)
-        cold = found.trouble is None and is_cold(row)
-        return self._answer(who, view, page, trouble=trouble, now=now, cold=cold)
+        cold = found.trouble is None if row is None else row.cold
+        scored = view if older is None else older.view
+        return self._answer(who, scored, page, trouble=trouble, now=now, cold=cold)
 
     def popular(self, view: ReleaseView | None, wanted: Wanted) -> bytes:
         """Everybody's list, or a segment's."""
@@ -117,11 +130,15 @@ class Answers:
         return b"{" + b",".join(part for part in parts if part) + b"}"
 
 
-def check_category(view: ReleaseView, wanted: Wanted) -> None:
+def check_category(view: ReleaseView | None, wanted: Wanted) -> None:
     """Refuse a category that no product has: a misspelt one must not look like an empty shelf.
+
+    Where there is no release there is nothing to know it by.
 
     Raises:
         RequestRefused: `category.unknown`.
     """
-    if wanted.category is not None and wanted.category not in view.known_categories:
+    if view is None or wanted.category is None:
+        return
+    if wanted.category not in view.known_categories:
         raise RequestRefused("category.unknown", "category")

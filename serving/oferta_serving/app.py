@@ -82,7 +82,7 @@ def create_app(
         breaker=breaker,
         releases=releases,
         lookup=Lookup(reader, space, releases, breaker=breaker, metrics=metrics),
-        answers=Answers(clock, metrics, settings.freshness),
+        answers=Answers(clock, metrics, settings.freshness, settings.fallback),
         draining=draining or Draining(),
     )
     app = FastAPI(

@@ -2,10 +2,11 @@
 
 The whole list is: what was scored for the customer, then the customer's segment's list, then
 everybody's; each product once, none that may not be shown at this instant, none that the customer
-holds and cannot have twice. A page is a slice of that list, so pages of one release tile it.
+holds and cannot have twice, or may hold where that is not known. A page is a slice of that list, so
+pages of one release tile it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,11 +43,6 @@ class Page:
 NOTHING = Page([], None, None)
 
 
-def is_cold(row: CustomerRow | None) -> bool:
-    """Whether nothing of this customer's own is in the list: a stranger, or one without a past."""
-    return row is None or all(each.reason in _LENT for each in row.suggestions)
-
-
 def levels_for(
     view: ReleaseView, row: CustomerRow | None, segment: PopularList | None = None
 ) -> list[Level]:
@@ -74,7 +70,7 @@ def page_of(
     *,
     now: float,
     held: Sequence[int] = (),
-    barred: Sequence[int] = (),
+    barred: Container[int] = (),
 ) -> Page:
     """The page that `wanted` describes of the list that `levels` make at the instant `now`.
 
@@ -83,26 +79,23 @@ def page_of(
         levels: where from; a product stands where it is met first.
         wanted: how many, from where, of which category.
         now: epoch seconds.
-        held: the customer's products: never to fill a gap, and never at all unless repeatable.
-        barred: products that must not appear, whatever they are.
+        held: what the customer has and must not be offered again.
+        barred: other products that must not appear. May be large: it is only asked, never copied.
     """
-    windows, categories, products = view.windows, view.categories, view.products
+    catalogue, categories, products = view.head.catalogue, view.categories, view.products
     category = wanted.category
-    had = frozenset(held)
-    taken = {*barred, *(at for at in held if not view.repeatable[at])}
+    taken = set(held)
     items: list[bytes] = []
     best: Source | None = None
     skip, rank, room = wanted.offset, wanted.offset, wanted.n
     for level, suggestions in levels:
         for suggestion in suggestions:
             product = suggestion.product
-            source = _LENT.get(suggestion.reason, level)
-            if product in taken or (source != "personalised" and product in had):
-                continue
-            window = windows[product]
-            if window is not None and not window[0] <= now < window[1]:
+            if product in taken or product in barred:
                 continue
             if category is not None and categories[product] != category:
+                continue
+            if not catalogue[product].offerable(now):
                 continue
             taken.add(product)
             if skip:
@@ -112,6 +105,7 @@ def page_of(
                 return Page(items, best, rank)
             room -= 1
             rank += 1
+            source = _LENT.get(suggestion.reason, level)
             best = best or source
             items.append(
                 b'{"rank":%d,%b,"score":%.6g,"source":"%b",%b}'

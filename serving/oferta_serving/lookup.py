@@ -1,10 +1,11 @@
 """Customers' rows, or why not: the ladder from the live release down to nobody's list.
 
-live row -> (lost or damaged: pointer read once more) -> previous release's row -> no row.
+live row -> (lost or damaged: pointer read once more) -> previous release's row, in the live one's
+terms -> no row.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oferta.errors import RecordCorrupt, StoreUnavailable
@@ -15,6 +16,7 @@ from oferta.store.release import CustomerRow, Neighbour
 from oferta_serving.breaker import Breaker
 from oferta_serving.live import Releases, Serving
 from oferta_serving.metrics import Metrics
+from oferta_serving.older import Older
 from oferta_serving.view import ReleaseView
 
 NEW_POINTER_WAIT_S = 0.05
@@ -28,14 +30,16 @@ class Found:
     """What one customer's list is made of.
 
     Attributes:
-        view: the release; None when no release was ever seen.
-        row: the customer's, None for none.
-        trouble: why there is no row although there may be one, or why it is an older one.
+        view: the live release, which says what may be shown; None when none was ever seen.
+        row: the customer's, by positions of `view`; None for none.
+        trouble: why the live release's row could not be read, None when it was.
+        older: the release that `row` was translated from, None when it is the live one's.
     """
 
     view: ReleaseView | None
     row: CustomerRow | None
     trouble: str | None
+    older: Older | None = None
 
 
 class Lookup:
@@ -111,26 +115,34 @@ class Lookup:
                 self._metrics.damaged.labels(row.value).inc()
         await self._read_pointer_again()
         after = self._releases.current
-        views = [
-            (view, trouble)
-            for view, trouble in ((after.live, None), (after.previous, "previous_release"))
-            if view is not None and (view is not now.live)
-        ]
+        live, older = after.live, after.older
         missing = {at: row for at, row in enumerate(rows) if isinstance(row, Damage)}
-        for view, trouble in views:
-            if not missing:
-                return
-            places = list(missing)
-            again = await self._rows(view, [customer_ids[at] for at in places])
-            for at, row in zip(places, again or (), strict=False):
-                # Absence means something in the live release only.
-                if not isinstance(row, Damage) and (row is not None or trouble is None):
-                    found[at] = Found(view, row, trouble)
-                    del missing[at]
+        if live is not None and live is not now.live:
+            for at, row in (await self._reread(live, customer_ids, missing)).items():
+                found[at] = Found(live, row, None)
+                del missing[at]
         emptied = after.trouble == "store_empty"
-        for at, damage in missing.items():
-            reason = "store_empty" if emptied else f"record_{damage.value}"
-            found[at] = Found(after.live, None, reason)
+        reasons = {
+            at: "store_empty" if emptied else f"record_{damage.value}"
+            for at, damage in missing.items()
+        }
+        for at, reason in reasons.items():
+            found[at] = Found(live, None, reason)
+        if older is None or older.view is now.live:
+            return
+        for at, row in (await self._reread(older.view, customer_ids, missing)).items():
+            if row is not None:  # absence means something in the live release only
+                found[at] = Found(older.live, older.row(row), reasons[at], older)
+
+    async def _reread(
+        self, view: ReleaseView, customer_ids: Sequence[str], missing: Mapping[int, Damage]
+    ) -> dict[int, CustomerRow | None]:
+        """By place: what `view` has of the customers at these places, without what is damaged."""
+        if not missing:
+            return {}
+        rows = await self._rows(view, [customer_ids[at] for at in missing])
+        again = zip(missing, rows or (), strict=False)
+        return {at: row for at, row in again if not isinstance(row, Damage)}
 
     async def _read_pointer_again(self) -> None:
         try:

@@ -11,15 +11,15 @@ from pydantic import Field
 
 from oferta.errors import SettingsInvalid
 from oferta.settings import Settings
+from oferta.store.connecting import URL_VARIABLE
 from oferta_serving.apikeys import ApiKeys
 
-REDIS_URL_VARIABLE = "OFERTA_REDIS_URL"
 API_KEYS_VARIABLE = "OFERTA_API_KEYS"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
-class StoreSettings(Settings):
+class ReaderSettings(Settings):
     """How Redis is read, and when it is left alone. Its deadline of 60 ms a call is fixed."""
 
     connections: int = Field(default=64, ge=1, le=10_000)
@@ -51,6 +51,12 @@ class FreshnessSettings(Settings):
     )  # its rows' lifetime; then nothing is offered
 
 
+class FallbackSettings(Settings):
+    """What is offered to a customer whose row cannot be read."""
+
+    once_only: Literal["hide", "show"] = "hide"  # what may be had once: they may have it already
+
+
 class StopSettings(Settings):
     """How the server goes when it is told to (SIGTERM)."""
 
@@ -69,9 +75,10 @@ class ServingSettings(Settings):
     docs: bool = True
     access_log: bool = False
     log_format: Literal["text", "json"] = "text"
-    store: StoreSettings = StoreSettings()
+    store: ReaderSettings = ReaderSettings()
     limits: LimitSettings = LimitSettings()
     freshness: FreshnessSettings = FreshnessSettings()
+    fallback: FallbackSettings = FallbackSettings()
     stop: StopSettings = StopSettings()
 
 
@@ -98,7 +105,7 @@ def read_environment() -> Environment:
         SettingsInvalid: an API key hash or the file of them is not as it must be.
     """
     return Environment(
-        redis_url=os.environ.get(REDIS_URL_VARIABLE) or None,
+        redis_url=os.environ.get(URL_VARIABLE) or None,
         api_keys=ApiKeys(_hashes(os.environ.get(API_KEYS_VARIABLE, ""))),
     )
 

@@ -11,12 +11,6 @@ import orjson
 from oferta.scoring.reasons import Reason, sentence
 from oferta.store.release import CatalogueEntry, Head, PopularList, Suggestion
 
-Window = tuple[float, float]
-"""Half-open `[start, end)` of epoch seconds in which a product may be shown."""
-
-ALWAYS = None
-_NEVER: Window = (float("inf"), float("-inf"))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReleaseView:
@@ -25,8 +19,7 @@ class ReleaseView:
     Attributes:
         head: what was loaded.
         positions: product id -> position in the catalogue.
-        windows: per product when it may be shown; None for always.
-        repeatable: per product whether who holds it may be offered it.
+        once_only: the products that may not be offered to who holds them.
         categories: per product.
         known_categories: all of them.
         segments: name -> its list.
@@ -36,8 +29,7 @@ class ReleaseView:
 
     head: Head
     positions: dict[str, int]
-    windows: tuple[Window | None, ...]
-    repeatable: tuple[bool, ...]
+    once_only: frozenset[int]
     categories: tuple[str | None, ...]
     known_categories: frozenset[str]
     segments: dict[str, PopularList]
@@ -81,8 +73,7 @@ def view_of(head: Head) -> ReleaseView:
     return ReleaseView(
         head=head,
         positions={entry.product_id: at for at, entry in enumerate(catalogue)},
-        windows=tuple(_window(entry) for entry in catalogue),
-        repeatable=tuple(entry.repeatable for entry in catalogue),
+        once_only=frozenset(at for at, entry in enumerate(catalogue) if not entry.repeatable),
         categories=tuple(entry.category for entry in catalogue),
         known_categories=frozenset(e.category for e in catalogue if e.category is not None),
         segments={each.segment: each for each in head.segments if each.segment is not None},
@@ -90,16 +81,6 @@ def view_of(head: Head) -> ReleaseView:
         tail=b'"release":%d,"model":%b'
         % (head.manifest.release, orjson.dumps(head.manifest.model)),
     )
-
-
-def _window(entry: CatalogueEntry) -> Window | None:
-    if entry.status != "active":
-        return _NEVER
-    if entry.starts_at is None and entry.ends_at is None:
-        return ALWAYS
-    start = float("-inf") if entry.starts_at is None else entry.starts_at
-    end = float("inf") if entry.ends_at is None else entry.ends_at
-    return (start, end)
 
 
 def _members(entry: CatalogueEntry) -> bytes:

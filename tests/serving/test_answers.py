@@ -47,6 +47,14 @@ def test_a_scored_customer_without_a_past_is_cold_and_served_from_the_segment(
     )
 
 
+def test_a_customer_with_a_past_is_not_cold_whatever_the_list_is_made_of(client: httpx.Client):
+    """A past may leave nothing of one's own to offer: everything near it is held."""
+    answer = client.get("/v1/customers/emil/recommendations").json()
+
+    assert (answer["served_from"], answer["cold"]) == ("segment", False)
+    assert not {"gap", "leasing"} & set(ids(answer))
+
+
 def test_an_item_says_what_it_is_and_why(client: httpx.Client):
     (item,) = client.get("/v1/customers/anna/recommendations?n=1").json()["items"]
 

@@ -8,9 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from oferta.scoring.reasons import REASONS
+from oferta.store.connecting import URL_VARIABLE
 from oferta_serving import schemas
 from oferta_serving.problems import PROBLEMS
-from oferta_serving.settings import API_KEYS_VARIABLE, REDIS_URL_VARIABLE, ServingSettings
+from oferta_serving.settings import API_KEYS_VARIABLE, ServingSettings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -36,7 +37,7 @@ def names_of(kind: type[BaseModel], prefix: str = "") -> list[str]:
         *sorted(schemas.CustomerAnswer.model_fields.keys() - {"customer_id"}),
         *schemas.Item.model_fields,
         API_KEYS_VARIABLE,
-        REDIS_URL_VARIABLE,
+        URL_VARIABLE,
     ],
 )
 def test_every_setting_reason_and_member_is_documented(name: str):

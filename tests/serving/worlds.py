@@ -114,9 +114,10 @@ def shop() -> World:
         customers={
             "anna": CustomerRow(0, listed([1, 6, 2], "bought_together", 0), held=(3, 10)),
             "bela": CustomerRow(1, listed([2, 5], "similar_taste"), held=()),
-            "cleo": CustomerRow(None, listed([9, 8, 7, 2, 1, 0], "often_follows", 8), held=(0,)),
-            "dora": CustomerRow(0, listed([7, 9], "popular_in_segment"), held=()),
-            ODD_ID: CustomerRow(0, listed([11, 1], "similar_taste", 2), held=(2,)),
+            "cleo": CustomerRow(None, listed([9, 8, 7, 2, 1, 0], "often_follows", 8), held=(10,)),
+            "dora": CustomerRow(0, listed([7, 9], "popular_in_segment"), cold=True),
+            "emil": CustomerRow(1, listed([8], "popular_in_segment"), held=(3, 10)),
+            ODD_ID: CustomerRow(0, listed([11, 1], "similar_taste", 2), held=(3,)),
         },
         similar={0: listed([1, 10, 5, 2]), 2: listed([3, 7]), 11: listed([9])},
     )

@@ -84,9 +84,7 @@ def add_batch_routes(router: APIRouter, services: Services) -> None:
         if request.scope["query_string"]:
             raise RequestRefused("parameter.unknown")
         asked = _asked(await read_object(request.scope, request.receive, limits))
-        live = services.releases.current.live
-        if live is not None:
-            check_category(live, asked.wanted)
+        check_category(services.releases.current.live, asked.wanted)
         founds = await services.lookup.customers(list(asked.places))
         results = {error.index: _refused(error) for error in asked.errors}
         for done, ((customer_id, index), found) in enumerate(

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from oferta_serving.answers import check_category
 from oferta_serving.documented import IDS, QUERY, problems
 from oferta_serving.parameters import CATEGORY, OFFSET, N, Query
 from oferta_serving.responses import JsonAnswer
@@ -14,7 +15,7 @@ _QUERY = Query(N, OFFSET, CATEGORY)
 
 def add_customer_routes(router: APIRouter, services: Services) -> None:
     """Add the routes of this file."""
-    lookup, answers = services.lookup, services.answers
+    lookup, answers, releases = services.lookup, services.answers, services.releases
 
     @router.get(
         "/v1/customers/{customer_id:segment}/recommendations",  # noqa: FAST003 - read raw below
@@ -32,5 +33,6 @@ def add_customer_routes(router: APIRouter, services: Services) -> None:
         """
         customer_id = path_id(request.path_params["customer_id"])
         wanted = _QUERY.read(request.scope["query_string"])
+        check_category(releases.current.live, wanted)
         (found,) = await lookup.customers((customer_id,))
         return JsonAnswer(answers.for_customer(customer_id, found, wanted))
