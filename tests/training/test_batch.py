@@ -131,7 +131,7 @@ def test_a_customer_the_model_never_saw_is_scored_from_their_past(
 
 def test_the_newest_scores_are_found_and_old_ones_forgotten(shop: Shop) -> None:
     assert (newest_scores(shop.home) / "manifest.json").is_file()
-    assert len(list((shop.home / "scores").iterdir())) <= 4
+    assert len(list((shop.home / "scores").iterdir())) <= 3
 
 
 def test_products_launched_after_training_are_in_the_catalogue_but_in_no_personal_list(

@@ -1,7 +1,6 @@
 """Score everyone: a model and a dataset in, a scores folder out, in bounded memory."""
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ from oferta_training.data import job_data
 from oferta_training.job import Job
 from oferta_training.scores import CUSTOMERS, SIMILAR, ScoresFolder, part_name, write_manifest
 
-_PART_CUSTOMERS = 100_000  # lists of so many customers are a few hundred MB at most
+_PART_ROWS = 2_000_000  # a few hundred MB of text, however long the lists are
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,16 @@ class Scoring:
     at: datetime
 
 
-def score_everyone(what: Scoring, folder: Path, *, progress: Progress) -> ScoresFolder:
-    """Write the scores folder; an unfinished one of a killed run is started over.
+def score_everyone(
+    what: Scoring, folder: Path, *, progress: Progress, part_rows: int = _PART_ROWS
+) -> ScoresFolder:
+    """Write the scores into `folder`, which is empty or not there yet.
 
     Customers without a past get the popular list of their segment, and the reason says so.
-    Products that the model has not seen are in the catalogue, and in nobody's list.
+    Products that the model has not seen are in the catalogue, and in nobody's list. A part has
+    `part_rows` rows at most, unless one customer's list alone is longer.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     catalogue = _catalogue(what)
     products = what.loaded.products
     data = job_data(what.dataset, what.job, products=products)
@@ -69,8 +70,9 @@ def score_everyone(what: Scoring, folder: Path, *, progress: Progress) -> Scores
     catalogue.write_parquet(folder / "products.parquet")
     _customer_rows(data, held).write_parquet(folder / "customers.parquet")
     lists.frame(data).write_parquet(folder / "popular.parquet")
-    _similar_rows(what).write_parquet(folder / "similar.parquet")
-    for number, part in enumerate(_parts(what, data, mask, lists, progress)):
+    _similar_rows(what, sellable).write_parquet(folder / "similar.parquet")
+    blocks = _blocks(what, data, mask, lists, part_rows=part_rows, progress=progress)
+    for number, part in enumerate(_parts(blocks, part_rows)):
         part.write_parquet(folder / part_name(number))
     meta = what.loaded.meta
     return write_manifest(
@@ -82,6 +84,7 @@ def score_everyone(what: Scoring, folder: Path, *, progress: Progress) -> Scores
         dataset=what.dataset.fingerprint,
         dataset_at=what.dataset.manifest.created_at,
         top_n=_list_length(what.job, len(products)),
+        release_n=what.job.scores.top_n,
     )
 
 
@@ -163,10 +166,10 @@ def _customer_rows(data: TrainingData, held: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _similar_rows(what: Scoring) -> pl.DataFrame:
+def _similar_rows(what: Scoring, sellable: NDArray[np.bool_]) -> pl.DataFrame:
     vectors = what.loaded.embeddings.products
     products = what.loaded.products
-    best = similar_products(vectors, what.job.scores.similar)
+    best = similar_products(vectors, what.job.scores.similar, offerable=sellable)
     return (
         _long(best, owners=products.ids)
         .rename({"id": "product_id", "product": "similar"})
@@ -176,17 +179,31 @@ def _similar_rows(what: Scoring) -> pl.DataFrame:
     )
 
 
-def _parts(
+def _parts(blocks: Iterable[pl.DataFrame], part_rows: int) -> Iterator[pl.DataFrame]:
+    """The blocks joined into frames of `part_rows` rows at most, where no block is larger."""
+    waiting: list[pl.DataFrame] = []
+    for rows in blocks:
+        if waiting and sum(map(len, waiting)) + len(rows) > part_rows:
+            yield pl.concat(waiting)
+            waiting = []
+        waiting.append(rows)
+    if waiting:
+        yield pl.concat(waiting)
+
+
+def _blocks(
     what: Scoring,
     data: TrainingData,
     mask: ProductMask,
     lists: popular.PopularLists,
+    *,
+    part_rows: int,
     progress: Progress,
 ) -> Iterator[pl.DataFrame]:
-    """Frames of columns.SCORES, each of whole customers in ascending order."""
+    """Frames of columns.SCORES, each of whole customers in ascending order, of no more than fit."""
     k = _list_length(what.job, len(data.products))
+    together = max(1, part_rows // max(k, 1))
     histories = what.loaded.recognise(data)
-    waiting: list[pl.DataFrame] = []
     fitted = what.loaded.fitted
     for start, best in top_k_blocks(fitted, histories, k, mask=mask, progress=progress):
         stop = start + len(best.products)
@@ -195,13 +212,16 @@ def _parts(
         reason = np.full(len(block), REASONS.index(fitted.reason), np.uint8)
         without_past = np.where(np.diff(block.indptr) == 0, block.segment, popular.HAS_PAST)
         lists.fill(best, reason, without_past, mask.slice(start, stop))
-        rows = _score_rows(data, start, best, because=because, reason=reason)
-        waiting.append(rows.with_columns(pl.lit(what.model).alias("model")))
-        if sum(map(len, waiting)) >= _PART_CUSTOMERS * k:
-            yield pl.concat(waiting)
-            waiting = []
-    if waiting:
-        yield pl.concat(waiting)
+        # A block of numbers may be far more as text, so it is cut before it becomes text.
+        for first in range(0, len(block), together):
+            some = slice(first, first + together)
+            yield _score_rows(
+                data,
+                start + first,
+                TopK(best.products[some], best.scores[some]),
+                because=because[some],
+                reason=reason[some],
+            ).with_columns(pl.lit(what.model).alias("model"))
 
 
 def _score_rows(

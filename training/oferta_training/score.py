@@ -1,7 +1,19 @@
-"""Scores under the state folder: made from a registered version, found again by age."""
+"""Scores under the state folder: made from a registered version, found again by age or origin.
 
+scores/<model>-<version>-<dataset>-<instant>   finished; never written to again
+scores/.draft-<random>                         a run at work, or the rest of a dead one
+"""
+
+import errno
+import fcntl
+import os
+import secrets
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from oferta.clock import Clock
@@ -13,7 +25,9 @@ from oferta_training import registry
 from oferta_training.batch import Scoring, score_everyone
 from oferta_training.scores import MANIFEST, ScoresFolder
 
-_KEPT = 3  # the live release's, the previous one's and the ones just made
+_KEPT = 3  # of each model: the live release's, the previous one's and the ones just made
+_DRAFT = ".draft-"
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 def score(
@@ -22,7 +36,8 @@ def score(
     """Score everyone with a registered version: `model` as `registry.find` takes it.
 
     `dataset` None: the one that the version was trained on. The version is pinned by its number
-    here, so an alias that moves meanwhile changes nothing.
+    here, so an alias that moves meanwhile changes nothing. Finished scores are never written to
+    again; older ones than the newest three of their model are removed.
 
     Raises:
         RegistryError: no such version.
@@ -37,10 +52,33 @@ def score(
         dataset or Path(version.dataset), home=home, clock=clock, progress=progress
     )
     what = Scoring(version.label, version.run_id, loaded, job, opened, clock.now())
-    name = f"{version.name}-{version.number}-{opened.fingerprint[:12]}"
-    made = score_everyone(what, home / "scores" / name, progress=progress)
+    name = f"{version.name}-{version.number}-{opened.fingerprint[:12]}-{what.at:%Y%m%dT%H%M%SZ}"
+    with _draft(home / "scores") as draft:
+        made = score_everyone(what, draft, progress=progress)
+        made = replace(made, path=_named(draft, name))
     _forget_old(home)
     return made
+
+
+def scores_for(
+    home: Path, *, model: str | None, dataset: Path | None, clock: Clock, progress: Progress
+) -> ScoresFolder:
+    """The newest whole scores of the version and dataset that `score` would take, else new ones.
+
+    Raises:
+        RegistryError, ArtefactInvalid, SourceRefused: as `score`.
+    """
+    version = registry.find(home, model)
+    fingerprint = version.fingerprint
+    if dataset is not None:
+        opened = open_dataset(dataset, home=home, clock=clock, progress=progress)
+        fingerprint = opened.fingerprint
+    for folder in _finished(home):
+        with suppress(SourceRefused):
+            found = ScoresFolder.glance(folder)
+            if (found.model, found.dataset) == (version.label, fingerprint):
+                return ScoresFolder.open(folder)
+    return score(home, model=version.label, dataset=dataset, clock=clock, progress=progress)
 
 
 def newest_scores(home: Path) -> Path:
@@ -58,13 +96,83 @@ def newest_scores(home: Path) -> Path:
 
 
 def _finished(home: Path) -> list[Path]:
-    manifests = (home / "scores").glob(f"*/{MANIFEST}")
-    return [
-        manifest.parent
-        for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)
-    ]
+    """Finished scores, the newest first."""
+    ages = {}
+    for manifest in (home / "scores").glob(f"*/{MANIFEST}"):
+        if not manifest.parent.name.startswith(_DRAFT):
+            with suppress(FileNotFoundError):  # another run has just forgotten it
+                ages[manifest.parent] = manifest.stat().st_mtime_ns
+    return sorted(ages, key=lambda folder: ages[folder], reverse=True)
 
 
 def _forget_old(home: Path) -> None:
-    for folder in _finished(home)[_KEPT:]:
+    seen: Counter[str] = Counter()
+    for folder in _finished(home):
+        try:
+            name = ScoresFolder.glance(folder).model.partition("/")[0]
+        except SourceRefused:
+            name = ""  # of another version of oferta
+        seen[name] += 1
+        if seen[name] > _KEPT:
+            # As a draft first: killed meanwhile, what is left does not pass for finished.
+            with suppress(OSError):
+                folder.rename(_draft_name(home / "scores"))
+    _remove_dead(home / "scores")
+
+
+@contextmanager
+def _draft(scores: Path) -> Iterator[Path]:
+    """A new folder, locked while it is written; what is still there in the end is removed."""
+    scores.mkdir(parents=True, exist_ok=True)
+    held = None
+    while held is None:  # None: taken for a dead run's before it could be locked
+        folder = _draft_name(scores)
+        folder.mkdir()
+        held = _locked(folder)
+    try:
+        yield folder
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _draft_name(scores: Path) -> Path:
+    return scores / f"{_DRAFT}{secrets.token_hex(4)}"
+
+
+def _named(draft: Path, name: str) -> Path:
+    """Rename `draft` to `name`, with a number after it where another run was there first."""
+    number, target = 1, draft.with_name(name)
+    while True:
+        try:
+            return draft.rename(target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        number += 1
+        target = draft.with_name(f"{name}-{number}")
+
+
+def _remove_dead(scores: Path) -> None:
+    for draft in scores.glob(f"{_DRAFT}*"):
+        held = _locked(draft)
+        if held is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+            os.close(held)
+
+
+def _locked(folder: Path) -> int | None:
+    """A lock on `folder` that ends with this process; None where it is another's, or gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    if folder.exists():
+        return descriptor
+    os.close(descriptor)
+    return None

@@ -110,22 +110,19 @@ class ScoresFolder:
             SourceRefused: `scores.unfinished` (no manifest), `scores.manifest` (not ours), or
                 `scores.altered` (a file is missing, or is another one than was written).
         """
-        manifest = path / MANIFEST
-        if not manifest.is_file():
-            raise SourceRefused(
-                "scores.unfinished", path, f"has no {MANIFEST}: never finished", remedy=_REMEDY
-            )
-        try:
-            fields = json.loads(manifest.read_text(encoding="utf-8"))
-            files: dict[str, dict[str, Any]] = fields["files"]
-            folder = _folder(path, fields)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise SourceRefused(
-                "scores.manifest", manifest, "is not a manifest of scores", remedy=_REMEDY
-            ) from None
+        folder, files = _read(path)
         for name in sorted({*TABLES, *folder.parts}):
             _check_file(path / name, files.get(name))
         return folder
+
+    @classmethod
+    def glance(cls, path: Path) -> "ScoresFolder":
+        """The folder at `path` by its manifest alone; its files are not looked at.
+
+        Raises:
+            SourceRefused: `scores.unfinished` or `scores.manifest`.
+        """
+        return _read(path)[0]
 
     @property
     def published(self) -> int:
@@ -208,6 +205,23 @@ def write_manifest(
         os.fsync(file.fileno())
     draft.replace(path / MANIFEST)
     return _folder(path, fields)
+
+
+def _read(path: Path) -> tuple[ScoresFolder, dict[str, dict[str, Any]]]:
+    """What the manifest at `path` says of the folder, and of its files."""
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        raise SourceRefused(
+            "scores.unfinished", path, f"has no {MANIFEST}: never finished", remedy=_REMEDY
+        )
+    try:
+        fields = json.loads(manifest.read_text(encoding="utf-8"))
+        files: dict[str, dict[str, Any]] = fields["files"]
+        return _folder(path, fields), files
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SourceRefused(
+            "scores.manifest", manifest, "is not a manifest of scores", remedy=_REMEDY
+        ) from None
 
 
 def _folder(path: Path, fields: Mapping[str, Any]) -> ScoresFolder:

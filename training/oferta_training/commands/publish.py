@@ -209,21 +209,14 @@ def publish_scores(
 def _score(
     dataset: Path | None, model: str | None, *, home: Path | None, again: bool
 ) -> "ScoresFolder":
-    """Scores of the champion: made now, or where not `again` the newest that are there."""
+    """Scores of the champion: made now, or where not `again` those that are there of the same."""
     from oferta.clock import SystemClock
-    from oferta.errors import SourceRefused
     from oferta.home import home_folder
     from oferta.progress import Terminal
-    from oferta_training.score import newest_scores, score
-    from oferta_training.scores import ScoresFolder
+    from oferta_training.score import score, scores_for
 
-    folder = home_folder(home)
-    if not again:
-        try:
-            return ScoresFolder.open(newest_scores(folder))
-        except SourceRefused:
-            pass  # none yet, or not whole: make them
-    return score(folder, model=model, dataset=dataset, clock=SystemClock(), progress=Terminal())
+    folder, make = home_folder(home), score if again else scores_for
+    return make(folder, model=model, dataset=dataset, clock=SystemClock(), progress=Terminal())
 
 
 def summary(done: "Published") -> str:
