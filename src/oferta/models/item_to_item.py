@@ -10,9 +10,9 @@ from scipy.sparse import csr_array, vstack
 from oferta.errors import ArtefactInvalid
 from oferta.interactions.histories import Histories
 from oferta.models.protocol import Arrays, Embeddings
-from oferta.models.stored import take_array
 from oferta.scoring.live import NeighbourScorer, past_weights, segment_rows
 from oferta.scoring.reasons import Reason
+from oferta.scoring.stored import take_array
 
 NEIGHBOURS = 200
 """Entries a row that travel to serving, at least; more where the catalogue is small."""

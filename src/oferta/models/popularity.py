@@ -13,10 +13,10 @@ from oferta.interactions.events import UNDATED
 from oferta.interactions.histories import Histories
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost, Embeddings
-from oferta.models.stored import take_array
 from oferta.progress import Progress
 from oferta.scoring.live import NeighbourScorer, segment_rows
 from oferta.scoring.reasons import Reason
+from oferta.scoring.stored import take_array
 from oferta.settings import Settings
 
 _DAY_US = 86_400_000_000

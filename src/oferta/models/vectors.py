@@ -9,9 +9,9 @@ from oferta.errors import ArtefactInvalid
 from oferta.interactions.histories import Histories
 from oferta.models.data import TrainingData
 from oferta.models.protocol import Arrays, Embeddings
-from oferta.models.stored import take_array
 from oferta.scoring.live import EmbeddingScorer
 from oferta.scoring.reasons import Reason
+from oferta.scoring.stored import take_array
 
 _SMOOTHING = 50.0  # customers of overall taste that each segment's mean starts with
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from oferta.errors import ArtefactInvalid
 from oferta.scoring.fold_in import FoldIn
 from oferta.scoring.live import EmbeddingScorer, LiveScorer, NeighbourScorer
+from oferta.scoring.stored import take_array
 
 Named = Mapping[str, NDArray[Any]]
 
@@ -43,14 +44,14 @@ def unpack_live(arrays: Named) -> LiveScorer:
 
 
 def _neighbours(arrays: Named) -> NeighbourScorer:
-    step = _array(arrays, "step", np.float64, 1)
+    step = take_array(arrays, "step", np.float64, 1)
     if len(step) != len(("decay", "binary")):
         raise ArtefactInvalid("live scorer", "its two numbers are not two")
     scorer = NeighbourScorer(
-        indptr=_array(arrays, "indptr", np.int64, 1),
-        neighbour=_array(arrays, "neighbour", np.int32, 1),
-        weight=_array(arrays, "weight", np.float32, 1),
-        base=_array(arrays, "base", np.float32, 2),
+        indptr=take_array(arrays, "indptr", np.int64, 1),
+        neighbour=take_array(arrays, "neighbour", np.int32, 1),
+        weight=take_array(arrays, "weight", np.float32, 1),
+        base=take_array(arrays, "base", np.float32, 2),
         step_decay=float(step[0]),
         binary=bool(step[1]),
     )
@@ -68,22 +69,15 @@ def _neighbours(arrays: Named) -> NeighbourScorer:
 
 
 def _embeddings(arrays: Named) -> EmbeddingScorer:
-    products = _array(arrays, "products", np.float32, 2)
-    cold = _array(arrays, "cold", np.float32, 2)
+    products = take_array(arrays, "products", np.float32, 2)
+    cold = take_array(arrays, "cold", np.float32, 2)
     width = products.shape[1]
     fold_in = None
     if "precision" in arrays:
-        precision = _array(arrays, "precision", np.float32, 2)
-        fold_in = FoldIn(precision, float(_array(arrays, "alpha", np.float64, 1)[0]))
+        precision = take_array(arrays, "precision", np.float32, 2)
+        fold_in = FoldIn(precision, float(take_array(arrays, "alpha", np.float64, 1)[0]))
         if precision.shape != (width, width):
             raise ArtefactInvalid("live scorer", "its fold-in is of another width")
     if cold.shape[1] != width:
         raise ArtefactInvalid("live scorer", "its vectors are of different lengths")
     return EmbeddingScorer(products, cold, fold_in)
-
-
-def _array(arrays: Named, name: str, dtype: DTypeLike, ndim: int) -> NDArray[Any]:
-    array = arrays.get(name)
-    if array is None or array.dtype != np.dtype(dtype) or array.ndim != ndim:
-        raise ArtefactInvalid("stored arrays", f"'{name}' is missing or of another type")
-    return array
