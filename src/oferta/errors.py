@@ -12,7 +12,6 @@
     ├── ExtraMissing                an optional package is not installed
     ├── NothingFitted               every model of a job was skipped
     ├── ModelTooLarge               a fit that would not finish within the memory or time given
-    ├── NothingFitted               no model could be fitted (`oferta.evaluation.evaluate`)
     ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
     ├── RegistryError               no such model version, or no champion yet
     ├── StoreError

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from oferta.errors import ModelTooLarge, OfertaError
+from oferta.errors import ModelTooLarge
 from oferta.evaluation.folds import Fold, cut_into, gather
 from oferta.evaluation.intervals import Interval, bootstrap
 from oferta.evaluation.limits import Limits
@@ -20,17 +20,6 @@ from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Recommender
 from oferta.progress import Progress
-
-
-class NothingFitted(OfertaError):
-    """No model that could be chosen was fitted; the message says why of each."""
-
-    code = "evaluation.nothing_fitted"
-
-    def __init__(self, skipped: Sequence[Skipped]) -> None:
-        self.skipped = tuple(skipped)
-        reasons = [f"{one.model} {one.why}" for one in self.skipped] or ["none was asked for"]
-        super().__init__("\n  ".join(["no model could be fitted:", *reasons]))
 
 
 @dataclass(slots=True)

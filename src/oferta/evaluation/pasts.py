@@ -77,17 +77,12 @@ def pasts(
     of_them = events.join(units.select("customer_id"), on="customer_id", how="semi")
     whole = reading.data(of_them, customers=customers, now=now).histories
     base = whole.take(customers.rows(units["customer_id"]))
-    late = _knowing_too_much(of_them, units.with_row_index("unit"))
+    numbered = units.select("customer_id", "time").with_row_index("unit")
+    late = knowing_too_much(of_them, numbered)
     if not len(late):
         return base
     key = pl.col("unit").cast(pl.String).str.zfill(10)  # in the order of the numbers
-    before = (
-        late.select("customer_id", "time", key.alias("unit_id"))
-        .join(of_them, on="customer_id")
-        .filter(pl.col("timestamp").is_null() | (pl.col("timestamp") < pl.col("time")))
-        .drop("customer_id")
-        .rename({"unit_id": "customer_id"})
-    )
+    before = strictly_before(late, of_them).with_columns(key.alias("customer_id")).collect()
     redone = reading.data(before, customers=IdMap.of(late.select(key).to_series()), now=now)
     order = np.arange(len(units))
     order[late["unit"].to_numpy()] = len(units) + np.arange(len(late))
@@ -97,12 +92,22 @@ def pasts(
     return replace(taken, known=known, segment=base.segment)
 
 
-def _knowing_too_much(events: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+def knowing_too_much(events: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+    """Those of `units` in order whose customer's `events` go on at or after their `time`."""
     timed = units.filter(pl.col("time").is_not_null())
     if not len(timed):
         return timed
     last = events.group_by("customer_id").agg(pl.col("timestamp").max().alias("last"))
-    return timed.join(last, on="customer_id").filter(pl.col("last") >= pl.col("time")).sort("unit")
+    late = timed.join(last, on="customer_id", maintain_order="left")
+    return late.filter(pl.col("last") >= pl.col("time")).select(units.columns)
+
+
+def strictly_before(units: pl.DataFrame, events: pl.DataFrame) -> pl.LazyFrame:
+    """The events of each unit's customer before its `time`, with the columns of `units`."""
+    columns = [name for name in events.columns if name not in units.columns]
+    of_each = events.lazy().select("customer_id", *columns)
+    joined = units.lazy().join(of_each, on="customer_id")
+    return joined.filter(pl.col("timestamp").is_null() | (pl.col("timestamp") < pl.col("time")))
 
 
 def _concat(first: Histories, second: Histories) -> Histories:

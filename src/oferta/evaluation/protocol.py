@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from oferta.errors import UnknownName
+from oferta.errors import SettingsInvalid, UnknownName
 from oferta.evaluation.cuts import Cut, parse_cut
 from oferta.evaluation.metrics import NAMES
 from oferta.interactions.weighting import Weighting
@@ -99,6 +99,7 @@ class Protocol(Settings):
 
         Raises:
             UnknownName: no such metric, or not at one of the `k`.
+            SettingsInvalid: coverage, which no test row has a value of.
         """
         name = self.metric or f"ndcg@{self.k[0]}"
         if "@" not in name:
@@ -106,6 +107,12 @@ class Protocol(Settings):
         known = [f"{metric}@{k}" for metric in NAMES for k in self.k]
         if name not in known:
             raise UnknownName("metric", name, known)
+        if name.startswith("coverage@"):
+            # Neither intervals nor the paired difference from another model exist for it.
+            raise SettingsInvalid(
+                f"metric {name}",
+                ["coverage is of all lists together and orders no models: name another, as ndcg"],
+            )
         return name
 
     def as_json(self) -> dict[str, Any]:

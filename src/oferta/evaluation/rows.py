@@ -8,11 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from oferta.errors import SplitRefused, UnknownName
-from oferta.evaluation.pasts import Reading, latest, pasts
+from oferta.evaluation.pasts import Reading, knowing_too_much, latest, pasts, strictly_before
 from oferta.evaluation.protocol import Protocol
-from oferta.evaluation.splits import Split
+from oferta.evaluation.splits import ROW, Split
 from oferta.interactions.histories import Histories
-from oferta.interactions.weighting import Weighting
+from oferta.interactions.holdings import held_pairs
 from oferta.models.data import TrainingData
 
 
@@ -133,7 +133,7 @@ def _test_pairs(test: pl.DataFrame, group: str | None, reading: Reading) -> pl.D
     time = pl.lit(None, test.schema["timestamp"])
     if group is not None:
         # An event without a group is a group of its own.
-        by = pl.col(group).fill_null("row " + pl.col("row").cast(pl.String)).alias("group")
+        by = pl.col(group).fill_null("row " + pl.col(ROW).cast(pl.String)).alias("group")
         time = pl.col("timestamp")
     return test.select(
         "customer_id",
@@ -144,17 +144,20 @@ def _test_pairs(test: pl.DataFrame, group: str | None, reading: Reading) -> pl.D
 
 
 def _seen(split: Split, units: pl.DataFrame, target: frozenset[str], reading: Reading) -> Lists:
-    """What each unit's customer had before: more target events than returns, in train or valid."""
-    # Pieces, not worth: one return takes one purchase back, whatever the two weigh for a model.
-    counting = {
-        name: replace(kind, weight=1.0 if name in target else -1.0)
-        for name, kind in reading.types.items()
-        if name in target or kind.meaning == "reversal"
-    }
-    past = split.before("train+valid").filter(pl.col("event_type").is_in(list(counting)))
-    plain = replace(reading, types=counting, weighting=Weighting(saturation="none"))
-    histories = pasts(past, units, reading=plain, now=None)
-    return Lists(histories.indptr, histories.product)
+    """What each unit's customer had before, in train or valid; target events are what gives."""
+    past = split.before("train+valid").join(units, on="customer_id", how="semi")
+    numbered = units.select("customer_id", "time").with_row_index("row")
+    late = knowing_too_much(past, numbered)
+    whole = held_pairs(past.lazy(), reading.types, having=target)
+    early = numbered.join(late, on="row", how="anti").lazy()
+    pairs = pl.concat(
+        [
+            whole.join(early, on="customer_id").select("row", "product_id"),
+            held_pairs(strictly_before(late, past), reading.types, owner="row", having=target),
+        ]
+    ).collect()
+    products = pl.Series("product", reading.products.rows(pairs["product_id"]))
+    return Lists.of(pairs.select("row", products), len(units))
 
 
 def _histories(

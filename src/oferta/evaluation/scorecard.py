@@ -1,6 +1,6 @@
 """What an evaluation found, to be printed, stored and compared."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,11 +98,6 @@ class Evaluation:
     def customer(self) -> NDArray[np.int32]:
         """`(rows,)`: whose each row is, as a number: what intervals draw."""
         return IdMap.of(self.customer_id).rows(self.customer_id)
-
-    def best(self, among: Container[str] | None = None) -> Scorecard | None:
-        """The best scorecard, of the models `among` if given; None where none was fitted."""
-        named = (card for card in self.results if among is None or card.model in among)
-        return next(named, None)
 
     def as_json(self, dataset: str) -> dict[str, Any]:
         """The document of `--json`; `dataset` is what the caller calls the data."""

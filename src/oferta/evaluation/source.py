@@ -9,6 +9,7 @@ from oferta.columns import EVENTS
 from oferta.errors import SourceRefused, UnknownName
 from oferta.evaluation.cuts import ColumnCut
 from oferta.evaluation.protocol import Protocol
+from oferta.evaluation.splits import ROW
 from oferta.events.types import EventType
 
 _NEEDED = ("customer_id", "product_id", "event_type", "timestamp", "seq", "quantity")
@@ -37,7 +38,7 @@ class Source(Port):
 
 
 def read(source: Source, protocol: Protocol) -> pl.DataFrame:
-    """The events as one frame with `row`, their number in the source.
+    """The events as one frame with `ROW`, their number in the source.
 
     Holds the needed columns (null where the source has none), the group, the cut's column, and
     text columns that look like parts of a split, which a refusal can then name.
@@ -64,7 +65,7 @@ def read(source: Source, protocol: Protocol) -> pl.DataFrame:
     for column, value in conditions:
         events = events.filter(pl.col(column).cast(pl.String) == value)
     chosen = events.select(*columns, *(pl.col(name).cast(pl.String) for name in extra))
-    found = chosen.collect(engine="streaming").with_row_index("row")
+    found = chosen.collect(engine="streaming").with_row_index(ROW)
     if not len(found):
         raise SourceRefused(
             "evaluation.no_events",

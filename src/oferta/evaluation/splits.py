@@ -35,7 +35,11 @@ _TICK = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _PAIR = ("customer_id", "product_id")
 _KNOWN_PARTS = ("train", "valid", "test")
-_NOT_PARTS = {"row", *EVENTS.names}
+ROW = "__row"
+"""The column of an event's number in its source. No source has a column that begins so."""
+
+_PART = "__part"
+_NOT_PARTS = {ROW, *EVENTS.names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ def _leave_one_out(
         raise SplitRefused(
             str(cut), "a customer has one last event", possible=possible_splits(events)
         )
-    order = ("timestamp", "seq", "row")
+    order = ("timestamp", "seq", ROW)
     last = (
         wanted.sort(order, nulls_last=False)
         .group_by("customer_id")
@@ -187,12 +191,14 @@ def _leave_one_out(
         pl.col("timestamp").eq_missing(pl.col("timestamp_test"))
         & (pl.col("seq") > pl.col("seq_test"))
     )
-    tested = pl.col("row_test").is_not_null()
+    tested = pl.col(f"{ROW}_test").is_not_null()
+    dated = pl.any_horizontal(pl.col("timestamp", "seq").is_not_null())
     labels = ahead.select(
-        pl.when(pl.col("row") == pl.col("row_test"))
+        pl.when(pl.col(ROW) == pl.col(f"{ROW}_test"))
         .then(pl.lit("test"))
-        # The same purchase told twice (a click with it, a second line) would give the answer away.
-        .when(tested & (later | (same_instant & (pl.col("product_id") == pl.col("p")))))
+        # The rest of the basket, or the same purchase told twice, would give the answer away. Of
+        # customers whose events have no order at all, only the latter.
+        .when(tested & (later | (same_instant & (dated | (pl.col("product_id") == pl.col("p"))))))
         .then(None)
         .otherwise(pl.lit("train"))
     )
@@ -236,8 +242,8 @@ def _parts(
     target: frozenset[str],
     starts_at: datetime | None,
 ) -> Split:
-    labelled = events.with_columns(part.alias("part"))
-    by_part = {name: labelled.filter(pl.col("part") == name).drop("part") for name in _KNOWN_PARTS}
+    labelled = events.with_columns(part.alias(_PART))
+    by_part = {name: labelled.filter(pl.col(_PART) == name).drop(_PART) for name in _KNOWN_PARTS}
     test = _wanted(by_part["test"], target)
     for name, rows in (("train", by_part["train"]), ("test", test)):
         if not len(rows):

@@ -218,12 +218,7 @@ class _Search:
         # What fits really take, lists included, corrects what they declared.
         declared = max(candidate.cost(fold.data.shape).seconds, 1e-3)
         self.slowness = max(self.slowness, min(seconds / declared, 100.0))
-        metric = protocol.ordering
-        value = (
-            judged.coverage[metric]
-            if metric in judged.coverage
-            else float(np.mean(judged.values[metric]))
-        )
+        value = float(np.mean(judged.values[protocol.ordering]))
         self.tried.append({**entry, "value": value, "seconds": round(seconds, 3)})
         return value
 

@@ -10,7 +10,7 @@ from oferta.evaluation.cuts import ColumnCut, Cut, LeaveOneOut, RandomCut, TimeC
 from oferta.evaluation.folds import Material
 from oferta.evaluation.pasts import latest
 from oferta.evaluation.protocol import Protocol
-from oferta.evaluation.splits import Split, is_ordered, split
+from oferta.evaluation.splits import ROW, Split, is_ordered, split
 
 _DRAW = 1  # sets the draws of the validation cut apart from those of the test cut
 _HOUR = timedelta(hours=1)
@@ -45,7 +45,7 @@ def validation_split(material: Material, protocol: Protocol) -> tuple[Split, str
             return kept, "the column's valid"
     train = first.train
     for other in folds[1:]:
-        train = train.join(other.train.select("row"), on="row", how="semi", maintain_order="left")
+        train = train.join(other.train.select(ROW), on=ROW, how="semi", maintain_order="left")
     cut = _likeness(first) if isinstance(protocol.cut, ColumnCut) else protocol.cut
     for attempt in (cut, RandomCut(0.2)):
         try:

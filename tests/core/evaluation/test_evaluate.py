@@ -9,7 +9,7 @@ import pytest
 from core.evaluation.worlds import Declared, World, crowd, day, frame, limits, shop
 from numpy.random import default_rng
 
-from oferta.errors import UnknownName
+from oferta.errors import SettingsInvalid, UnknownName
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.folds import cut_into, gather
 from oferta.evaluation.intervals import bootstrap
@@ -205,6 +205,11 @@ def test_a_segment_changes_the_popular_list():
 def test_a_metric_that_is_not_computed_is_refused_before_anything_is_read():
     with pytest.raises(UnknownName, match="'ndcg@10'"):
         run(shop(), "popularity", metric="ndcg@11")
+
+
+def test_coverage_orders_no_models_because_it_is_of_all_lists_together():
+    with pytest.raises(SettingsInvalid, match="coverage is of all lists together"):
+        run(shop(), "popularity", metric="coverage@10")
 
 
 def test_times_at_the_same_instant_for_all_are_refused():

@@ -149,6 +149,12 @@ BASKETS = frame(
 )
 
 
+@pytest.mark.parametrize("name", ["row", "part"])
+def test_a_column_of_any_name_splits_and_groups(name: str):
+    fold = fold_of(PARTS.rename({"part": name}), split=f"column:{name}", group=name)
+    assert fold.rows.customer_id.to_list() == ["ann", "cas", "dee"]
+
+
 def test_each_group_is_a_row_that_knows_what_came_strictly_before():
     fold = fold_of(BASKETS, split="column:part", group="event_id", keep_seen=True)
     assert fold.rows.customer_id.to_list() == ["ann", "ann", "bob"]

@@ -9,7 +9,7 @@ from numpy.random import default_rng
 
 from oferta.errors import SplitRefused, UnknownName
 from oferta.evaluation.cuts import parse_cut
-from oferta.evaluation.splits import Split, possible_splits, split
+from oferta.evaluation.splits import ROW, Split, possible_splits, split
 
 PURCHASE = frozenset({"purchase"})
 
@@ -30,7 +30,7 @@ def pairs(part: pl.DataFrame) -> list[tuple[str, str]]:
 def test_no_event_is_in_two_parts_and_the_counts_add_up(text: str, seed: int):
     events = shop(12, 6, seed=seed % 5).rows
     made = cut(events, text, seed=seed)
-    rows = made.train["row"].to_list() + made.test["row"].to_list()
+    rows = made.train[ROW].to_list() + made.test[ROW].to_list()
     assert len(rows) == len(set(rows))
     assert sum(made.counts().values()) == len(events)
 
@@ -134,6 +134,39 @@ def test_leave_last_out_keeps_nothing_that_happened_with_or_after_it():
     assert pairs(made.test) == [("a", "q")]
     assert pairs(made.train) == [("a", "p"), ("b", "p")]
     assert made.left_out == 2
+
+
+def test_leave_last_out_keeps_no_other_product_of_the_last_basket():
+    """Who bought bread and butter with the jam is not asked for jam given bread and butter."""
+    basket = [("a", product, day(5)) for product in ("bread", "butter", "jam")]
+    events = frame([("a", "milk", day(0)), *basket, ("b", "bread", day(5))], "timestamp")
+    made = cut(events, "leave-one-out:last")
+    assert pairs(made.test) == [("a", "jam")]
+    assert pairs(made.train) == [("a", "milk"), ("b", "bread")]
+    assert made.left_out == 2
+
+
+def test_leave_last_out_keeps_what_seq_says_came_before_within_the_instant():
+    rows = [("a", product, day(5), seq) for seq, product in enumerate(["bread", "butter", "jam"])]
+    made = cut(frame(rows, "timestamp", "seq"), "leave-one-out:last")
+    assert pairs(made.test) == [("a", "jam")]
+    assert pairs(made.train) == [("a", "bread"), ("a", "butter")]
+
+
+def test_leave_last_out_keeps_the_past_of_those_whose_events_have_no_order():
+    """They have no instant to drop: the order of the file is all there is."""
+    events = frame([("a", "p", 0), ("a", "q", 1), ("b", "p", None), ("b", "q", None)], "seq")
+    made = cut(events, "leave-one-out:last")
+    assert pairs(made.test) == [("a", "q"), ("b", "q")]
+    assert pairs(made.train) == [("a", "p"), ("b", "p")]
+
+
+@pytest.mark.parametrize("name", ["row", "part", "p", "in", "draw", "time", "group"])
+def test_a_column_of_any_name_cuts_and_stays(name: str):
+    events = frame([("a", "p", "train"), ("a", "q", "valid"), ("b", "p", "test")], name)
+    made = cut(events, f"column:{name}")
+    assert (pairs(made.train), pairs(made.test)) == ([("a", "p")], [("b", "p")])
+    assert made.test[name].to_list() == ["test"]
 
 
 def test_leave_last_out_follows_seq_where_there_is_no_time():

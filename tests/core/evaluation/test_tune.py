@@ -14,6 +14,7 @@ from oferta.evaluation.limits import Limits
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation
 from oferta.evaluation.search import difference, settings_to_try
+from oferta.evaluation.splits import ROW
 from oferta.evaluation.validation import validation_split
 from oferta.models.catalog import recipe
 from oferta.models.ease import Ease
@@ -142,13 +143,11 @@ def _values(found: Evaluation, model: str) -> list[tuple[Any, ...]]:
 def test_the_validation_cut_holds_no_test_event_of_any_fold(split: str, folds: int):
     protocol = Protocol(split=split, folds=folds)
     material = gather(shop(), protocol, None)
-    tests = {
-        row for fold in cut_into(material, protocol) for row in fold.split.test["row"].to_list()
-    }
+    tests = {row for fold in cut_into(material, protocol) for row in fold.split.test[ROW].to_list()}
     cut, _ = validation_split(material, protocol)
-    assert not tests & set(pl.concat([cut.train, cut.test])["row"].to_list())
+    assert not tests & set(pl.concat([cut.train, cut.test])[ROW].to_list())
     if split.startswith("time"):
-        first_test = material.events.filter(pl.col("row").is_in(list(tests)))["timestamp"].min()
+        first_test = material.events.filter(pl.col(ROW).is_in(list(tests)))["timestamp"].min()
         assert cut.test["timestamp"].max() < first_test  # type: ignore[operator] # instants
 
 

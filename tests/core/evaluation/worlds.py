@@ -12,6 +12,7 @@ from numpy.random import Generator, default_rng
 from oferta.columns import EVENTS
 from oferta.errors import ModelTooLarge
 from oferta.evaluation.limits import Limits
+from oferta.evaluation.splits import ROW
 from oferta.events.types import EventType, event_types
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.popularity import FittedPopularity, Popularity
@@ -44,7 +45,7 @@ def frame(rows: Sequence[Row], *columns: str) -> pl.DataFrame:
     return (
         made.with_columns(missing)
         .with_columns(pl.col("event_type").fill_null("purchase"))
-        .with_row_index("row")
+        .with_row_index(ROW)
     )
 
 
@@ -60,7 +61,7 @@ class World:
         return event_types(self.names, seen=tuple(self.rows["event_type"].unique()))
 
     def events(self) -> pl.LazyFrame:
-        return self.rows.drop("row").lazy()
+        return self.rows.drop(ROW).lazy()
 
     def products(self) -> pl.LazyFrame:
         return self.rows.select("product_id").unique().lazy()
@@ -120,7 +121,7 @@ def crowd(customers: int, *, each: int = 4, products: int = 8) -> World:
         }
     )
     time = pl.lit(START) + pl.duration(seconds=pl.col("seconds"))
-    empty = frame([]).drop("row", "customer_id", "product_id", "event_type", "timestamp")
+    empty = frame([]).drop(ROW, "customer_id", "product_id", "event_type", "timestamp")
     return World(
         made.select(
             "customer_id",
@@ -128,5 +129,5 @@ def crowd(customers: int, *, each: int = 4, products: int = 8) -> World:
             pl.lit("purchase").alias("event_type"),
             time.dt.cast_time_unit("us").alias("timestamp"),
             *(pl.lit(None, dtype).alias(name) for name, dtype in empty.schema.items()),
-        ).with_row_index("row")
+        ).with_row_index(ROW)
     )
