@@ -125,6 +125,11 @@ def test_every_flag_reaches_the_protocol(sales: Path, tmp_path: Path):
         (["--where", "event_type"], "COLUMN=VALUE"),
         (["--segment", "age"], "unknown customer attribute 'age'"),
         (["--models", ""], "at least one model"),
+        (["--metric", "coverage@10"], "coverage is of all lists together"),
+        (["--budget", "inf"], "a number of minutes"),
+        (["--budget", "0"], "a number of minutes"),
+        (["--json", "no/such/report.json"], "no/such is no folder"),
+        (["--json", "."], "is a folder"),
     ],
 )
 def test_what_cannot_be_done_says_what_to_do(sales: Path, options: list[str], says: str):
@@ -132,6 +137,22 @@ def test_what_cannot_be_done_says_what_to_do(sales: Path, options: list[str], sa
     done = CliRunner().invoke(app, ["evaluate", str(sales), "--home", home, *options])
     assert isinstance(done.exception, InputError)
     assert says in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "options", [["--tune", "-1"], ["--budget", "-5"], ["--budget", "nan"], ["--folds", "0"]]
+)
+def test_numbers_out_of_bounds_are_no_options(sales: Path, options: list[str]):
+    done = CliRunner().invoke(app, ["evaluate", str(sales), *options])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{options[0]}'" in done.output
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_data_is_read(tmp_path: Path):
+    report = str(tmp_path / "missing" / "report.json")
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "nowhere"), "--json", report])
+    assert isinstance(done.exception, InputError)
+    assert "missing is no folder" in str(done.exception)
 
 
 def test_all_leaves_out_a_model_without_its_library_and_says_so(

@@ -41,6 +41,12 @@ def test_an_unknown_ending_is_refused_and_nothing_is_written(shop: Shop, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_missing_folder_is_named_rather_than_a_draft_in_it(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="missing is no folder") as refused:
+        export_scores(shop.scores, tmp_path / "missing" / "lists.csv", top=None)
+    assert "draft" not in str(refused.value)
+
+
 def test_a_failed_export_leaves_the_old_file(shop: Shop, tmp_path: Path) -> None:
     """A directory in the way of the draft: the export fails, the earlier file stays whole."""
     out = tmp_path / "lists.csv"

@@ -30,6 +30,13 @@ def test_the_evaluation_weighs_events_as_the_job_does(tmp_path: Path) -> None:
     assert job.evaluation.weighting.half_life_days == 90
 
 
+def test_candidates_are_no_choice_of_a_job_and_a_stored_job_still_reads(tmp_path: Path) -> None:
+    """They come with a file of them, which only the command of evaluation takes."""
+    with pytest.raises(SettingsInvalid, match=r"evaluation\.candidates"):
+        load_job(written(tmp_path, "[evaluation]\ncandidates = true\n"))
+    assert Job.model_validate(Job().model_dump()) == Job()
+
+
 def test_segments_are_those_of_the_job_and_cannot_be_two(tmp_path: Path) -> None:
     job = load_job(written(tmp_path, '[segments]\nby = ["kind"]\nmin_customers = 9\n'))
     assert (job.evaluation.segments, job.evaluation.segment_customers) == (("kind",), 9)

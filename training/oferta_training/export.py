@@ -58,7 +58,7 @@ def export_scores(folder: ScoresFolder, out: Path, *, top: int | None) -> int:
     whole or not at all.
 
     Raises:
-        SettingsInvalid: a file name whose ending names no known format.
+        SettingsInvalid: a file name whose ending names no known format, or whose folder is missing.
     """
     ending = next((one for one in reversed(_FORMATS) if out.name.endswith(one)), None)
     if ending is None:
@@ -66,6 +66,8 @@ def export_scores(folder: ScoresFolder, out: Path, *, top: int | None) -> int:
     rows = folder.lists()
     if top is not None:
         rows = rows.filter(pl.col("rank") <= top)
+    if not out.parent.is_dir():
+        raise SettingsInvalid(out, [f"{out.parent} is no folder: make it, or write elsewhere"])
     draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
     try:
         _sink(rows, draft, ending)

@@ -99,6 +99,10 @@ class Job(Settings):
             "segments": self.segments.by,
             "segment_customers": self.segments.min_customers,
         }
+        if self.evaluation.candidates:
+            raise ValueError(
+                "evaluation.candidates: a job ranks all products: only `oferta evaluate` takes them"
+            )
         for name in stated.keys() & self.evaluation.model_fields_set:
             if getattr(self.evaluation, name) != stated[name]:
                 section = "interactions" if name == "weighting" else "segments"

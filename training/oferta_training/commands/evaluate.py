@@ -25,9 +25,9 @@ def evaluate(
         typer.Option(help="COLUMN=VALUE: only such events take part at all. Repeatable."),
     ] = None,
     folds: Annotated[
-        int, typer.Option(help="Repeats: other draws, or consecutive earlier windows.")
+        int, typer.Option(help="Repeats: other draws, or consecutive earlier windows.", min=1)
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.")] = 7,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.", min=0)] = 7,
     models: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
     k: Annotated[str, typer.Option("--k", help="Lengths of lists, with commas between.")] = "10",
     metric: Annotated[
@@ -37,10 +37,11 @@ def evaluate(
         str, typer.Option(help="Event types to foresee, with commas between. Default: conversions.")
     ] = "",
     tune: Annotated[
-        int, typer.Option(help="Try up to this many settings per model, on a cut of train.")
+        int, typer.Option(help="Try up to this many settings per model, on a cut of train.", min=0)
     ] = 0,
     budget: Annotated[
-        float, typer.Option(help="Minutes over all models; a fit of over half of it is skipped.")
+        float,
+        typer.Option(help="Minutes over all models; a fit of over half of it is skipped.", min=0),
     ] = 25.0,
     candidates: Annotated[
         Path | None,
@@ -133,6 +134,9 @@ def evaluate(
         "segments": tuple(segment or ()),
         "weighting": {"half_life_days": half_life, "saturation": saturation},
     }
+    _check_budget(budget)
+    if json is not None:
+        _check_writable(json)
     protocol = parse(options, Protocol, place="options")
     protocol.ordering  # noqa: B018 - a wrong metric is told before the data is read
     recipes, without = _recipes(_names(models), set_ or [])
@@ -168,6 +172,28 @@ def _lengths(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in _names(text))
     except ValueError:
         raise SettingsInvalid("--k", [f"'{text}': whole numbers with commas between"]) from None
+
+
+def _check_budget(minutes: float) -> None:
+    from math import isfinite
+
+    from oferta.errors import SettingsInvalid
+
+    if not (isfinite(minutes) and minutes > 0):
+        raise SettingsInvalid("--budget", [f"{minutes}: must be a number of minutes above 0"])
+
+
+def _check_writable(place: str) -> None:
+    """Hours of fitting must not end in a folder that is not there."""
+    from oferta.errors import SettingsInvalid
+
+    if place == "-":
+        return
+    if Path(place).is_dir():
+        raise SettingsInvalid("--json", [f"{place} is a folder: name a file"])
+    if not Path(place).parent.is_dir():
+        folder = Path(place).parent
+        raise SettingsInvalid("--json", [f"{folder} is no folder: make it, or write elsewhere"])
 
 
 def _recipes(
