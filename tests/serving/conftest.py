@@ -20,6 +20,7 @@ import pytest
 from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
+from serving.refusals import Raw, read_all
 from serving.worlds import NOON, SECRET, World, publish, shop
 from uvicorn import Config, Server
 
@@ -142,6 +143,20 @@ def client(
     redis_process.publish(shop())
     with serving(make_app(redis_process, tmp_path_factory.mktemp("home"))) as client:
         yield client
+
+
+@pytest.fixture
+def raw(client: httpx.Client) -> Raw:
+    """Sends bytes as they are and reads until the server closes or pauses."""
+
+    def exchange(data: bytes) -> bytes:
+        host, port = client.base_url.host, client.base_url.port
+        assert port is not None
+        with socket.create_connection((host, port), timeout=3) as line:
+            line.sendall(data)
+            return read_all(line)
+
+    return exchange
 
 
 @dataclass

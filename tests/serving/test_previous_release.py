@@ -28,6 +28,7 @@ OLDER = World(
         entry("leasing", repeatable=False),
         entry("gap", repeatable=False),
         entry("warranty"),
+        entry("course", repeatable=False),
     ),
     popular=listed([6, 0, 5]),
     segments={"closed": listed([0]), "young": listed([3, 6], "popular_in_segment")},
@@ -40,6 +41,7 @@ OLDER = World(
                 Suggestion(2, 0.7, "bought_together", 3),  # because of what is no more
                 Suggestion(0, 0.6, "often_follows", 2),
                 Suggestion(6, 0.5, "often_follows", 4),  # may be had only once by now
+                Suggestion(7, 0.4, "often_follows", 4),  # only once, and she had it not
             ),
             held=(4, 5),
         ),
@@ -59,14 +61,15 @@ LIVE = World(
         entry("warranty", repeatable=False),
         entry("car-loan"),
         entry("starter", repeatable=False),
+        entry("course", repeatable=False),
     ),
     popular=listed([3, 4, 5, 7, 1, 6, 2, 0]),
     segments={
-        "old": listed([5], "popular_in_segment"),
         "young": listed([0, 3], "popular_in_segment"),
+        "old": listed([5], "popular_in_segment"),
     },
     customers={
-        "anna": CustomerRow(1, listed([0], "similar_taste"), held=(3,)),
+        "anna": CustomerRow(0, listed([0], "similar_taste"), held=(3,)),
         "bela": CustomerRow(None, listed([0], "similar_taste")),
         "cleo": CustomerRow(None, listed([0], "similar_taste")),
     },
@@ -99,6 +102,7 @@ def test_the_live_catalogue_decides_what_is_shown_and_how(redis_process: RealRed
         # 'gone' is no more and 'balloon' is hidden. Who has 'warranty' or 'starter' nobody noted.
         ("casco", "personalised"),
         ("car-loan", "personalised"),
+        ("course", "personalised"),
         ("fresh", "segment"),  # of the live release's 'young', which stands elsewhere
         ("gap", "popular"),  # held, but may be had again
     ]
