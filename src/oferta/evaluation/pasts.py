@@ -78,11 +78,11 @@ def pasts(
     whole = reading.data(of_them, customers=customers, now=now).histories
     base = whole.take(customers.rows(units["customer_id"]))
     numbered = units.select("customer_id", "time").with_row_index("unit")
-    late = knowing_too_much(of_them, numbered)
+    late = knowing_too_much(of_them.lazy(), numbered)
     if not len(late):
         return base
     key = pl.col("unit").cast(pl.String).str.zfill(10)  # in the order of the numbers
-    before = strictly_before(late, of_them).with_columns(key.alias("customer_id")).collect()
+    before = strictly_before(late, of_them.lazy()).with_columns(key.alias("customer_id")).collect()
     redone = reading.data(before, customers=IdMap.of(late.select(key).to_series()), now=now)
     order = np.arange(len(units))
     order[late["unit"].to_numpy()] = len(units) + np.arange(len(late))
@@ -92,21 +92,21 @@ def pasts(
     return replace(taken, known=known, segment=base.segment)
 
 
-def knowing_too_much(events: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+def knowing_too_much(events: pl.LazyFrame, units: pl.DataFrame) -> pl.DataFrame:
     """Those of `units` in order whose customer's `events` go on at or after their `time`."""
     timed = units.filter(pl.col("time").is_not_null())
     if not len(timed):
         return timed
     last = events.group_by("customer_id").agg(pl.col("timestamp").max().alias("last"))
-    late = timed.join(last, on="customer_id", maintain_order="left")
+    late = timed.join(last.collect(engine="streaming"), on="customer_id", maintain_order="left")
     return late.filter(pl.col("last") >= pl.col("time")).select(units.columns)
 
 
-def strictly_before(units: pl.DataFrame, events: pl.DataFrame) -> pl.LazyFrame:
+def strictly_before(units: pl.DataFrame, events: pl.LazyFrame) -> pl.LazyFrame:
     """The events of each unit's customer before its `time`, with the columns of `units`."""
-    columns = [name for name in events.columns if name not in units.columns]
-    of_each = events.lazy().select("customer_id", *columns)
-    joined = units.lazy().join(of_each, on="customer_id")
+    known = events.collect_schema().names()
+    columns = [name for name in known if name not in units.columns]
+    joined = units.lazy().join(events.select("customer_id", *columns), on="customer_id")
     return joined.filter(pl.col("timestamp").is_null() | (pl.col("timestamp") < pl.col("time")))
 
 

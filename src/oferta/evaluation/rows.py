@@ -145,17 +145,18 @@ def _test_pairs(test: pl.DataFrame, group: str | None, reading: Reading) -> pl.D
 
 def _seen(split: Split, units: pl.DataFrame, target: frozenset[str], reading: Reading) -> Lists:
     """What each unit's customer had before, in train or valid; target events are what gives."""
-    past = split.before("train+valid").join(units, on="customer_id", how="semi")
+    # Lazy: the events of these customers are never whole beside those of all.
+    past = split.before("train+valid").lazy().join(units.lazy(), on="customer_id", how="semi")
     numbered = units.select("customer_id", "time").with_row_index("row")
     late = knowing_too_much(past, numbered)
-    whole = held_pairs(past.lazy(), reading.types, having=target)
+    whole = held_pairs(past, reading.types, having=target)
     early = numbered.join(late, on="row", how="anti").lazy()
     pairs = pl.concat(
         [
             whole.join(early, on="customer_id").select("row", "product_id"),
             held_pairs(strictly_before(late, past), reading.types, owner="row", having=target),
         ]
-    ).collect()
+    ).collect(engine="streaming")
     products = pl.Series("product", reading.products.rows(pairs["product_id"]))
     return Lists.of(pairs.select("row", products), len(units))
 
