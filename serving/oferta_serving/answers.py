@@ -46,14 +46,20 @@ class Answers:
         elif view is not None:
             held = row.held if row is not None else ()
             barred: frozenset[int] = frozenset()
-            if found.trouble is not None and self.fallback.once_only == "hide":
-                barred = view.once_only if older is None else older.unsure
+            if found.trouble is not None:
+                barred = self._unsure(view) if older is None else older.unsure
             levels = levels_for(view, row)
             page = page_of(view, levels, wanted, now=now, held=held, barred=barred)
         who = b'"customer_id":' + orjson.dumps(customer_id)
         cold = found.trouble is None if row is None else row.cold
         scored = view if older is None else older.view
         return self._answer(who, scored, page, trouble=trouble, now=now, cold=cold)
+
+    def _unsure(self, view: ReleaseView) -> frozenset[int]:
+        """The products that a customer who cannot be looked up may not be offered."""
+        once_only = self.fallback.once_only
+        hide = once_only == "hide" or (once_only == "auto" and view.sells_again)
+        return view.once_only if hide else frozenset()
 
     def popular(self, view: ReleaseView | None, wanted: Wanted) -> bytes:
         """Everybody's list, or a segment's."""

@@ -14,7 +14,7 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
             "Run `oferta publish` again; the popular list is served meanwhile."
         ),
         "release_unreadable": (
-            "The live release cannot be read. Run `oferta publish` again, or `oferta rollback`."
+            "The live release cannot be read: `oferta publish`, or `oferta rollback --reason ...`."
         ),
         "key_secret_differs": (
             "OFERTA_KEY_SECRET differs from the publisher's: no customer can be found. Set both to "

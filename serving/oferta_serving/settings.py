@@ -54,7 +54,7 @@ class FreshnessSettings(Settings):
 class FallbackSettings(Settings):
     """What is offered to a customer whose row cannot be read."""
 
-    once_only: Literal["hide", "show"] = "hide"  # what may be had once: they may have it already
+    once_only: Literal["auto", "hide", "show"] = "auto"  # what may be had once: they may have it
 
 
 class StopSettings(Settings):

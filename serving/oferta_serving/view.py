@@ -20,6 +20,7 @@ class ReleaseView:
         head: what was loaded.
         positions: product id -> position in the catalogue.
         once_only: the products that may not be offered to who holds them.
+        sells_again: whether anything on the popular list may be offered to who holds it.
         categories: per product.
         known_categories: all of them.
         segments: name -> its list.
@@ -30,6 +31,7 @@ class ReleaseView:
     head: Head
     positions: dict[str, int]
     once_only: frozenset[int]
+    sells_again: bool
     categories: tuple[str | None, ...]
     known_categories: frozenset[str]
     segments: dict[str, PopularList]
@@ -74,6 +76,7 @@ def view_of(head: Head) -> ReleaseView:
         head=head,
         positions={entry.product_id: at for at, entry in enumerate(catalogue)},
         once_only=frozenset(at for at, entry in enumerate(catalogue) if not entry.repeatable),
+        sells_again=any(catalogue[each.product].repeatable for each in head.popular.suggestions),
         categories=tuple(entry.category for entry in catalogue),
         known_categories=frozenset(e.category for e in catalogue if e.category is not None),
         segments={each.segment: each for each in head.segments if each.segment is not None},

@@ -7,7 +7,10 @@ import pytest
     ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
 )
 def test_a_missing_tool_skips_loudly_and_fails_in_ci(
-    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch, request
+    ci: str,
+    outcome: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setenv("CI", ci)
     plugin = next(

@@ -31,6 +31,7 @@ metric = "ndcg@3"
 [embedding.settings]
 factors = 8
 [models.popularity]
+by_segment = false
 [models.ease]
 l2 = 5.0
 """

@@ -64,15 +64,26 @@ def test_a_stranger_may_be_offered_everything(redis_process: RealRedis, tmp_path
     assert (stranger["cold"], stranger["degraded"]) == (True, False)
 
 
-def test_where_everything_may_be_had_once_the_list_is_empty_and_says_why(
+def test_where_everything_may_be_had_once_a_seller_who_hides_it_gets_an_honest_empty_list(
     redis_process: RealRedis, tmp_path: Path
 ):
-    with hung(redis_process, tmp_path, only_once()) as client:
+    hide = {"fallback": {"once_only": "hide"}}
+    with hung(redis_process, tmp_path, only_once(), **hide) as client:
         answer = client.get(PATH)
 
     assert answer.status_code == 200
     assert (answer.json()["items"], answer.json()["served_from"]) == ([], "none")
     assert answer.json()["degraded_reason"] == "store_unavailable"
+
+
+def test_where_everything_may_be_had_once_an_app_is_never_empty(
+    redis_process: RealRedis, tmp_path: Path
+):
+    with hung(redis_process, tmp_path, only_once()) as client:
+        answer = client.get(PATH + "?n=3").json()
+
+    assert ids(answer) == ["car-loan", "casco", "warranty"]
+    assert (answer["degraded"], answer["served_from"]) == (True, "popular")
 
 
 def test_a_shop_that_minds_less_may_say_so(redis_process: RealRedis, tmp_path: Path):
