@@ -87,7 +87,8 @@ def _keys(kind: type[BaseModel]) -> Iterator[str]:
 
 def test_every_key_of_a_job_is_documented() -> None:
     text = TEXT[ROOT / "docs" / "training.md"]
-    assert [key for key in _keys(Job) if f"`{key}`" not in text and f"{key}]" not in text] == []
+    keys = set(_keys(Job)) - {"candidates"}  # the command's alone: a job that states it is refused
+    assert [key for key in keys if f"`{key}`" not in text and f"{key}]" not in text] == []
 
 
 def test_the_readme_names_every_make_target_it_uses() -> None:
