@@ -8,7 +8,7 @@ import polars as pl
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.recommender_base import RecommenderBase
 from numpy.random import default_rng
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from threadpoolctl import threadpool_limits
 
 from oferta.clock import SystemClock
@@ -97,7 +97,9 @@ def _hybrid_rows(data: TrainingData) -> list[Row]:
     except ImportError:
         return [Row("LightFM WARP", "SKIPPED: the extra hybrid is missing", "-", None, "-", None)]
     recipe = Hybrid(factors=32, epochs=3, threads=2)
-    pairs = (data.matrix > 0).astype(np.int32).tocoo()
+    past = data.histories
+    rows = (past.owners().astype(np.int32), past.product)  # LightFM reads 32-bit indices only
+    pairs = coo_matrix((np.ones(len(past.product), np.int32), rows), shape=data.matrix.shape)
 
     def ours() -> None:
         recipe.fit(data, rng=default_rng(7), progress=Silent())
