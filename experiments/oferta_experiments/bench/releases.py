@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from oferta_training.scores import CUSTOMERS, POPULAR, SIMILAR, ScoresFolder, wr
 
 _CUSTOMERS, _PRODUCTS, _LIST = 300_000, 2_000, 20
 _RATE_BAR, _RATE_STRETCH, _BYTES_BAR = 0.2, 0.5, 300
+_ROUNDS = 3
 
 
 def release_rows(work: Path) -> list[Row]:
@@ -28,8 +30,9 @@ def release_rows(work: Path) -> list[Row]:
     clock = SystemClock()
     with connect(settings) as store:
         before = store.writer.capacity().used_bytes
-        took = seconds(
-            lambda: publish(
+
+        def once() -> None:
+            publish(
                 scores,
                 store.writer,
                 store.space,
@@ -38,34 +41,36 @@ def release_rows(work: Path) -> list[Row]:
                 progress=Silent(),
                 options=Options(),
             )
-        )
+
+        once()
         each = (store.writer.capacity().used_bytes - before) / _CUSTOMERS
-        rows = [
-            Row(
-                what=f"Redis memory per customer, top-{_LIST}, {_CUSTOMERS:,} customers",
-                ours=f"{each:.0f} B",
-                anchor="-",
-                ratio=None,
-                bar=f"<= {_BYTES_BAR} B",
-                met=each <= _BYTES_BAR,
-            )
+        pairs = [
+            (_CUSTOMERS / seconds(once), _redis_benchmark(work / "publish")) for _ in range(_ROUNDS)
         ]
-        rate = _CUSTOMERS / took
-        anchor = _redis_benchmark(work / "publish")
-    ratio = None if anchor is None else rate / anchor
-    rows.append(
+    rate = median(ours for ours, _ in pairs)
+    ratios = [ours / anchor for ours, anchor in pairs if anchor is not None]
+    ratio = median(ratios) if ratios else None
+    anchors = [anchor for _, anchor in pairs if anchor is not None]
+    return [
+        Row(
+            what=f"Redis memory per customer, top-{_LIST}, {_CUSTOMERS:,} customers",
+            ours=f"{each:.0f} B",
+            anchor="-",
+            ratio=None,
+            bar=f"<= {_BYTES_BAR} B",
+            met=each <= _BYTES_BAR,
+        ),
         Row(
             what="publishing, the whole protocol: pack, write, verify, swap",
             ours=f"{rate:,.0f} customers/s",
-            anchor="redis-benchmark is not installed: SKIPPED"
-            if anchor is None
-            else f"redis-benchmark -P 64 SET {anchor:,.0f}/s",
+            anchor=f"redis-benchmark -P 64 SET, one key {median(anchors):,.0f}/s"
+            if anchors
+            else "redis-benchmark is not installed: SKIPPED",
             ratio=ratio,
             bar=f">= {_RATE_BAR} (stretch {_RATE_STRETCH})",
             met=None if ratio is None else ratio >= _RATE_BAR,
-        )
-    )
-    return rows
+        ),
+    ]
 
 
 def write_scores(folder: Path, *, customers: int, rng: Generator) -> ScoresFolder:
