@@ -11,7 +11,7 @@ help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## The whole loop on real data, then serve until Ctrl-C (ONCE=1: end there)
-	@$(BIN)/oferta demo $(if $(ONCE),--once)
+	@$(BIN)/oferta demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.setup ## The whole suite
 	@$(BIN)/pytest -q -n 2 --dist loadgroup

@@ -7,8 +7,11 @@ or 130 (stopped by Ctrl-C).
 """
 
 import os
+import signal
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,9 +28,27 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"oferta {version('oferta')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
     """Recommendations and next best offers for sellers of financial products."""
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind on SIGTERM as on Ctrl-C, so that what was started, an embedded Redis, is stopped."""
+    sys.exit(128 + number)
 
 
 def load_commands() -> None:
@@ -40,6 +61,7 @@ def main() -> None:
     """Run the command line; the only place where an error becomes an exit code."""
     # ALS is several times slower when BLAS threads fight its own; it must be set before import.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, _terminate)
     load_commands()
     try:
         app()

@@ -63,6 +63,7 @@ def _problem(
     fault: str, location: tuple[int | str, ...], message: str, kind: type[BaseModel]
 ) -> str:
     where = ".".join(str(part) for part in location)
+    message = message.removeprefix("Value error, ")
     if fault != "extra_forbidden":
         return f"{where}: {message}" if where else message
     known = _fields_at(kind, location[:-1])

@@ -315,7 +315,7 @@ def _file_entry(path: Path, folder: Path) -> FileEntry:
     )
 
 
-def _fingerprint(tables: Mapping[str, TableEntry], weights: Mapping[str, float]) -> str:
+def _fingerprint(tables: Mapping[str, TableEntry], weights: Mapping[str, float | str]) -> str:
     content = {
         "tables": {name: [file.sha256 for file in entry.files] for name, entry in tables.items()},
         "from_text": {name: entry.from_text for name, entry in tables.items()},

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from oferta.columns import TABLES
+from oferta.errors import UnknownName
+from oferta.events.types import event_types
 from oferta.settings import Settings, load
 
 SOURCE_FILE: Final = "source.toml"
@@ -75,8 +77,17 @@ class SourceSettings(Settings):
     products: TableSource = TableSource()
     customers: TableSource = TableSource()
     consent: TableSource = TableSource()
-    event_types: dict[str, float] = Field(default_factory=dict)
-    """Declared event types: name -> weight; a purchase weighs 1."""
+    event_types: dict[str, float | str] = Field(default_factory=dict)
+    """Declared event types: name -> the built-in type it is, or its weight; a purchase weighs 1."""
+
+    @field_validator("event_types")
+    @classmethod
+    def _known_types(cls, value: dict[str, float | str]) -> dict[str, float | str]:
+        try:
+            event_types(value)
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+        return value
 
     def table(self, name: str) -> TableSource:
         """The settings of the table called `name`."""

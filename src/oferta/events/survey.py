@@ -48,7 +48,7 @@ def survey_times(events: pl.LazyFrame) -> Times:
 
 
 def survey_event_types(
-    events: pl.LazyFrame, declared: Mapping[str, float], *, place: Path
+    events: pl.LazyFrame, declared: Mapping[str, float | str], *, place: Path
 ) -> tuple[EventTypeEntry, ...]:
     """Every type that occurs, the commonest first, then what was declared and does not occur.
 

@@ -1,9 +1,11 @@
 """What an event says about a customer's wish for a product."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
+
+from oferta.errors import UnknownName
 
 Meaning = Literal["conversion", "interest", "exposure", "rejection", "reversal"]
 
@@ -47,24 +49,35 @@ BUILT_IN: Mapping[str, EventType] = MappingProxyType(
 
 
 def event_types(
-    names: Mapping[str, float] | None = None, *, seen: tuple[str, ...] = ()
+    names: Mapping[str, float | str] | None = None, *, seen: tuple[str, ...] = ()
 ) -> dict[str, EventType]:
-    """Every type by name: built in, declared in `names` (name -> weight), or only `seen`.
+    """Every type by name: built in, declared in `names`, or only `seen`.
 
-    A declared weight replaces a built-in one and keeps its meaning; a declared type that is not
-    built in is a conversion when its weight is positive, a reversal when negative, an exposure at
-    zero. A type that is only seen is a conversion of weight 1.
+    A declared name says which built-in type it is (`Kalkulator = "calculator"`), or its weight. A
+    weight replaces a built-in type's and keeps its meaning; of a type that is not built in it tells
+    the meaning: a conversion from 1, an interest between 0 and 1, an exposure at 0, a reversal
+    below. A type that is only seen is a conversion of weight 1.
+
+    Raises:
+        UnknownName: a declared name is said to be a built-in type that there is not.
     """
     known = dict(BUILT_IN)
-    for name, weight in (names or {}).items():
-        meaning = known[name].meaning if name in known else _meaning(weight)
-        known[name] = EventType(name, meaning, weight)
+    for name, said in (names or {}).items():
+        if isinstance(said, str):
+            if said not in BUILT_IN:
+                raise UnknownName("built-in event type", said, BUILT_IN)
+            known[name] = replace(BUILT_IN[said], name=name)
+        else:
+            meaning = known[name].meaning if name in known else _meaning(said)
+            known[name] = EventType(name, meaning, said)
     for name in seen:
         known.setdefault(name, EventType(name, "conversion", 1.0))
     return known
 
 
 def _meaning(weight: float) -> Meaning:
-    if weight > 0:
+    if weight >= BUILT_IN["purchase"].weight:
         return "conversion"
+    if weight > 0:
+        return "interest"
     return "reversal" if weight < 0 else "exposure"

@@ -62,6 +62,24 @@ def test_event_types_are_built_in_declared_or_reported(shop: Shop):
     assert [one for one in report.warnings if "not declared" in one] == [
         "event type 'visit' is not declared: 1 events count as conversions of weight 1"
     ]
+    assert types["test_drive"].meaning == "interest"
+
+
+def test_own_event_types_may_be_said_to_be_built_in_ones(shop: Shop) -> None:
+    """A calculator used is not a loan taken, whatever the seller's system calls either."""
+    shop.write(
+        {"source.toml": '[event_types]\nAbschluss = "purchase"\nKalkulator = "calculator"\n'}
+    )
+    shop.ingest({"events.csv": HEADER + "c,p,Abschluss\nc,p,Kalkulator\n"})
+    types = shop.dataset().event_types
+    assert (types["Abschluss"].meaning, types["Abschluss"].weight) == ("conversion", 1.0)
+    assert (types["Kalkulator"].meaning, types["Kalkulator"].weight) == ("interest", 0.3)
+
+
+def test_a_built_in_type_that_there_is_not_is_refused_with_the_nearest(shop: Shop) -> None:
+    shop.write({"source.toml": '[event_types]\nAbschluss = "purchse"\n'})
+    with pytest.raises(SettingsInvalid, match="Did you mean 'purchase'"):
+        shop.ingest({"events.csv": HEADER + "c,p,Abschluss\n"})
 
 
 def test_a_declared_reversal_may_have_a_negative_quantity(shop: Shop):

@@ -122,7 +122,9 @@ def _show_content(report: "IngestReport", console: "Console") -> None:
 
     manifest = report.manifest
     seen = [entry for entry in manifest.event_types if entry.events]
-    kinds = ", ".join(f"{escape(entry.name)} {entry.events:,}" for entry in seen[:8])
+    kinds = ", ".join(
+        f"{escape(entry.name)} {entry.events:,} ({entry.meaning})" for entry in seen[:8]
+    )
     more = f" and {len(seen) - 8} more" if len(seen) > 8 else ""  # noqa: PLR2004 - one line of them
     console.print(f"\nevent types  {kinds}{more}")
     if manifest.first_time and manifest.last_time:
