@@ -19,10 +19,11 @@ _SHOWN = 5
 _NEWCOMER = "somebody-new"
 
 
-def opening() -> RenderableType:
+def opening(home: Path) -> RenderableType:
     """What is about to happen."""
     return Panel(
-        "From purchases to served recommendations, by the commands you would type yourself.\n"
+        "From purchases to served recommendations, by the commands you would type yourself\n"
+        f"(after: source .venv/bin/activate; export OFERTA_HOME={home}).\n"
         "Real data: The Complete Journey by 84.51°, a year of one grocer's tills.",
         title="[bold]oferta[/bold]",
         title_align="left",

@@ -48,14 +48,14 @@ def run(*, home: Path, port: int, once: bool, console: Console) -> None:
     source, dataset = home / "source", home / "dataset"
     _require_free(port)
     began = time.monotonic()
-    console.print(page.opening())
+    console.print(page.opening(home))
     _step(console, "1  The data: a grocer's year, 1.2 million purchases of 2,469 households")
     if not (source / "customers.parquet").is_file():
         grocer.write_source(source)
     _command(console, home, "ingest", str(source), "--out", str(dataset), "--replace")
     _step(console, "2  Learn: four models on all but the last 28 days, compared on those")
     with as_file(files("oferta_experiments.demo") / "grocer.toml") as job:
-        _command(console, home, "train", str(dataset), "--job", str(job), shown="grocer.toml")
+        _command(console, home, "train", str(dataset), "--job", _short(job))
     _step(console, "3  Score every household, publish a release to Redis, swap it live")
     _command(console, home, "publish", "--model", "grocer")
     _step(console, "4  Serve, and ask for three households")
@@ -73,12 +73,16 @@ def _step(console: Console, title: str) -> None:
     console.print(Rule(f"[bold]{title}", align="left", style="cyan"))
 
 
-def _command(console: Console, home: Path, *words: str, shown: str | None = None) -> None:
-    printed = [shown if shown and word.endswith(shown) else word for word in words]
-    console.print(f"[dim]$[/dim] [bold]oferta {shlex.join(printed)}[/bold]", highlight=False)
+def _command(console: Console, home: Path, *words: str) -> None:
+    console.print(f"[dim]$[/dim] [bold]oferta {shlex.join(words)}[/bold]", highlight=False)
     done = subprocess.run(_argv(*words), env=_environment(home), check=False)  # noqa: S603 - ours
     if done.returncode:
-        raise DemoFailed(["oferta", *printed], done.returncode)
+        raise DemoFailed(["oferta", *words], done.returncode)
+
+
+def _short(path: Path) -> str:
+    """The path from here, where it lies below here: what one would type."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 @contextmanager
