@@ -42,9 +42,8 @@ class Older:
             for each in row.suggestions
             if (place := places[each.product]) is not None
         )
-        held = tuple(
-            place for at in row.held if (place := places[at]) is not None and place in once_only
-        )
+        here = (places[at] for at in row.held)
+        held = tuple(place for place in here if place is not None and place in once_only)
         segment = row.segment
         if segment is not None:
             segment = self.segments[segment] if segment < len(self.segments) else None
