@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from oferta.errors import PublishRefused
+from oferta.interactions.ranges import indices_of_ranges
 from oferta.progress import Progress
 from oferta.store import codec, keys, packing
 from oferta.store.codec import Stamp
@@ -106,7 +107,7 @@ class Build:
                 high=self.lists.items.high[chosen],
                 items=self.lists.items.packed,
                 held_counts=held_counts[chosen],
-                held=self.policy.held[_ranges(held_starts[chosen], held_counts[chosen])],
+                held=self.policy.held[indices_of_ranges(held_starts[chosen], held_counts[chosen])],
             )
             yield from packing.pack_buckets(
                 mark, columns, first=first, last=last, position_bytes=self.position_bytes
@@ -274,10 +275,3 @@ def _similar(rows: pl.DataFrame, positions: pl.Enum) -> Similar:
         found["similar_id"].to_numpy(),
         found["score"].to_numpy(),
     )
-
-
-def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The indices `start, start + 1, ...` of all ranges, one range after another."""
-    shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
-    indices: NDArray[np.int64] = np.arange(len(shift), dtype=np.int64) + shift
-    return indices

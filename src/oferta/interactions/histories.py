@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from oferta.interactions.ranges import indices_of_ranges
+
 
 @dataclass(frozen=True, slots=True)
 class Histories:
@@ -53,7 +55,7 @@ class Histories:
         starts, stops = self.indptr[rows], self.indptr[rows + 1]
         lengths = stops - starts
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+        entries = indices_of_ranges(starts, lengths)
         return Histories(
             indptr=indptr,
             product=self.product[entries],

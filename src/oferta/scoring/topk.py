@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from oferta.interactions.ranges import indices_of_ranges
+
 
 @dataclass(frozen=True, slots=True)
 class ProductMask:
@@ -35,8 +37,9 @@ class ProductMask:
             return self
         starts, lengths = self.indptr[rows], self.indptr[rows + 1] - self.indptr[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        entries = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return ProductMask(self.offerable, indptr, self.excluded[entries])
+        return ProductMask(
+            self.offerable, indptr, self.excluded[indices_of_ranges(starts, lengths)]
+        )
 
     def apply(self, scores: NDArray[np.float32]) -> None:
         """Set every forbidden entry of `scores` `(customers, products)` to minus infinity."""

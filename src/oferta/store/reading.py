@@ -69,8 +69,6 @@ async def load_rows(
     space: KeySpace,
     manifest: Manifest,
     customer_ids: Sequence[str],
-    *,
-    limit: int | None = None,
 ) -> list[CustomerRow | Damage | None]:
     """The customers' rows in their order, in one round trip; None for a customer without one.
 
@@ -79,7 +77,6 @@ async def load_rows(
         space: the keys.
         manifest: of the release that is read. All rows are of this release or damage.
         customer_ids: whose; any may repeat.
-        limit: how many suggestions a row at most.
 
     Raises:
         StoreUnavailable: no answer within the deadline.
@@ -98,7 +95,7 @@ async def load_rows(
             continue
         try:
             row = codec.customer_row(
-                record, keys.rest(digest), expect=mark, products=manifest.products, limit=limit
+                record, keys.rest(digest), expect=mark, products=manifest.products
             )
         except RecordCorrupt:
             rows.append(Damage.CORRUPT)
