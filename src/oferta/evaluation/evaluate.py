@@ -70,9 +70,11 @@ def evaluate(
     trials = {name: _Trial() for name in recipes}
     skipped: dict[str, str] = {}
     whose: list[pl.Series] = []
+    past: list[NDArray[np.int64]] = []
     counts: dict[str, int] = {}
     for number, fold in enumerate(cut_into(material, protocol)):
         whose.append(fold.rows.customer_id)
+        past.append(np.diff(fold.rows.histories.indptr))
         for name, count in fold.counts().items():
             counts[name] = counts.get(name, 0) + count
         for name in [name for name in recipes if name not in skipped]:
@@ -102,6 +104,7 @@ def evaluate(
         protocol=protocol,
         target=tuple(sorted(material.target)),
         customer_id=customer_id,
+        past=np.concatenate(past).astype(np.int32),
         counts=counts,
         results=tuple(sorted(cards, key=lambda card: -card.metrics[ordering].mean)),
         skipped=tuple(Skipped(name, why) for name, why in skipped.items()),

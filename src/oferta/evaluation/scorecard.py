@@ -79,6 +79,7 @@ class Evaluation:
         protocol: every choice made.
         target: the types of event that were to be foreseen.
         customer_id: `(rows,)`: whose each row is, in the order of the scorecards' values.
+        past: `(rows,) int32`: how many products the row's past holds; 0 where the row is cold.
         counts: of the data and the test: `train`, `valid`, `test`, `left_out` events;
             `test_pairs`; `dropped_seen`, `cold`, `without_candidates`. Over all folds.
         results: best first by the protocol's metric.
@@ -89,6 +90,7 @@ class Evaluation:
     protocol: Protocol
     target: tuple[str, ...]
     customer_id: pl.Series
+    past: NDArray[np.int32]
     counts: Mapping[str, int]
     results: tuple[Scorecard, ...]
     skipped: tuple[Skipped, ...] = ()
