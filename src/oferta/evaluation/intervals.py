@@ -1,6 +1,7 @@
 """How sure a mean is: bootstrap over customers, because a customer's rows belong together."""
 
 from dataclasses import dataclass
+from math import erfc, sqrt
 
 import numpy as np
 from numpy.random import Generator
@@ -10,6 +11,7 @@ _DRAWS = 1000  # the ends of a 95 % interval then move by about 3 % of its width
 _BLOCK = 50  # draws held at once: 8 MB at the most units
 _MOST_UNITS = 20_000
 _ENDS = (2.5, 97.5)
+_COUNTED = 0.02  # the least p-value that 1,000 draws tell by counting: ten of them beyond 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +35,15 @@ def bootstrap(
     """
     if not len(values):
         return [Interval(0.0, 0.0, 0.0) for _ in range(values.shape[1])]
-    unit = _units(len(values), customer, rng)
-    n_units = int(unit.max()) + 1
-    size = np.bincount(unit, minlength=n_units).astype(np.float64)
-    total = np.stack([np.bincount(unit, column, n_units) for column in values.T], axis=1)
-    drawn = np.empty((_DRAWS, values.shape[1]))
-    for start in range(0, _DRAWS, _BLOCK):
-        times = np.stack(
-            [
-                np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
-                for _ in range(_BLOCK)
-            ]
-        ).astype(np.float64)
-        drawn[start : start + _BLOCK] = (times @ total) / (times @ size)[:, None]
-    low, high = np.percentile(drawn, _ENDS, axis=0)
-    means = values.mean(axis=0)
-    return [
-        Interval(float(mean), float(least), float(most))
-        for mean, least, most in zip(means, low, high, strict=True)
-    ]
+    return _intervals(values, _means_drawn(values, rng=rng, customer=customer))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference: its mean and interval, and how likely one as large is by chance."""
+
+    interval: Interval
+    p_value: float
 
 
 def paired_difference(
@@ -69,6 +61,65 @@ def paired_difference(
     if a.shape != b.shape:
         raise ValueError(f"{len(a)} and {len(b)} rows: a pair needs the same test rows")
     return bootstrap((a - b)[:, None], rng=rng, customer=customer)[0]
+
+
+def paired_differences(
+    values: NDArray[np.float64],
+    *,
+    rng: Generator,
+    customer: NDArray[np.integer] | None = None,
+) -> list[Difference]:
+    """Each column of `values` `(rows, pairs)`, differences row by row, with interval and p-value.
+
+    The p-value is two-sided, of the draws that give the interval: twice the share of them on the
+    other side of 0, so that it is under .05 where the interval does not hold 0. Where fewer than
+    ten are there, which is too few to count, it is the normal tail at the draws' standard error.
+    """
+    if not len(values):
+        return [Difference(Interval(0.0, 0.0, 0.0), 1.0) for _ in range(values.shape[1])]
+    drawn = _means_drawn(values, rng=rng, customer=customer)
+    return [
+        Difference(interval, _p_value(interval.mean, column))
+        for interval, column in zip(_intervals(values, drawn), drawn.T, strict=True)
+    ]
+
+
+def _p_value(mean: float, drawn: NDArray[np.float64]) -> float:
+    beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    counted = min(2 * (beyond + 1) / (len(drawn) + 1), 1.0)
+    error = float(drawn.std())
+    if counted > _COUNTED or error == 0:
+        # Without any error there is nothing to draw from: all rows are alike.
+        return counted if error else float(mean == 0)
+    return min(erfc(abs(mean) / error / sqrt(2)), counted)
+
+
+def _intervals(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[Interval]:
+    low, high = np.percentile(drawn, _ENDS, axis=0)
+    return [
+        Interval(float(mean), float(least), float(most))
+        for mean, least, most in zip(values.mean(axis=0), low, high, strict=True)
+    ]
+
+
+def _means_drawn(
+    values: NDArray[np.float64], *, rng: Generator, customer: NDArray[np.integer] | None
+) -> NDArray[np.float64]:
+    # `(draws, columns)`: the mean of each column over the rows of customers drawn.
+    unit = _units(len(values), customer, rng)
+    n_units = int(unit.max()) + 1
+    size = np.bincount(unit, minlength=n_units).astype(np.float64)
+    total = np.stack([np.bincount(unit, column, n_units) for column in values.T], axis=1)
+    drawn = np.empty((_DRAWS, values.shape[1]))
+    for start in range(0, _DRAWS, _BLOCK):
+        times = np.stack(
+            [
+                np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
+                for _ in range(_BLOCK)
+            ]
+        ).astype(np.float64)
+        drawn[start : start + _BLOCK] = (times @ total) / (times @ size)[:, None]
+    return drawn
 
 
 def _units(rows: int, customer: NDArray[np.integer] | None, rng: Generator) -> NDArray[np.integer]:
