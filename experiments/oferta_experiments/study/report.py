@@ -1,0 +1,55 @@
+"""What a study found as pages: one that opens anywhere without a network, one for a repository.
+
+Both are made from a `StudyResult` alone, and the same result gives the same bytes.
+"""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from oferta_experiments.study import report_tables as tables
+from oferta_experiments.study import report_words as words
+from oferta_experiments.study.report_markdown import commands, made, markdown
+from oferta_experiments.study.report_terminal import summary_text
+from oferta_experiments.study.result import StudyResult
+
+__all__ = ["summary_text", "write_report"]
+
+
+def write_report(result: StudyResult, folder: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `REPORT.md` into `folder`, which is made where it is not there.
+
+    The page holds its style and its plots, runs no script and forbids itself to load anything.
+
+    Returns:
+        The paths of the page and of the Markdown file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    page, text = folder / "report.html", folder / "REPORT.md"
+    page.write_text(_page(result), encoding="utf-8", newline="\n")
+    text.write_text(markdown(result), encoding="utf-8", newline="\n")
+    return page, text
+
+
+def _page(result: StudyResult) -> str:
+    loader = PackageLoader("oferta_experiments.study", "pages")
+    environment = Environment(
+        loader=loader,
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # The style sheet is ours: the only text that is not escaped beside the drawn plots.
+    style = Markup(loader.get_source(environment, "report.css")[0])  # noqa: S704
+    return environment.get_template("report.html.j2").render(
+        result=result,
+        lines=tables.main_lines(result),
+        plots=(),
+        style=style,
+        commands=commands(result),
+        made=made(result),
+        tables=tables,
+        words=words,
+    )

@@ -1,0 +1,114 @@
+"""How a report writes figures: one way for pages, plots and the terminal."""
+
+import math
+from collections.abc import Iterable
+
+import orjson
+
+from oferta_experiments.study.result import Figure
+
+SIGNS = {"better": "▲", "worse": "▼", "no difference": "≈"}
+"""Said beside the colour of a verdict: not everybody sees it, and print has none."""
+
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+_WHOLE = 100  # from here on decimals say nothing
+_LEAST_P = 0.001  # the least that a thousand draws can tell
+
+
+def plain(value: float, places: int = 4) -> str:
+    """`0.0891`, with a true minus sign."""
+    return f"{value:.{places}f}".replace("-", MINUS)
+
+
+def signed(value: float, places: int = 4) -> str:
+    """`+0.0123` or `-0.0123`."""
+    return f"{value:+.{places}f}".replace("-", MINUS)
+
+
+def ends(figure: Figure, places: int = 4) -> str:
+    """The interval alone: `0.0851 to 0.0930`."""
+    return f"{plain(figure.low, places)} to {plain(figure.high, places)}"
+
+
+def signed_ends(figure: Figure, places: int = 4) -> str:
+    """The interval of a difference: `-0.0010 to +0.0030`."""
+    return f"{signed(figure.low, places)} to {signed(figure.high, places)}"
+
+
+def percent(share: float, places: int = 0) -> str:
+    """A share as `12 %`, with a space that does not break."""
+    return f"{100 * share:.{places}f}\N{NO-BREAK SPACE}%".replace("-", MINUS)
+
+
+def whole(count: int) -> str:
+    """Thousands apart by a thin space: a comma would be a decimal point to half of the readers."""
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def seconds(value: float) -> str:
+    """Three figures at most: `0.04`, `3.2`, `118`; a hundredth at least."""
+    if value < 1:
+        return f"{max(value, 0.01):.2f}"
+    return f"{value:.1f}" if value < _WHOLE else whole(round(value))
+
+
+def times(ratio: float) -> str:
+    """How many times as much: `1.4`, `30`."""
+    return f"{ratio:.1f}" if ratio < _WHOLE / 10 else whole(round(ratio))
+
+
+def chance(p: float) -> str:
+    """A p-value: `.031`, `<.001`."""
+    return f"<{_LEAST_P:.3f}".replace("0.", ".") if p < _LEAST_P else f"{p:.3f}".removeprefix("0")
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a, b and c`."""
+    known = list(names)
+    return known[0] if len(known) == 1 else f"{', '.join(known[:-1])} and {known[-1]}"
+
+
+def quoted(name: str) -> str:
+    """A name in a sentence."""
+    return f"“{name}”"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 segment`, `2 segments`."""
+    return f"{whole(number)} {noun}" if number == 1 else f"{whole(number)} {noun}s"
+
+
+def setting(value: object) -> str:
+    """A setting's value as its file would say it: `0.3`, `true`, `["a"]`; absent is a dash."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.6g}"
+    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def shortened(names: Iterable[str], length: int) -> dict[str, str]:
+    """Each name in at most `length` characters, still told apart.
+
+    The middle goes first: the ends of `als-with-decay-90d` and `als-with-decay-30d` differ.
+    """
+    short: dict[str, str] = {}
+    for name in names:
+        said = _without_middle(name, length)
+        number = 2
+        while said in short.values():
+            said = f"{_without_middle(name, length - 2 - len(str(number)))} {number}"
+            number += 1
+        short[name] = said
+    return short
+
+
+def _without_middle(name: str, length: int) -> str:
+    if len(name) <= length:
+        return name
+    head = (length - 1) // 2
+    return f"{name[: length - 1 - head].rstrip()}…{name[len(name) - head :].lstrip()}"
