@@ -61,7 +61,9 @@ def score_everyone(
     folder.mkdir(parents=True, exist_ok=True)
     catalogue = _catalogue(what)
     products = what.loaded.products
-    data = job_data(what.dataset, what.job, products=products)
+    data = job_data(
+        what.dataset, what.job, products=products, vocabulary=what.loaded.customer_features
+    )
     sellable = _sellable(catalogue, products, what.at)
     held = _held(what, data, _once_only(catalogue, products))
     mask = _mask(sellable, held, len(data.customers))

@@ -11,6 +11,7 @@ from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.protocol import Recommender
 from oferta.settings import Settings, load
+from oferta_training.guards import Guards
 
 
 class Segments(Settings):
@@ -19,6 +20,13 @@ class Segments(Settings):
     by: tuple[str, ...] = ()
     min_customers: int = Field(default=50, ge=1)
     """A smaller segment's popular list would be noise: its customers count as without one."""
+
+
+class Features(Settings):
+    """Which attributes models may learn from, beside events."""
+
+    customers: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 class Policy(Settings):
@@ -36,14 +44,6 @@ class Tuning(Settings):
     """How many settings per model; 0: those of the job as they are."""
 
     budget_minutes: float = Field(default=25, gt=0)
-
-
-class Gate(Settings):
-    """When a new version may become champion."""
-
-    margin: float = Field(default=0.02, ge=0, le=1)
-    """How much of the champion's mean the lower end of the paired difference may lie below zero:
-    what a seller would not notice."""
 
 
 class Embedding(Settings):
@@ -67,6 +67,16 @@ class Scores(Settings):
     """Length of the popular lists: gaps and filters by category are filled from them."""
 
 
+_SECTIONS = {
+    "weighting": "interactions",
+    "segments": "segments",
+    "segment_customers": "segments",
+    "customer_features": "features",
+    "product_features": "features",
+}
+"""Where a job states what its evaluation takes from it."""
+
+
 class Job(Settings):
     """Everything that decides what a training run does, but the data and the clock."""
 
@@ -76,6 +86,7 @@ class Job(Settings):
     seed: int = Field(default=7, ge=0)
     interactions: Weighting = Weighting()
     segments: Segments = Segments()
+    features: Features = Features()
     policy: Policy = Policy()
     evaluation: Protocol = Protocol(k=(5, 10, 20), metric="ndcg@10")
     """How models are compared: docs/evaluation.md. `weighting` and
@@ -84,7 +95,7 @@ class Job(Settings):
     will be published."""
 
     tuning: Tuning = Tuning()
-    gate: Gate = Gate()
+    gate: Guards = Guards()
     embedding: Embedding = Embedding()
     scores: Scores = Scores()
     models: dict[str, dict[str, Any]] = Field(
@@ -98,6 +109,8 @@ class Job(Settings):
             "weighting": self.interactions,
             "segments": self.segments.by,
             "segment_customers": self.segments.min_customers,
+            "customer_features": self.features.customers,
+            "product_features": self.features.products,
         }
         if self.evaluation.candidates:
             raise ValueError(
@@ -105,7 +118,7 @@ class Job(Settings):
             )
         for name in stated.keys() & self.evaluation.model_fields_set:
             if getattr(self.evaluation, name) != stated[name]:
-                section = "interactions" if name == "weighting" else "segments"
+                section = _SECTIONS[name]
                 raise ValueError(f"evaluation.{name}: state it under [{section}] alone")
         if "keep_seen" not in self.evaluation.model_fields_set:
             stated["keep_seen"] = self.policy.repeatable

@@ -1,22 +1,28 @@
 """One cut of the data, ready to fit models on and to judge them by."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import polars as pl
 from numpy.random import default_rng
 
 from oferta.errors import UnknownName
+from oferta.evaluation.cuts import Cut
+from oferta.evaluation.held_out import cut_like, hold_out
 from oferta.evaluation.pasts import Reading, latest
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.rows import Rows, make_rows
 from oferta.evaluation.scoring import Crowd
 from oferta.evaluation.source import Source, read, targets
 from oferta.evaluation.splits import Split, split
+from oferta.features.known import features_of
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.segments import segments_of
-from oferta.models.data import TrainingData
+from oferta.models.data import TrainingData, Validation
+
+_DRAW = 3  # sets the draws of who is learnt from apart from those of the cuts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,24 +76,35 @@ def gather(source: Source, protocol: Protocol, candidates: pl.DataFrame | None) 
     for name in protocol.segments:
         if name not in known:
             raise UnknownName("customer attribute", name, known)
-    attributes = attributes.select("customer_id", *protocol.segments)
+    ids = IdMap.of(pl.concat([products, events["product_id"].rename("product_id")]))
     reading = Reading(
-        products=IdMap.of(pl.concat([products, events["product_id"].rename("product_id")])),
+        products=ids,
         types=source.event_types,
         weighting=protocol.weighting,
         everybody=everybody,
         segments=segments_of(
-            attributes.collect(),
+            attributes.select("customer_id", *protocol.segments).collect(),
             protocol.segments,
             customers=everybody,
             min_size=protocol.segment_customers,
         ),
+        features=features_of(
+            attributes,
+            source.products(),
+            customer_columns=protocol.customer_features,
+            product_columns=protocol.product_features,
+            customers=everybody,
+            products=ids,
+        ),
+        repeatable=protocol.keep_seen,
     )
     return Material(events, targets(events, source.event_types, protocol), reading, candidates)
 
 
-def cut_into(material: Material, protocol: Protocol) -> Iterator[Fold]:
+def cut_into(material: Material, protocol: Protocol, *, share: float = 1.0) -> Iterator[Fold]:
     """The folds of `protocol`, one at a time: only one is in memory.
+
+    With a `share` below 1, models learn from that share of the customers of train.
 
     Raises:
         SplitRefused: the data cannot give the split, or not that many folds.
@@ -100,13 +117,29 @@ def cut_into(material: Material, protocol: Protocol) -> Iterator[Fold]:
             rng=default_rng([protocol.seed, fold]),
             fold=fold,
         )
-        yield make_fold(parts, material, protocol)
+        yield make_fold(parts, material, protocol, share=share)
 
 
-def make_fold(parts: Split, material: Material, protocol: Protocol) -> Fold:
-    """The fold that a split gives."""
-    learnt = parts.before(protocol.fit)
-    data = material.reading.data(learnt, now=parts.starts_at or latest(learnt))
+def make_fold(
+    parts: Split,
+    material: Material,
+    protocol: Protocol,
+    *,
+    share: float = 1.0,
+    like: Cut | None = None,
+    depth: int = 0,
+) -> Fold:
+    """The fold that a split gives.
+
+    Models learn from a `share` of the customers. The data can be cut again for models that need
+    it, by `like`; None: the way `parts` was.
+    """
+    learnt = _of_some(parts.before(protocol.fit), share, protocol.seed)
+    cut = like or cut_like(protocol.cut, parts)
+    data = replace(
+        material.reading.data(learnt, now=parts.starts_at or latest(learnt)),
+        validation=validation_of(learnt, cut, material=material, protocol=protocol, depth=depth),
+    )
     rows = make_rows(
         parts,
         data,
@@ -118,3 +151,38 @@ def make_fold(parts: Split, material: Material, protocol: Protocol) -> Fold:
     holders = np.bincount(data.histories.product, minlength=len(data.products))
     buyers = int((np.diff(data.histories.indptr) > 0).sum())
     return Fold(parts, data, rows, Crowd(holders.astype(np.int64), buyers))
+
+
+def validation_of(
+    train: pl.DataFrame, cut: Cut, *, material: Material, protocol: Protocol, depth: int = 0
+) -> Callable[[], Validation]:
+    """What gives the validation of `train`, made by `cut` when first asked for, then kept.
+
+    Raises, when asked:
+        SplitRefused: train has nothing to set aside.
+    """
+
+    @cache
+    def made() -> Validation:
+        parts, how = hold_out(
+            train, cut, target=material.target, seed=protocol.seed, depth=depth + 1
+        )
+        fold = make_fold(
+            parts,
+            replace(material, candidates=None),
+            protocol.model_copy(update={"history": "train", "fit": "train", "candidates": False}),
+            like=how,
+            depth=depth + 1,
+        )
+        return Validation(fold.data, fold.rows.histories, fold.rows.test, fold.rows.removed)
+
+    return made
+
+
+def _of_some(events: pl.DataFrame, share: float, seed: int) -> pl.DataFrame:
+    """The events of a share of the customers, drawn by the seed; a larger share holds a smaller."""
+    if share >= 1:
+        return events
+    ids = events.select(pl.col("customer_id").unique().sort())
+    draw = default_rng([seed, 0, 3]).random(len(ids))
+    return events.join(ids.filter(pl.Series(draw) < share), on="customer_id", how="semi")

@@ -1,19 +1,23 @@
 """What is known of customers when their lists are made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from oferta.events.types import EventType
+from oferta.features.known import Features
 from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.segments import Segments
 from oferta.interactions.weighting import Weighting
 from oferta.models.build import training_data
 from oferta.models.data import TrainingData
+
+_NO_FEATURES = Features()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Reading:
         weighting: what events count for.
         everybody: all customers of the data.
         segments: of `everybody`.
+        features: of `everybody` and of the products.
+        repeatable: whether lists may hold what the customer has.
     """
 
     products: IdMap
@@ -33,6 +39,8 @@ class Reading:
     weighting: Weighting
     everybody: IdMap
     segments: Segments
+    features: Features = _NO_FEATURES
+    repeatable: bool = False
 
     def data(
         self, events: pl.DataFrame, *, customers: IdMap | None = None, now: datetime | None = None
@@ -43,20 +51,24 @@ class Reading:
         """
         ids = IdMap.of(events["customer_id"]) if customers is None else customers
         now_us = None if now is None else round(now.timestamp() * 1e6)
-        return training_data(
+        rows = self.everybody.rows(ids.ids)
+        made = training_data(
             events.lazy(),
             customers=ids,
             products=self.products,
             types=self.types,
             weighting=self.weighting,
             now_us=now_us,
-            segments=self._segments_of(ids),
+            segments=Segments(self.segments.labels, _codes_at(rows, self.segments.codes)),
+            features=self.features.of_customers(rows),
         )
+        return replace(made, repeatable=self.repeatable)
 
-    def _segments_of(self, ids: IdMap) -> Segments:
-        rows = self.everybody.rows(ids.ids)
-        codes = np.where(rows < 0, -1, self.segments.codes[rows])
-        return Segments(self.segments.labels, codes.astype(np.int32))
+
+def _codes_at(rows: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    taken = codes[np.maximum(rows, 0)]
+    taken[rows < 0] = -1
+    return taken
 
 
 def latest(events: pl.DataFrame) -> datetime | None:
@@ -89,7 +101,7 @@ def pasts(
     taken = _concat(base, redone.histories).take(order)
     known = base.known.copy()
     known[late["unit"].to_numpy()] = -1
-    return replace(taken, known=known, segment=base.segment)
+    return replace(taken, known=known, segment=base.segment, features=base.features)
 
 
 def knowing_too_much(events: pl.LazyFrame, units: pl.DataFrame) -> pl.DataFrame:
@@ -111,11 +123,11 @@ def strictly_before(units: pl.DataFrame, events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _concat(first: Histories, second: Histories) -> Histories:
-    return Histories(
-        indptr=np.concatenate([first.indptr, first.indptr[-1] + second.indptr[1:]]),
-        product=np.concatenate([first.product, second.product]),
-        weight=np.concatenate([first.weight, second.weight]),
-        recency=np.concatenate([first.recency, second.recency]),
-        known=np.concatenate([first.known, second.known]),
-        segment=np.concatenate([first.segment, second.segment]),
-    )
+    joined = {
+        field.name: np.concatenate([one, other])
+        for field in fields(Histories)
+        if (one := getattr(first, field.name)) is not None
+        and (other := getattr(second, field.name)) is not None
+    }
+    joined["indptr"] = np.concatenate([first.indptr, first.indptr[-1] + second.indptr[1:]])
+    return Histories(**joined)

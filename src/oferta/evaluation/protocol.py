@@ -65,6 +65,12 @@ class Protocol(Settings):
     segment_customers: int = Field(default=50, ge=1)
     """Customers that make a segment; smaller ones count as none."""
 
+    customer_features: tuple[str, ...] = ()
+    """Customer attributes that models may learn from, beside events."""
+
+    product_features: tuple[str, ...] = ()
+    """Product attributes that models may learn from, beside events."""
+
     weighting: Weighting = Weighting()
 
     @field_validator("split")

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from oferta.errors import SplitRefused, UnknownName
 from oferta.evaluation.pasts import Reading, knowing_too_much, latest, pasts, strictly_before
@@ -13,32 +13,8 @@ from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.splits import ROW, Split
 from oferta.interactions.histories import Histories
 from oferta.interactions.holdings import held_pairs
+from oferta.interactions.lists import Lists
 from oferta.models.data import TrainingData
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """A list of products per test row, ascending and distinct within a row.
-
-    The products of row `r` are `product[indptr[r]:indptr[r + 1]]`: `(rows + 1,) int64` and
-    `(entries,) int32`.
-    """
-
-    indptr: NDArray[np.int64]
-    product: NDArray[np.int32]
-
-    @staticmethod
-    def of(pairs: pl.DataFrame, rows: int) -> "Lists":
-        """The distinct pairs of `row` and `product`."""
-        ordered = pairs.select("row", "product").unique().sort("row", "product")
-        counts = np.bincount(ordered["row"].to_numpy(), minlength=rows)
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Lists(indptr, ordered["product"].to_numpy().astype(np.int32))
-
-    def frame(self) -> pl.DataFrame:
-        """The pairs of `row` and `product`."""
-        owners = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-        return pl.DataFrame({"row": owners.astype(np.uint32), "product": self.product})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +40,17 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.customer_id)
+
+    def digest(self) -> bytes:
+        """A hash of whose rows these are, and of what is asked and what may be listed in each."""
+        found = blake2b(digest_size=16)
+        for customer in self.customer_id:
+            found.update(f"{len(customer)}:{customer}".encode())
+        asked = (self.test, self.removed, self.candidates)
+        for lists in (one for one in asked if one is not None):
+            found.update(lists.indptr.tobytes())
+            found.update(lists.product.tobytes())
+        return found.digest()
 
 
 def make_rows(

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from oferta.evaluation import metrics
 from oferta.evaluation.protocol import Protocol
-from oferta.evaluation.rows import Lists, Rows
+from oferta.evaluation.rows import Rows
+from oferta.interactions.lists import Lists
 from oferta.models.protocol import FittedRecommender
 from oferta.models.recommend import block_size
 from oferta.progress import Progress

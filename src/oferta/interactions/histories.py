@@ -24,7 +24,10 @@ class Histories:
         known: `(n,) int32`, the training row whose past this is, unchanged; -1 for a new customer
             or one with other events than the model saw.
         segment: `(n,) int32`, code of the customer's segment; -1 where none is known.
-        features: `(n, f) float32` or None: the customers' features, where a model takes them.
+        features: `(n, c) int32` or None: per customer attribute the customer's row in the
+            vocabulary of `oferta.features.customers`; -1 where it is not known.
+        age_days: `(entries,) float32` or None: days since the product was last met; NaN undated.
+        count: `(entries,) float32` or None: the amount that is had, neither decayed nor saturated.
     """
 
     indptr: NDArray[np.int64]
@@ -33,7 +36,9 @@ class Histories:
     recency: NDArray[np.int32]
     known: NDArray[np.int32]
     segment: NDArray[np.int32]
-    features: NDArray[np.float32] | None = None
+    features: NDArray[np.int32] | None = None
+    age_days: NDArray[np.float32] | None = None
+    count: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -64,6 +69,8 @@ class Histories:
             known=self.known[rows],
             segment=self.segment[rows],
             features=None if self.features is None else self.features[rows],
+            age_days=None if self.age_days is None else self.age_days[entries],
+            count=None if self.count is None else self.count[entries],
         )
 
     def slice(self, start: int, stop: int) -> "Histories":
@@ -77,6 +84,8 @@ class Histories:
             known=self.known[start:stop],
             segment=self.segment[start:stop],
             features=None if self.features is None else self.features[start:stop],
+            age_days=None if self.age_days is None else self.age_days[low:high],
+            count=None if self.count is None else self.count[low:high],
         )
 
     def known_to(self, trained: "Histories") -> "Histories":

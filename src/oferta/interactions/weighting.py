@@ -49,6 +49,7 @@ def histories_of(
     n_customers: int,
     now_us: int | None,
     segment: NDArray[np.int32] | None = None,
+    features: NDArray[np.int32] | None = None,
 ) -> Histories:
     """The pasts that `log` tells, one row per customer of the id map, empty ones included.
 
@@ -70,10 +71,11 @@ def histories_of(
                 "had": np.where(positive, log.amount, 0),
                 "a": np.where(positive, log.amount * decay, 0),
                 "r": _recency(log, positive),
+                "t": np.where(positive, log.time_us, UNDATED),
             }
         )
         .group_by("c", "p")
-        .agg(pl.col("a", "had", "back").sum(), pl.col("r").min())
+        .agg(pl.col("a", "had", "back").sum(), pl.col("r").min(), pl.col("t").max())
         .with_columns(stays=(pl.col("had") + pl.col("back")) / pl.col("had"))
         .filter(pl.col("had") > 0, pl.col("stays") > _NOTHING)
         .sort("c", "p")
@@ -87,7 +89,17 @@ def histories_of(
         recency=pairs["r"].to_numpy().astype(np.int32),
         known=np.arange(n_customers, dtype=np.int32),
         segment=np.full(n_customers, -1, np.int32) if segment is None else segment,
+        features=features,
+        age_days=_age_days(pairs["t"].to_numpy(), now_us),
+        count=(pairs["had"] + pairs["back"]).to_numpy().astype(np.float32),
     )
+
+
+def _age_days(time_us: NDArray[np.int64], now_us: int | None) -> NDArray[np.float32]:
+    if now_us is None:
+        return np.full(len(time_us), np.nan, np.float32)
+    age = np.maximum(now_us - time_us.astype(np.float64), 0) / _DAY_US
+    return np.where(time_us == UNDATED, np.nan, age).astype(np.float32)
 
 
 def _recency(log: EventLog, positive: NDArray[np.bool_]) -> NDArray[np.int32]:

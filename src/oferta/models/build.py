@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from oferta.events.types import EventType
+from oferta.features.known import Features
 from oferta.interactions.events import EventLog, read_events
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.segments import Segments
@@ -23,7 +22,7 @@ def training_data(
     weighting: Weighting,
     now_us: int | None = None,
     segments: Segments | None = None,
-    product_features: NDArray[np.float32] | None = None,
+    features: Features | None = None,
 ) -> TrainingData:
     """Accepted events as training data: read, weighted, decayed to `now_us`, saturated.
 
@@ -37,7 +36,7 @@ def training_data(
         weighting=weighting,
         now_us=now_us,
         segments=segments,
-        product_features=product_features,
+        features=features,
     )
 
 
@@ -49,10 +48,11 @@ def training_data_of(
     weighting: Weighting,
     now_us: int | None = None,
     segments: Segments | None = None,
-    product_features: NDArray[np.float32] | None = None,
+    features: Features | None = None,
 ) -> TrainingData:
     """The same of events that are arrays already, such as the train part of a split."""
     segments = segments or Segments.none(len(customers))
+    features = features or Features()
     return TrainingData(
         customers=customers,
         products=products,
@@ -63,7 +63,10 @@ def training_data_of(
             n_customers=len(customers),
             now_us=log.last_us if now_us is None else now_us,
             segment=segments.codes,
+            features=features.codes,
         ),
         segments=segments.labels,
-        product_features=product_features,
+        customer_features=features.customers,
+        product_features=features.products,
+        weighting=weighting,
     )

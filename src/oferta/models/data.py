@@ -1,15 +1,20 @@
 """What a model is fitted on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from oferta.features.customers import CustomerFeatures
+from oferta.features.products import ProductFeatures
 from oferta.interactions.events import EventLog
 from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
+from oferta.interactions.lists import Lists
+from oferta.interactions.weighting import Weighting
+
+_PLAIN = Weighting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,12 @@ class TrainingData:
         events: all events in each customer's order.
         histories: one past per customer, weighted, decayed and saturated; `known` is the row.
         segments: labels of the segments; `histories.segment` are positions in it.
-        product_features: `(products, g) float32`, or None.
+        customer_features: what the codes in `histories.features` mean; None without any.
+        product_features: what is known of the products beside their events; None without any.
+        weighting: how events became the histories.
+        repeatable: whether lists may hold what the customer has.
+        validation: a cut of this very data, for models that learn how to use other models; None
+            where there is nothing to cut off. Asked twice it gives the same one.
     """
 
     customers: IdMap
@@ -39,7 +49,11 @@ class TrainingData:
     events: EventLog
     histories: Histories
     segments: tuple[str, ...] = ()
-    product_features: NDArray[np.float32] | None = None
+    customer_features: CustomerFeatures | None = None
+    product_features: ProductFeatures | None = None
+    weighting: Weighting = _PLAIN
+    repeatable: bool = False
+    validation: Callable[[], "Validation"] | None = None
 
     @property
     def ordered(self) -> bool:
@@ -64,3 +78,20 @@ class TrainingData:
             interactions=len(self.histories.product),
             events=len(self.events),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """A part of the training data set aside, cut off the way a test would be.
+
+    Attributes:
+        data: what is left: what first-stage models are fitted on. It may have a validation again.
+        histories: the pasts of `n` rows, as known from `data`.
+        test: what each row then chose, one product or more.
+        removed: what each row's list must not hold.
+    """
+
+    data: TrainingData
+    histories: Histories
+    test: Lists
+    removed: Lists

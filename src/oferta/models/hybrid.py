@@ -106,7 +106,7 @@ class Hybrid(Settings):
         Raises:
             ArtefactInvalid: an array is missing, or of another shape or dtype.
         """
-        return _fitted(*restore_vectors(arrays, length=self.factors + 1))
+        return restore_vectors(arrays)
 
 
 def _library() -> type[Any]:
@@ -134,7 +134,7 @@ def _features(data: TrainingData) -> csr_matrix:
     own = identity(len(data.products), np.float32, "csr")
     if data.product_features is None:
         return csr_matrix(own)
-    return csr_matrix(hstack([own, csr_matrix(data.product_features)], "csr", np.float32))
+    return csr_matrix(hstack([own, data.product_features.matrix], "csr", np.float32))
 
 
 def _with_last(vectors: NDArray[np.floating], last: NDArray[np.floating]) -> NDArray[np.float32]:

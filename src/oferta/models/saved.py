@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oferta.errors import ArtefactInvalid
+from oferta.features.customers import CustomerFeatures
 from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.texts import pack_texts, unpack_texts
@@ -23,6 +24,7 @@ from oferta.scoring.packed import pack_live, unpack_live
 from oferta.settings import Settings, parse
 
 _MODEL, _LIVE, _EMBEDDINGS, _PAST = "model.", "live.", "embeddings.", "past."
+_OPTIONAL = ("features", "age_days", "count")  # of a past: not every data has them
 _ALLOWED = frozenset(
     {
         *(f"{_MODEL}{name}" for name in ("share", "weights", "base", "indptr", "indices", "data")),
@@ -31,6 +33,7 @@ _ALLOWED = frozenset(
         *(f"{_LIVE}{name}" for name in ("indptr", "neighbour", "weight", "base", "step")),
         *(f"{_EMBEDDINGS}{name}" for name in ("customers", "products")),
         *(f"{_PAST}{name}" for name in ("indptr", "product", "weight", "recency", "segment")),
+        *(f"{_PAST}{name}" for name in _OPTIONAL),
         *(f"{ids}.{part}" for ids in ("customers", "products") for part in ("bytes", "ends")),
     }
 )
@@ -68,6 +71,7 @@ class Loaded:
         customers, products: the id maps of its rows.
         past: the training pasts, in the order of `customers`, `known` being the row.
         segments: labels of the segments; `past.segment` are positions in it.
+        customer_features: what the codes in `past.features` mean; None where it took none.
         meta: where it comes from.
     """
 
@@ -80,6 +84,7 @@ class Loaded:
     products: IdMap
     past: Histories
     segments: tuple[str, ...]
+    customer_features: CustomerFeatures | None
     meta: Origin
 
     def histories(self, rows: NDArray[np.integer]) -> Histories:
@@ -90,6 +95,9 @@ class Loaded:
             indptr=np.append(self.past.indptr, self.past.indptr[-1]),
             known=np.append(self.past.known, np.int32(-1)),
             segment=np.append(self.past.segment, np.int32(-1)),
+            features=None
+            if self.past.features is None
+            else np.vstack([self.past.features, np.full_like(self.past.features[:1], -1)]),
         )
         return extended.take(np.where(np.asarray(rows) < 0, nobody, rows))
 
@@ -149,6 +157,7 @@ def save(
         f"{_PAST}weight": past.weight,
         f"{_PAST}recency": past.recency,
         f"{_PAST}segment": past.segment,
+        **_prefixed(_PAST, _present(past)),
         **_prefixed("customers.", pack_texts(data.customers.ids)),
         **_prefixed("products.", pack_texts(data.products.ids)),
     }
@@ -162,6 +171,9 @@ def save(
         extra={
             "segments": list(data.segments),
             "weighting": origin.weighting.model_dump(mode="json"),
+            "customer_features": None
+            if data.customer_features is None
+            else data.customer_features.as_json(),
         },
     )
     write_artefact(folder, arrays, meta)
@@ -188,7 +200,9 @@ def load(folder: Path) -> Loaded:
             recency=arrays[f"{_PAST}recency"],
             known=np.arange(len(customers), dtype=np.int32),
             segment=arrays[f"{_PAST}segment"],
+            **{name: arrays.get(f"{_PAST}{name}") for name in _OPTIONAL},
         )
+        described = meta.extra.get("customer_features")
         vectors = Embeddings(arrays[f"{_EMBEDDINGS}customers"], arrays[f"{_EMBEDDINGS}products"])
         loaded = Loaded(
             name=meta.kind,
@@ -200,6 +214,7 @@ def load(folder: Path) -> Loaded:
             products=products,
             past=past,
             segments=tuple(str(label) for label in meta.extra["segments"]),
+            customer_features=None if described is None else CustomerFeatures.from_json(described),
             meta=Origin(
                 seed=meta.seed,
                 data_fingerprint=meta.data_fingerprint,
@@ -219,6 +234,11 @@ def _check_rows(folder: Path, loaded: Loaded) -> None:
     vectors = loaded.embeddings
     if (len(vectors.customers), len(vectors.products)) != rows or len(loaded.past) != rows[0]:
         raise ArtefactInvalid(folder, "ids, pasts and embeddings are of different sizes")
+
+
+def _present(past: Histories) -> dict[str, NDArray[Any]]:
+    found = {name: getattr(past, name) for name in _OPTIONAL}
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def _settings(recipe: Recommender) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from core.evaluation.worlds import World, day, frame
 from oferta.errors import SourceRefused, SplitRefused, UnknownName
 from oferta.evaluation.folds import Fold, cut_into, gather
 from oferta.evaluation.protocol import Protocol
-from oferta.evaluation.rows import Lists
+from oferta.interactions.lists import Lists
 
 
 def fold_of(

@@ -11,10 +11,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_matrix, csr_matrix, eye, hstack
+from scipy.sparse import coo_matrix, csr_array, csr_matrix, eye, hstack
 from worlds import block_world, events, random_world, read
 
 from oferta.errors import ArtefactInvalid, ExtraMissing, SettingsInvalid
+from oferta.features.products import ProductFeatures
 from oferta.interactions.idmap import IdMap
 from oferta.models.catalog import recipe
 from oferta.models.data import TrainingData
@@ -27,6 +28,13 @@ DATA = random_world(customers=80, products=50, seed=4)
 FEATURES = np.random.default_rng(2).random((50, 3)).astype(np.float32)
 
 
+def described(features: np.ndarray | None) -> ProductFeatures | None:
+    if features is None:
+        return None
+    names = tuple(f"f{column}" for column in range(features.shape[1]))
+    return ProductFeatures(names, csr_array(features))
+
+
 def fit(data: TrainingData = DATA, **settings: float):
     return Hybrid(**{"factors": 8, "epochs": 5, **settings}).fit(
         data, rng=np.random.default_rng(1), progress=Silent()
@@ -36,7 +44,7 @@ def fit(data: TrainingData = DATA, **settings: float):
 @pytest.mark.parametrize("features", [None, FEATURES], ids=["ids only", "features"])
 def test_scores_are_those_that_the_library_predicts(features: np.ndarray | None):
     """But for one number per customer, on which no list depends."""
-    data = replace(DATA, product_features=features)
+    data = replace(DATA, product_features=described(features))
     wide = eye(50, format="csr") if features is None else hstack([eye(50), csr_matrix(features)])
     bought = coo_matrix(DATA.matrix.toarray() > 0, dtype=np.float32)
     seed = int(np.random.default_rng(1).integers(2**32))
@@ -70,7 +78,7 @@ def test_a_feature_places_a_product_that_nobody_chose():
     new = np.array([one.endswith("new") for one in products.ids])
 
     def own_first(features: np.ndarray | None) -> float:
-        model = fit(replace(wider, product_features=features), epochs=20)
+        model = fit(replace(wider, product_features=described(features)), epochs=20)
         best = model.score(wider.histories)[:, new].argmax(axis=1)
         return float((block[new][best] == world.block).mean())
 
@@ -112,7 +120,7 @@ def test_a_customer_without_a_past_has_the_mean_vector_of_their_segment():
     ("data", "settings"),
     [
         (DATA, {"learning_rate": 1e30}),
-        (replace(DATA, product_features=np.full((50, 1), np.nan, np.float32)), {}),
+        (replace(DATA, product_features=described(np.full((50, 1), np.nan, np.float32))), {}),
     ],
     ids=["diverged", "feature is NaN"],
 )

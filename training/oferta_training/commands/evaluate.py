@@ -74,6 +74,12 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A customer attribute that models may use as segment. Repeatable."),
     ] = None,
+    customer_features: Annotated[
+        str, typer.Option(help="Customer attributes to learn from, with commas between.")
+    ] = "",
+    product_features: Annotated[
+        str, typer.Option(help="Product attributes to learn from, with commas between.")
+    ] = "",
     half_life: Annotated[
         float | None, typer.Option(help="Days after which an event counts half.")
     ] = None,
@@ -132,6 +138,8 @@ def evaluate(
         "recall": recall,
         "idcg": idcg,
         "segments": tuple(segment or ()),
+        "customer_features": _names(customer_features),
+        "product_features": _names(product_features),
         "weighting": {"half_life_days": half_life, "saturation": saturation},
     }
     _check_budget(budget)
