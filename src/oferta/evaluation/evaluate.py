@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation, Scorecard, Skipped, plain_settings
 from oferta.evaluation.scoring import Judged, judge
 from oferta.evaluation.source import Source
+from oferta.evaluation.tune import Trials
 from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Recommender
@@ -23,7 +25,7 @@ from oferta.progress import Progress
 
 
 @dataclass(slots=True)
-class _Trial:
+class _Outcome:
     """What one model gave, fold by fold."""
 
     judged: list[Judged] = field(default_factory=list)
@@ -40,6 +42,9 @@ def evaluate(
     progress: Progress,
     candidates: pl.DataFrame | None = None,
     tune: int = 0,
+    share: float = 1.0,
+    trials: Trials | None = None,
+    parts: Mapping[str, Recommender] | None = None,
 ) -> Evaluation:
     """The models of `recipes`, judged on the same test rows.
 
@@ -47,14 +52,17 @@ def evaluate(
     same data, recipes and protocol give the same figures, save for the seconds. A model too dear
     for `limits` has no scorecard; the evaluation says why. With `tune`, up to that many settings of
     each model are tried on a cut of train first, and the best ones are fitted on all of train.
-    Where no model could be fitted, `results` is empty and `skipped` says why.
+    With a `share` below 1 models learn from that share of train's customers, drawn by the seed; the
+    test rows and what is known of them stay the same. `trials` and `parts` are for the search: see
+    `oferta.evaluation.tune`. Where no model could be fitted, `results` is empty and `skipped` says
+    why.
 
     Raises:
         SplitRefused: the data cannot give the protocol's split; carries those that it can.
         UnknownName: a column, event type or metric that is not there.
     """
     protocol = protocol.model_copy(update={"candidates": candidates is not None})
-    ordering = protocol.ordering
+    ordering, begun = protocol.ordering, limits.timer()
     material = gather(source, protocol, candidates)
     tuned = None
     if tune:
@@ -65,26 +73,33 @@ def evaluate(
             protocol=protocol,
             limits=limits,
             progress=progress,
+            trials=trials,
+            parts=parts,
         )
         recipes = tuned.recipes
-    trials = {name: _Trial() for name in recipes}
+    outcomes = {name: _Outcome() for name in recipes}
     skipped: dict[str, str] = {}
     whose: list[pl.Series] = []
+    tested: list[bytes] = []
     past: list[NDArray[np.int64]] = []
     counts: dict[str, int] = {}
-    for number, fold in enumerate(cut_into(material, protocol)):
+    for number, fold in enumerate(cut_into(material, protocol, share=share)):
         whose.append(fold.rows.customer_id)
+        tested.append(fold.rows.digest())
         past.append(np.diff(fold.rows.histories.indptr))
         for name, count in fold.counts().items():
             counts[name] = counts.get(name, 0) + count
-        for name in [name for name in recipes if name not in skipped]:
-            refused = limits.refusal(recipes[name].cost(fold.data.shape))
+        costs = {name: recipe.cost(fold.data.shape) for name, recipe in recipes.items()}
+        # Cheap ones first: where the time does not suffice for all, it does for most.
+        by_cost = sorted(recipes, key=lambda name: costs[name].seconds)
+        for name in [name for name in by_cost if name not in skipped]:
+            refused = limits.refusal(costs[name], spent=limits.timer() - begun)
             try:
                 if refused is None:
                     _fit_and_judge(
                         recipes[name],
                         fold,
-                        trials[name],
+                        outcomes[name],
                         seed=(protocol.seed, number),
                         protocol=protocol,
                         limits=limits,
@@ -96,7 +111,7 @@ def evaluate(
                 skipped[name] = refused
     customer_id = pl.concat(whose)
     cards = [
-        _card(name, recipes[name], trials[name], customer_id, protocol)
+        _card(name, recipes[name], outcomes[name], customer_id, protocol)
         for name in recipes
         if name not in skipped
     ]
@@ -105,6 +120,7 @@ def evaluate(
         target=tuple(sorted(material.target)),
         customer_id=customer_id,
         past=np.concatenate(past).astype(np.int32),
+        rows_digest=blake2b(b"".join(tested), digest_size=16).hexdigest(),
         counts=counts,
         results=tuple(sorted(cards, key=lambda card: -card.metrics[ordering].mean)),
         skipped=tuple(Skipped(name, why) for name, why in skipped.items()),
@@ -115,7 +131,7 @@ def evaluate(
 def _fit_and_judge(
     recipe: Recommender,
     fold: Fold,
-    trial: _Trial,
+    outcome: _Outcome,
     *,
     seed: Sequence[int],
     protocol: Protocol,
@@ -126,30 +142,30 @@ def _fit_and_judge(
     fitted = recipe.fit(fold.data, rng=default_rng(seed), progress=progress)
     fit_done = limits.timer()
     judged = judge(fitted, fold.rows, protocol=protocol, crowd=fold.crowd, progress=progress)
-    trial.judged.append(judged)
-    trial.fit_s += fit_done - begun
-    trial.recommend_s += limits.timer() - fit_done
+    outcome.judged.append(judged)
+    outcome.fit_s += fit_done - begun
+    outcome.recommend_s += limits.timer() - fit_done
 
 
 def _card(
-    name: str, recipe: Recommender, trial: _Trial, customer_id: pl.Series, protocol: Protocol
+    name: str, recipe: Recommender, outcome: _Outcome, customer_id: pl.Series, protocol: Protocol
 ) -> Scorecard:
     values = {
-        metric: np.concatenate([judged.values[metric] for judged in trial.judged])
-        for metric in trial.judged[0].values
+        metric: np.concatenate([judged.values[metric] for judged in outcome.judged])
+        for metric in outcome.judged[0].values
     }
     customer = IdMap.of(customer_id).rows(customer_id)
     coverage = {
-        metric: float(np.mean([judged.coverage[metric] for judged in trial.judged]))
-        for metric in trial.judged[0].coverage
+        metric: float(np.mean([judged.coverage[metric] for judged in outcome.judged]))
+        for metric in outcome.judged[0].coverage
     }
     return Scorecard(
         model=name,
         settings=plain_settings(recipe),
         customers=customer_id.n_unique(),
         rows=len(customer_id),
-        fit_s=trial.fit_s,
-        recommend_s=trial.recommend_s,
+        fit_s=outcome.fit_s,
+        recommend_s=outcome.recommend_s,
         metrics={
             **_intervals(values, customer, protocol.seed),
             **{metric: Interval(mean, mean, mean) for metric, mean in coverage.items()},
@@ -159,7 +175,7 @@ def _card(
                 **{metric: float(found.mean()) for metric, found in judged.values.items()},
                 **judged.coverage,
             }
-            for judged in trial.judged
+            for judged in outcome.judged
         ),
         values=values,
     )

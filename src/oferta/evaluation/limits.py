@@ -8,7 +8,15 @@ from oferta.models.protocol import Cost
 Timer = Callable[[], float]
 """Seconds from any starting point, never going back."""
 
+_SLACK = 1.2  # what the last fits may take beyond the budget: searches left time for them
+_SCORED_S = 6e-9  # a score made, ranked and judged: measured on 30,000 products
+_DRAWN_S = 1.5  # the bootstrap of all metrics
 _SHARE = 0.5  # of the time or the memory, for one fit: the declared cost is within a factor of two
+
+
+def seconds_to_judge(rows: int, products: int) -> float:
+    """What lists for `rows` over `products`, and their metrics with intervals, will take."""
+    return _DRAWN_S + rows * float(products) * _SCORED_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +27,25 @@ class Limits:
         seconds: over all models.
         free_bytes: memory that the process may still take.
         timer: measures fits, and the time spent.
+        part: share of the seconds that this evaluation may spend on searching; the rest is others'.
     """
 
     seconds: float
     free_bytes: int
     timer: Timer
+    part: float = 1.0
 
-    def refusal(self, cost: Cost) -> str | None:
-        """Why a fit of this cost is not begun, or None where it may be."""
+    def refusal(self, cost: Cost, *, spent: float = 0.0) -> str | None:
+        """Why a fit of this cost is not begun after `spent` seconds, or None where it may be."""
         if cost.seconds > self.seconds * _SHARE:
             return (
                 f"would take about {cost.seconds / 60:.0f} min, over half of the budget of "
                 f"{self.seconds / 60:.0f} min (--budget)"
+            )
+        if spent + cost.seconds > self.seconds * _SLACK:
+            return (
+                f"would take about {cost.seconds / 60:.1f} min, and of the budget of "
+                f"{self.seconds / 60:.0f} min {spent / 60:.0f} were spent (--budget)"
             )
         if cost.bytes > self.free_bytes * _SHARE:
             return (

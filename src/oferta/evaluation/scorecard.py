@@ -80,6 +80,8 @@ class Evaluation:
         target: the types of event that were to be foreseen.
         customer_id: `(rows,)`: whose each row is, in the order of the scorecards' values.
         past: `(rows,) int32`: how many products the row's past holds; 0 where the row is cold.
+        rows_digest: equal means the same test rows with the same products to foresee: values of
+            such evaluations may be paired.
         counts: of the data and the test: `train`, `valid`, `test`, `left_out` events;
             `test_pairs`; `dropped_seen`, `cold`, `without_candidates`. Over all folds.
         results: best first by the protocol's metric.
@@ -91,6 +93,7 @@ class Evaluation:
     target: tuple[str, ...]
     customer_id: pl.Series
     past: NDArray[np.int32]
+    rows_digest: str
     counts: Mapping[str, int]
     results: tuple[Scorecard, ...]
     skipped: tuple[Skipped, ...] = ()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from typing import Protocol as Port
 
 import numpy as np
 import polars as pl
@@ -10,19 +11,34 @@ from numpy.random import default_rng
 
 from oferta.errors import ModelTooLarge
 from oferta.evaluation.folds import Fold, Material, make_fold
-from oferta.evaluation.limits import Limits
+from oferta.evaluation.limits import Limits, seconds_to_judge
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import plain_settings
 from oferta.evaluation.scoring import judge
-from oferta.evaluation.search import difference, settings_to_try
+from oferta.evaluation.search import Proposals, difference
 from oferta.evaluation.splits import Split
 from oferta.evaluation.validation import validation_split
-from oferta.models.protocol import Recommender
-from oferta.progress import Progress, Silent
+from oferta.models.protocol import Composite, Recommender
+from oferta.progress import Advance, Progress, Silent
 
 _SHARES = (1 / 9, 1 / 3, 1.0)  # of the customers: each round keeps the best third
 _FEWEST = 2_000  # customers below which a sample says little and saves nothing
 _MOST_JUDGED = 20_000  # customers that judge a setting: the order of settings needs no more
+_SAVES = 0.5  # of a fit's cost on all customers: a sample that costs more saves nothing
+
+
+class Trials(Port):
+    """Where finished trials are kept, so that a search that was ended goes on from them."""
+
+    def recall(
+        self, model: str, settings: Mapping[str, Any], share: float
+    ) -> Mapping[str, Any] | None:
+        """The entry of the trial of these settings on this share of the customers, or None."""
+        ...
+
+    def keep(self, model: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """Store a finished trial: its entry of the log, and all its settings."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +57,19 @@ def tune(
     protocol: Protocol,
     limits: Limits,
     progress: Progress,
+    trials: Trials | None = None,
+    parts: Mapping[str, Recommender] | None = None,
 ) -> Tuned:
     """Try up to `settings` settings of each model and choose the best by the protocol's metric.
 
-    Cheap models go first; what they leave of the budget is for the others. Where the declared costs
-    of all settings fit into a model's part, each is fitted on all of the validation cut's train;
-    else by successive halving: all on a ninth of the customers, the best third of them on a third,
-    the best third of those on all. Given the same data and seed the choice is the same, unless the
-    budget cuts it short.
+    Cheap models go first; what they leave of the budget is for the others. Models that are made of
+    others go last and get the settings chosen for those, or those in `parts`. Where the declared
+    costs of all settings fit into a model's part, each is fitted on all of the validation cut's
+    train; else by successive halving: all on a ninth of the customers, the best third of them on a
+    third, the best third of those on all. Where a fit costs as much on few customers as on many (it
+    grows with the products), all are on all, until the time is up. Given the same data and seed the
+    choice is the same, unless the budget cuts it short. With `trials`, what is kept there is not
+    fitted again and counts with the seconds that it took.
 
     Raises:
         SplitRefused: train has nothing to validate on.
@@ -56,21 +77,33 @@ def tune(
     begun = limits.timer()
     cut, name = validation_split(material, protocol)
     validation = _Validation(cut, material, protocol)
-    costs = {model: recipe.cost(validation.whole.data.shape) for model, recipe in recipes.items()}
+    shape, rows = validation.whole.data.shape, len(validation.whole.rows)
+    costs = {model: recipe.cost(shape) for model, recipe in recipes.items()}
     chosen = dict(recipes)
     models = []
-    by_cost = sorted(recipes, key=lambda model: costs[model].seconds)
-    for position, model in enumerate(by_cost):
+    recalled = 0.0
+    ordered = sorted(
+        recipes, key=lambda model: (isinstance(recipes[model], Composite), costs[model].seconds)
+    )
+    for position, model in enumerate(ordered):
+        recipe = recipes[model]
+        if isinstance(recipe, Composite):
+            recipe = recipe.with_parts({**(parts or {}), **chosen})
+            costs[model] = recipe.cost(shape)
+            chosen[model] = recipe
         refused = limits.refusal(costs[model])
         if refused is not None:
             models.append({"model": model, "skipped": refused})
             continue
-        last_fits = sum(costs[later].seconds for later in by_cost[position:]) * protocol.folds
-        left = limits.seconds - (limits.timer() - begun) - last_fits
-        search = _Search(
-            model, recipes[model], validation, limits, left / (len(recipes) - position)
+        last = sum(
+            costs[later].seconds + seconds_to_judge(rows, shape.products)
+            for later in ordered[position:]
         )
+        left = limits.seconds * limits.part - (limits.timer() - begun) - recalled
+        seconds = (left - last * protocol.folds) / (len(ordered) - position)
+        search = _Search(model, recipe, validation, limits, seconds, trials)
         chosen[model] = search.run(settings, protocol.seed, progress)
+        recalled += search.recalled
         models.append(search.report(chosen[model], costs[model].seconds))
     return Tuned(
         chosen,
@@ -135,37 +168,63 @@ class _Search:
     validation: _Validation
     limits: Limits
     seconds: float
+    trials: Trials | None
     tried: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     slowness: float = 1.0
+    recalled: float = 0.0
+    begun: float = 0.0
 
     def run(self, settings: int, seed: int, progress: Progress) -> Recommender:
         """The best settings found; the recipe itself where there was no time to try any."""
-        begun = self.limits.timer()
-        rng = default_rng([seed, *self.model.encode()])
-        left = self._affordable(settings_to_try(self.recipe, settings, rng=rng))
-        best = self.recipe
-        shares = self._shares(left)
-        planned = sum(-(-len(left) // 3**rung) for rung in range(len(shares)))
+        self.begun = self.limits.timer()
+        proposals = Proposals(self.recipe, settings, seed=(seed, *self.model.encode()))
+        count = len(proposals.drawn())
+        shares = self._shares(proposals.drawn())
+        planned = sum(-(-count // 3**rung) for rung in range(len(shares)))
         with progress.task(f"tune {self.model}", total=planned) as advance:
-            for share in shares:
-                values = []
-                for position, candidate in enumerate(left):
-                    spent = self.limits.timer() - begun
-                    if spent + self._expected(candidate, share) > self.seconds:
-                        self._stop(left[position:], share)
-                        break
-                    value = self._value(candidate, share, seed)
-                    advance(1)
-                    if value is not None:
-                        values.append((value, position))
-                ranked = sorted(values, key=lambda found: (-found[0], found[1]))
-                left = [left[position] for _, position in ranked[: -(-len(left) // 3)]]
-                best = left[0] if left else best
+            left = self._first_round(proposals, shares[0], seed, advance)
+            best = left[0] if left else self.recipe
+            for share in shares[1:]:
                 if self.stopped or not left:
                     break
+                left = self._next_round(left, share, seed, advance)
+                best = left[0] if left else best
         return best
+
+    def _first_round(
+        self, proposals: Proposals, share: float, seed: int, advance: Advance
+    ) -> list[Recommender]:
+        """All settings proposed, each value told; the best third of them, best first."""
+        values: list[tuple[float, Recommender]] = []
+        for candidate in proposals:
+            if not self._is_affordable(candidate):
+                continue
+            if not self._has_time(candidate, share):
+                self._stop([candidate, *proposals.left()], share)
+                break
+            value = self._value(candidate, share, seed)
+            advance(1)
+            if value is not None:
+                values.append((value, candidate))
+                proposals.tell(candidate, value)
+        return _best_third(values, of=len(values))
+
+    def _next_round(
+        self, candidates: Sequence[Recommender], share: float, seed: int, advance: Advance
+    ) -> list[Recommender]:
+        """The same settings on more customers; the best third of them, best first."""
+        values: list[tuple[float, Recommender]] = []
+        for position, candidate in enumerate(candidates):
+            if not self._has_time(candidate, share):
+                self._stop(candidates[position:], share)
+                break
+            value = self._value(candidate, share, seed)
+            advance(1)
+            if value is not None:
+                values.append((value, candidate))
+        return _best_third(values, of=len(candidates))
 
     def report(self, chosen: Recommender, declared_s: float) -> dict[str, Any]:
         """What was tried, stopped and skipped, as plain values."""
@@ -178,24 +237,27 @@ class _Search:
             "skipped": self.skipped,
         }
 
-    def _affordable(self, candidates: Sequence[Recommender]) -> list[Recommender]:
-        kept = []
-        for candidate in candidates:
-            why = self.limits.refusal(candidate.cost(self.validation.whole.data.shape))
-            if why is None:
-                kept.append(candidate)
-            else:
-                self.skipped.append({"settings": difference(self.recipe, candidate), "why": why})
-        return kept
+    def _is_affordable(self, candidate: Recommender) -> bool:
+        why = self.limits.refusal(candidate.cost(self.validation.whole.data.shape))
+        if why is not None:
+            self.skipped.append({"settings": difference(self.recipe, candidate), "why": why})
+        return why is None
+
+    def _has_time(self, candidate: Recommender, share: float) -> bool:
+        spent = self.limits.timer() - self.begun + self.recalled
+        return spent + self._expected(candidate, share) <= self.seconds
 
     def _shares(self, candidates: Sequence[Recommender]) -> tuple[float, ...]:
         shape = self.validation.whole.data.shape
         whole = sum(candidate.cost(shape).seconds for candidate in candidates)
         if whole <= self.seconds / 2 or len(candidates) == 1:
             return (1.0,)
-        return tuple(
-            share for share in _SHARES if share * self.validation.customers >= _FEWEST
-        ) or (1.0,)
+        shares = tuple(share for share in _SHARES if share * self.validation.customers >= _FEWEST)
+        if len(shares) > 1:
+            few = self.validation.sample(shares[0]).data.shape
+            if self.recipe.cost(few).seconds > self.recipe.cost(shape).seconds * _SAVES:
+                return (1.0,)
+        return shares or (1.0,)
 
     def _expected(self, candidate: Recommender, share: float) -> float:
         return candidate.cost(self.validation.sample(share).data.shape).seconds * self.slowness
@@ -207,20 +269,39 @@ class _Search:
             "share_of_customers": round(share, 4),
             "customers": len(fold.data.customers),
         }
+        settings = plain_settings(candidate)
+        known = None if self.trials is None else self.trials.recall(self.model, settings, share)
+        if known is not None:
+            return self._recalled(dict(known), candidate, fold)
         begun = self.limits.timer()
         try:
             fitted = candidate.fit(fold.data, rng=default_rng([seed, 0]), progress=Silent())
         except ModelTooLarge as error:
-            self.skipped.append({**entry, "why": str(error)})
+            self._take({**entry, "why": str(error)}, candidate, fold)
+            if self.trials is not None:
+                self.trials.keep(self.model, self.skipped[-1], settings)
             return None
         judged = judge(fitted, fold.rows, protocol=protocol, crowd=fold.crowd, progress=Silent())
-        seconds = self.limits.timer() - begun
+        entry["value"] = float(np.mean(judged.values[protocol.ordering]))
+        entry["seconds"] = round(self.limits.timer() - begun, 3)
+        self._take(entry, candidate, fold)
+        if self.trials is not None:
+            self.trials.keep(self.model, entry, settings)
+        return float(entry["value"])
+
+    def _recalled(self, entry: dict[str, Any], candidate: Recommender, fold: Fold) -> float | None:
+        self.recalled += entry.get("seconds", 0.0)
+        self._take(entry, candidate, fold)
+        return float(entry["value"]) if "value" in entry else None
+
+    def _take(self, entry: dict[str, Any], candidate: Recommender, fold: Fold) -> None:
+        if "value" not in entry:
+            self.skipped.append(entry)
+            return
         # What fits really take, lists included, corrects what they declared.
         declared = max(candidate.cost(fold.data.shape).seconds, 1e-3)
-        self.slowness = max(self.slowness, min(seconds / declared, 100.0))
-        value = float(np.mean(judged.values[protocol.ordering]))
-        self.tried.append({**entry, "value": value, "seconds": round(seconds, 3)})
-        return value
+        self.slowness = max(self.slowness, min(entry["seconds"] / declared, 100.0))
+        self.tried.append(entry)
 
     def _stop(self, candidates: Sequence[Recommender], share: float) -> None:
         for candidate in candidates:
@@ -231,3 +312,9 @@ class _Search:
                     "why": f"the model's {self.seconds:.0f} s of the budget were spent",
                 }
             )
+
+
+def _best_third(values: Sequence[tuple[float, Recommender]], *, of: int) -> list[Recommender]:
+    # A stable sort: of equal values the one that was tried first.
+    ranked = sorted(values, key=lambda found: -found[0])
+    return [candidate for _, candidate in ranked[: -(-of // 3)]]

@@ -6,7 +6,7 @@ Two types, so nothing can be "not fitted". Adding a model is one file with these
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -92,4 +92,16 @@ class Recommender(Protocol):
         Raises:
             ArtefactInvalid: an array is missing, or of another shape or dtype.
         """
+        ...
+
+
+@runtime_checkable
+class Composite(Protocol):
+    """A recipe made of others: a blend, or a ranker of what others list.
+
+    Settings of its parts that it does not state itself are handed to it once they are chosen.
+    """
+
+    def with_parts(self, chosen: Mapping[str, Recommender]) -> Self:
+        """The same with the settings of `chosen`, by model, for parts whose settings are open."""
         ...

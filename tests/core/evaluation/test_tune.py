@@ -17,8 +17,9 @@ from oferta.evaluation.search import difference, settings_to_try
 from oferta.evaluation.splits import ROW
 from oferta.evaluation.validation import validation_split
 from oferta.models.catalog import recipe
+from oferta.models.data import DataShape
 from oferta.models.ease import Ease
-from oferta.models.protocol import Recommender
+from oferta.models.protocol import Cost, Recommender
 from oferta.progress import Silent
 
 
@@ -28,6 +29,13 @@ class Searched(Declared):
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "half_life_days": (None, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
     }
+
+
+class Growing(Searched):
+    """The same with a cost that grows with the customers, as most models' does."""
+
+    def cost(self, shape: DataShape) -> Cost:
+        return Cost(self.seconds * shape.customers / 20_000, self.bytes)
 
 
 def tuned(
@@ -202,7 +210,7 @@ def test_a_column_cut_is_validated_by_its_valid_or_by_what_looks_like_its_test(
 def test_a_large_search_halves_on_samples_of_customers_and_ends_on_all():
     """Declared costs that do not fit the budget: 9 settings, then 3, then 1."""
     world = crowd(20_000)
-    recipes = {"popularity": Searched(seconds=1.0)}
+    recipes = {"popularity": Growing(seconds=1.0)}
     found = tuned(world, recipes, given=limits(seconds=12.0), split="time:20d")
     tried = model_log(found, "popularity")["tried"]
     assert [one["share_of_customers"] for one in tried] == [0.1111] * 9 + [0.3333] * 3 + [1.0]
@@ -212,6 +220,18 @@ def test_a_large_search_halves_on_samples_of_customers_and_ends_on_all():
     ample = tuned(world, recipes, given=limits(seconds=60.0), split="time:20d", settings=2)
     tried = model_log(ample, "popularity")["tried"]
     assert [one["share_of_customers"] for one in tried] == [1.0, 1.0]
+
+
+def test_a_fit_that_costs_as_much_on_few_customers_is_not_tried_on_samples():
+    """A cost that grows with the products alone: the time suffices for a few settings, on all."""
+    found = tuned(
+        crowd(20_000),
+        {"popularity": Searched(seconds=1.0)},
+        given=limits(seconds=12.0),
+        split="time:20d",
+    )
+    log = model_log(found, "popularity")
+    assert {one["share_of_customers"] for one in log["tried"]} == {1.0}
 
 
 def test_what_the_budget_stops_is_told_and_the_best_so_far_is_chosen():
