@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -74,9 +74,19 @@ def _problem(
 
 def _fields_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     for part in location:
-        field = kind.model_fields.get(str(part))
-        inner = field.annotation if field is not None else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if isinstance(part, int):  # the place in a list of what is stated several times
+            continue
+        field = kind.model_fields.get(part)
+        inner = None if field is None else _settings_in(field.annotation)
+        if inner is None:
             return []
         kind = inner
     return list(kind.model_fields)
+
+
+def _settings_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type, of any form
+    """The settings that `T`, `T | None` or `tuple[T, ...]` hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_settings_in(one) for one in get_args(annotation))
+    return next((one for one in inner if one is not None), None)
