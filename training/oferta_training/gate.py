@@ -1,64 +1,56 @@
-"""May the new version go live? One question, one answer, one sentence why."""
+"""May the new version go live? Every guard is asked; all must pass."""
 
-from dataclasses import dataclass
-
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from oferta.evaluation.intervals import Interval, paired_difference
+from oferta.evaluation.scorecard import Scorecard
+from oferta_training import checks
+from oferta_training.facts import Facts
+from oferta_training.guards import Guards
+from oferta_training.verdict import Outcome, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether the candidate becomes champion, and the sentence that says why."""
+def check(
+    candidate: Scorecard,
+    champion: Scorecard | None,
+    *,
+    facts: Facts,
+    guards: Guards,
+    rng: Generator,
+) -> tuple[Outcome, ...]:
+    """What every declared guard, and `protected`, found; both cards are of the same test rows.
 
-    promoted: bool
-    because: str
-    difference: Interval | None
+    Without a champion those guards that compare with one are not asked; limits of their own hold.
+    """
+    return decide(candidate, champion, facts=facts, guards=guards, rng=rng).outcomes
 
 
 def decide(
-    candidate: NDArray[np.float64],
-    champion: NDArray[np.float64] | None,
+    candidate: Scorecard,
+    champion: Scorecard | None,
     *,
-    metric: str,
-    margin: float,
+    facts: Facts,
+    guards: Guards,
     rng: Generator,
-    customer: NDArray[np.integer] | None = None,
 ) -> Verdict:
-    """Compare two models' values on the same test rows.
-
-    `customer` `(rows,)` says whose row each is, where a customer may have several; None: one each.
-
-    The candidate passes when the lower end of the paired difference lies above `-margin` of the
-    champion's mean: not worse by more than a seller would notice. Having too little data to tell is
-    no reason to replace what works, so a wide interval keeps the champion.
-    """
-    if champion is None:
-        return Verdict(
-            promoted=True, because="there was no champion to compare with", difference=None
+    """Whether the candidate may replace the champion: it may where no guard fails."""
+    metric, k = facts.metric, facts.metric.partition("@")[2]
+    outcomes: list[Outcome] = []
+    difference = None
+    because = "there was no champion to compare with"
+    if champion is not None:
+        ours, theirs = candidate.values[metric], champion.values[metric]
+        first, difference = checks.overall(
+            ours, theirs, metric=metric, margin=guards.margin, rng=rng, customer=facts.customer
         )
-    difference = paired_difference(candidate, champion, rng=rng, customer=customer)
-    floor = -margin * float(champion.mean())
-    customers = len(candidate) if customer is None else len(np.unique(customer))
-    measured = (
-        f"{metric} differs from the champion's by {difference.mean:+.4f} "
-        f"[{difference.low:+.4f}, {difference.high:+.4f}] over {customers:,} customers"
-    )
-    if difference.low >= floor:
-        return Verdict(
-            promoted=True,
-            because=f"{measured}: not worse within the margin of {floor:+.4f}",
-            difference=difference,
-        )
-    return Verdict(
-        promoted=False,
-        because=f"{measured}: may be worse than the margin of {floor:+.4f} allows",
-        difference=difference,
-    )
-
-
-def unjudged(why: str) -> Verdict:
-    """The verdict where the champion was not measured: what works is not replaced unseen."""
-    return Verdict(promoted=False, because=why, difference=None)
+        because = first.sentence
+        outcomes.append(first)
+        outcomes += checks.segments(ours, theirs, facts=facts, guard=guards.segments)
+    outcomes += checks.coverage(candidate, champion, k=k, guard=guards.coverage)
+    outcomes += checks.calibration(None, guard=guards.calibration)
+    outcomes += checks.fairness(candidate, facts=facts, k=k, guard=guards.fairness)
+    outcomes += checks.cost(candidate, champion, guard=guards.cost)
+    outcomes.append(checks.protected(facts))
+    failing = [one for one in outcomes if not one.passed]
+    if failing:
+        because = "; ".join(f"guard '{one.guard}': {one.sentence}" for one in failing)
+    return Verdict(not failing, because, difference, tuple(outcomes))

@@ -1,6 +1,7 @@
-"""The audit ledger: every publish and rollback, one JSON line each, outside Redis.
+"""The audit ledger: every publish, promotion and rollback, one JSON line each, outside Redis.
 
-It survives an emptied Redis and says which number the next release must be above. A line is whole
+It survives an emptied Redis and says which number the next release must be above, and which
+version of a model was champion when, by whose act and why. A line is whole
 or it is not there: a torn last line (the machine stopped while it was written) is passed over.
 """
 
@@ -14,10 +15,26 @@ from typing import Literal
 
 from oferta.clock import Clock
 
-Action = Literal["publishing", "published", "refused", "rolling back", "rolled back", "found live"]
+Action = Literal[
+    "publishing",
+    "published",
+    "refused",
+    "rolling back",
+    "rolled back",
+    "found live",
+    "promoting",
+    "promoted",
+    "refused promotion",
+    "rolling champion back",
+    "champion rolled back",
+    "found champion",
+]
 
 DONE: tuple[Action, ...] = ("published", "rolled back", "found live")
 """The actions after which a fence is known to have swapped."""
+
+CHAMPION_DONE: tuple[Action, ...] = ("promoted", "champion rolled back", "found champion")
+"""The actions after which a version is known to have been champion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +42,31 @@ class Entry:
     """One line of the ledger.
 
     Attributes:
-        action: what happened. `publishing` and `rolling back` are written before the swap, so that
-            a publisher killed right after it has left its name.
-        release, fence: numbers of the release and of the swap.
+        action: what happened. What ends in `-ing`, or says `rolling`, is written before the swap
+            or the alias, so that a process killed right after it has left its name.
+        release, fence: numbers of the release and of the swap; None of a champion.
         previous: the release that was live before, as far as it was known.
-        model, model_run, dataset: what the release was made of.
+        model, model_run, dataset: what the release was made of, or which version it is about.
         customers: how many have a row in it.
-        reason: why, in a person's words: of a rollback or an override; or the code of a refusal.
+        reason: why, in a person's words: of a rollback or an override; or the code of a refusal;
+            or the gate's sentence.
+        replaced: the version that was champion before.
+        guards: the guards that refused a promotion, with commas between.
+        by: what made the change, as `oferta train`.
     """
 
     action: Action
-    release: int
-    fence: int
+    release: int | None = None
+    fence: int | None = None
     previous: int | None = None
     model: str | None = None
     model_run: str | None = None
     dataset: str | None = None
     customers: int | None = None
     reason: str | None = None
+    replaced: str | None = None
+    guards: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +109,21 @@ class Ledger:
 
     def last_fence(self) -> int:
         """The largest fence that was ever about to swap; 0 in an empty ledger."""
-        return max((entry.fence for _, entry in self.entries()), default=0)
+        return max((entry.fence or 0 for _, entry in self.entries()), default=0)
 
     def knows(self, fence: int) -> bool:
         """Whether the swap with this fence is on record as done."""
         return any(entry.fence == fence and entry.action in DONE for _, entry in self.entries())
+
+    def champions(self, name: str) -> list[str]:
+        """The versions of the model `name` that were champion, in order, as `name/number`."""
+        return [
+            entry.model
+            for _, entry in self.entries()
+            if entry.action in CHAMPION_DONE
+            and entry.model is not None
+            and entry.model.rpartition("/")[0] == name
+        ]
 
 
 def ledger_path(home: Path) -> Path:

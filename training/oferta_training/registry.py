@@ -26,6 +26,9 @@ CHALLENGER = "challenger"
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow says of a model, or of an alias, that is not there."""
 
+_LONGEST_TAG = 5000
+"""Characters that MLflow takes as a tag of a version."""
+
 _PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
 
@@ -55,6 +58,22 @@ class Version:
     def label(self) -> str:
         """`name/number`: how answers and releases name it."""
         return f"{self.name}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A version with what the registry says of it beside.
+
+    Attributes:
+        aliases: `champion`, `challenger`, and any that somebody else has set.
+        gate: why the gate let it through, or did not.
+        promoted_at: when it became champion last, ISO 8601; None where it never did.
+    """
+
+    version: Version
+    aliases: tuple[str, ...]
+    gate: str
+    promoted_at: str | None
 
 
 def register(
@@ -143,11 +162,33 @@ def find(home: Path, which: str | None) -> Version:
         ) from None
 
 
-def set_alias(home: Path, version: Version, alias: str, *, because: str) -> None:
-    """Give `version` the alias, and keep beside it why."""
+def set_alias(home: Path, version: Version, alias: str, *, tags: Mapping[str, str]) -> None:
+    """Keep `tags` with the version, then give it the alias: killed between, nothing has moved."""
     tracker = tracking.client(home)
+    for key, value in tags.items():
+        tracker.set_model_version_tag(version.name, str(version.number), key, value[:_LONGEST_TAG])
     tracker.set_registered_model_alias(version.name, alias, str(version.number))
-    tracker.set_model_version_tag(version.name, str(version.number), "oferta.gate", because)
+
+
+def standings(home: Path, name: str) -> list[Standing]:
+    """All versions of the model `name`, the newest first."""
+    tracker = tracking.client(home)
+    aliases: dict[int, list[str]] = {}
+    for alias, number in tracker.get_registered_model(name).aliases.items():
+        aliases.setdefault(int(number), []).append(alias)
+    found = tracker.search_model_versions(f"name = '{name}'", max_results=1000)
+    return sorted(
+        (
+            Standing(
+                version=_version(one),
+                aliases=tuple(sorted(aliases.get(int(one.version), ()))),
+                gate=(one.tags or {}).get("oferta.gate", ""),
+                promoted_at=(one.tags or {}).get("oferta.promoted_at"),
+            )
+            for one in found
+        ),
+        key=lambda standing: -standing.version.number,
+    )
 
 
 def job_of(home: Path, version: Version) -> Job:

@@ -24,11 +24,15 @@ from oferta.models.memory import available_bytes
 from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.models.saved import Origin, save
 from oferta.progress import Progress
-from oferta_training import gate, plots, registry, tracking
+from oferta_training import plots, registry, tracking
 from oferta_training.code import code_version
 from oferta_training.data import job_data
+from oferta_training.facts import Facts
+from oferta_training.gate import decide
 from oferta_training.job import Job
-from oferta_training.registry import CHALLENGER, CHAMPION, Version
+from oferta_training.promotions import promote
+from oferta_training.registry import Version
+from oferta_training.verdict import Verdict, unjudged
 
 _CHAMPION_ENTRY = "champion"
 """Under which name the champion's recipe takes part in the comparison."""
@@ -41,7 +45,7 @@ class Trained:
     version: Version
     evaluation: Evaluation
     best: Scorecard
-    verdict: gate.Verdict
+    verdict: Verdict
     run_id: str
 
 
@@ -82,9 +86,9 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         version = _register(
             home, run_id, winner, data=data, dataset=dataset, job=job, now=clock.now()
         )
-        verdict = _judge(evaluation, best, champion, job)
-        alias = CHAMPION if verdict.promoted else CHALLENGER
-        registry.set_alias(home, version, alias, because=verdict.because)
+        facts = Facts.of(evaluation, dataset.customers().collect())
+        verdict = _judge(evaluation, best, champion, facts=facts, job=job)
+        promote(home, version, verdict, clock=clock, by="oferta train")
     return Trained(version, evaluation, best, verdict, run_id)
 
 
@@ -137,23 +141,21 @@ def _fit_on_everything(best: Scorecard, data: TrainingData, job: Job, progress: 
 
 
 def _judge(
-    evaluation: Evaluation, best: Scorecard, champion: Version | None, job: Job
-) -> gate.Verdict:
+    evaluation: Evaluation, best: Scorecard, champion: Version | None, *, facts: Facts, job: Job
+) -> Verdict:
     """Whether `best` may replace `champion`: one that could not be judged is not replaced."""
-    metric = job.evaluation.ordering
     judged = {card.model: card for card in evaluation.results}
     if champion is not None and _CHAMPION_ENTRY not in judged:
         why = {one.model: one.why for one in evaluation.skipped}.get(
             _CHAMPION_ENTRY, "needs a library that is not installed"
         )
-        return gate.unjudged(f"the champion {champion.label} could not be judged: it {why}")
-    return gate.decide(
-        best.values[metric],
-        judged[_CHAMPION_ENTRY].values[metric] if champion is not None else None,
-        metric=metric,
-        margin=job.gate.margin,
+        return unjudged(f"the champion {champion.label} could not be judged: it {why}")
+    return decide(
+        best,
+        judged[_CHAMPION_ENTRY] if champion is not None else None,
+        facts=facts,
+        guards=job.gate,
         rng=default_rng(job.seed),
-        customer=evaluation.customer,
     )
 
 

@@ -1,0 +1,120 @@
+"""Which version is champion: promoting, refusing and going back, each on record.
+
+The order is that of releases: the ledger says what is about to happen, the registry's tags and then
+its alias move, the ledger says that it happened. A process killed in between leaves either its
+intention alone, and the old champion, or a champion that the next call puts on record as found.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from oferta.clock import Clock
+from oferta.errors import RegistryError
+from oferta_training import registry
+from oferta_training.ledger import Entry, Ledger, ledger_path
+from oferta_training.registry import CHALLENGER, CHAMPION, Version
+from oferta_training.verdict import Outcome, Verdict
+
+_LONGEST_SENTENCE = 400  # a tag holds 5,000 characters
+
+
+def promote(home: Path, version: Version, verdict: Verdict, *, clock: Clock, by: str) -> str:
+    """Make `version` champion where the verdict lets it, else challenger; the alias it got.
+
+    `by` names the act, as `oferta train`. The version's tags keep the verdict (`oferta.gate`), the
+    guards' outcomes (`oferta.guards`) and when it became champion (`oferta.promoted_at`).
+
+    Raises:
+        RegistryError: the registry did not answer; nothing has moved.
+    """
+    ledger = Ledger(ledger_path(home), clock)
+    before = note_unrecorded(home, version.name, ledger)
+    tags = {"oferta.gate": verdict.because, "oferta.guards": _brief(verdict.outcomes)}
+    entry = Entry(
+        "promoting",
+        model=version.label,
+        model_run=version.run_id,
+        dataset=version.fingerprint,
+        reason=verdict.because,
+        replaced=None if before is None else before.label,
+        by=by,
+    )
+    if not verdict.promoted:
+        registry.set_alias(home, version, CHALLENGER, tags=tags)
+        refused = ", ".join(verdict.failing) or None
+        ledger.append(replace(entry, action="refused promotion", guards=refused, replaced=None))
+        return CHALLENGER
+    ledger.append(entry)
+    promoted_at = clock.now().isoformat()
+    registry.set_alias(home, version, CHAMPION, tags={**tags, "oferta.promoted_at": promoted_at})
+    ledger.append(replace(entry, action="promoted"))
+    return CHAMPION
+
+
+def roll_back(
+    home: Path, name: str, number: int, *, reason: str, clock: Clock, by: str
+) -> tuple[Version, Version | None]:
+    """Make an earlier champion champion again; it, and the one it replaced.
+
+    Only a version that was champion before: any other would come in around the gate.
+
+    Raises:
+        RegistryError: no such version, it never was champion, or it is champion now.
+    """
+    ledger = Ledger(ledger_path(home), clock)
+    before = note_unrecorded(home, name, ledger)
+    version = registry.find(home, f"{name}/{number}")
+    if before is not None and before.number == number:
+        raise RegistryError(f"{version.label} is the champion already")
+    if version.label not in ledger.champions(name):
+        raise RegistryError(
+            f"{version.label} never was champion, so no gate has let it through. "
+            f"Were champion: {', '.join(dict.fromkeys(ledger.champions(name))) or 'none'}."
+        )
+    entry = Entry(
+        "rolling champion back",
+        model=version.label,
+        model_run=version.run_id,
+        dataset=version.fingerprint,
+        reason=reason,
+        replaced=None if before is None else before.label,
+        by=by,
+    )
+    ledger.append(entry)
+    tags = {"oferta.promoted_at": clock.now().isoformat(), "oferta.rolled_back": reason}
+    registry.set_alias(home, version, CHAMPION, tags=tags)
+    ledger.append(replace(entry, action="champion rolled back"))
+    return version, before
+
+
+def note_unrecorded(home: Path, name: str, ledger: Ledger) -> Version | None:
+    """The champion now; on record as found where no act of the ledger made it champion.
+
+    Its process was killed before the last line, or somebody moved the alias in MLflow.
+
+    Raises:
+        RegistryError: the registry did not answer.
+    """
+    now = registry.champion(home, name)
+    if now is not None and [now.label] != ledger.champions(name)[-1:]:
+        ledger.append(
+            Entry("found champion", model=now.label, model_run=now.run_id, dataset=now.fingerprint)
+        )
+    return now
+
+
+def _brief(outcomes: tuple[Outcome, ...]) -> str:
+    return orjson.dumps(
+        [
+            {
+                "guard": one.guard,
+                "passed": one.passed,
+                "measured": one.measured,
+                "limit": one.limit,
+                "sentence": one.sentence[:_LONGEST_SENTENCE],
+            }
+            for one in outcomes
+        ]
+    ).decode()
