@@ -78,12 +78,20 @@ def run(
     name: str,
     tags: Mapping[str, str],
     parent: str | None = None,
+    again: str | None = None,
 ) -> Iterator[str]:
-    """A run, by its id. Ends as FINISHED, FAILED or, by Ctrl-C, KILLED."""
+    """A run, by its id. Ends as FINISHED, FAILED or, by Ctrl-C, KILLED.
+
+    `again` is the id of a run to go on with instead of a new one.
+    """
     tracker = client(home)
-    nesting = {"mlflow.parentRunId": parent} if parent else {}
-    made = tracker.create_run(experiment_id, run_name=name, tags={**tags, **nesting})
-    run_id = str(made.info.run_id)
+    if again is None:
+        nesting = {"mlflow.parentRunId": parent} if parent else {}
+        made = tracker.create_run(experiment_id, run_name=name, tags={**tags, **nesting})
+        run_id = str(made.info.run_id)
+    else:
+        run_id = again
+        tracker.update_run(run_id, status="RUNNING")
     try:
         yield run_id
     except KeyboardInterrupt:
