@@ -7,6 +7,9 @@
     │   ├── UnknownName             a model, metric, column, product... with the nearest known one
     │   ├── InvalidId               a customer or product id outside the rules of `oferta.ids`
     │   ├── SplitRefused            a split that the data cannot give
+    │   ├── RowsDiffer              models that were to be compared on other test rows
+    │   ├── DecisionsRefused        logged decisions, or a policy for them, with faults
+    │   ├── PolicyUnsupported       a policy too far from the logged one to be evaluated from it
     │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ExtraMissing                an optional package is not installed
@@ -96,6 +99,46 @@ class SplitRefused(InputError):
         self.possible = tuple(possible)
         options = ", ".join(possible) or "none"
         super().__init__(f"--split {split}: {problem}. This data can give: {options}.")
+
+
+class DecisionsRefused(InputError):
+    """Logged decisions, or a policy for them, have faults; all are named, with row counts."""
+
+    code = "decisions.refused"
+
+    def __init__(self, place: Path | str, problems: Sequence[str]) -> None:
+        self.place = str(place)
+        self.problems = tuple(problems)
+        super().__init__("\n  ".join([f"{place}: {len(problems)} problem(s)", *problems]))
+
+
+class PolicyUnsupported(InputError):
+    """A log cannot tell what a policy would have earned: the policy is too far from the log's."""
+
+    code = "off_policy.unsupported"
+
+    def __init__(
+        self, problems: Sequence[str], *, rows: int, ess: float, mean_weight: float
+    ) -> None:
+        self.problems = tuple(problems)
+        self.rows = rows
+        self.ess = ess
+        self.mean_weight = mean_weight
+        facts = f"effective sample size {ess:,.0f} of {rows:,}, mean weight {mean_weight:.3f}"
+        super().__init__("\n  ".join([f"this log cannot tell ({facts})", *problems]))
+
+
+class RowsDiffer(InputError):
+    """Models were tested on different rows, so their values cannot be paired."""
+
+    code = "rows.differ"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"'{name}' was tested on other rows than those before it: its values cannot be paired "
+            "with theirs. Only what models learn from may differ, not what they are asked."
+        )
 
 
 class OutputFailed(OfertaError):
