@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
+from oferta_experiments.commands.off_policy import off_policy
+from oferta_experiments.commands.study import app as study
+
 app = typer.Typer()
+app.add_typer(study, name="study")
+app.command("off-policy")(off_policy)
 
 
 @app.command()

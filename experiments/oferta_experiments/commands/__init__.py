@@ -1,0 +1,1 @@
+"""Commands of the experiments side, one module per topic."""

@@ -1,0 +1,1 @@
+"""Off-policy evaluation as a command, and its proof on data whose answer is known."""
