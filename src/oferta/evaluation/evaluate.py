@@ -81,10 +81,12 @@ def evaluate(
     skipped: dict[str, str] = {}
     whose: list[pl.Series] = []
     tested: list[bytes] = []
+    learners = 0
     past: list[NDArray[np.int64]] = []
     counts: dict[str, int] = {}
     for number, fold in enumerate(cut_into(material, protocol, share=share)):
         whose.append(fold.rows.customer_id)
+        learners = max(learners, len(fold.data.customers))
         tested.append(fold.rows.digest())
         past.append(np.diff(fold.rows.histories.indptr))
         for name, count in fold.counts().items():
@@ -121,6 +123,7 @@ def evaluate(
         customer_id=customer_id,
         past=np.concatenate(past).astype(np.int32),
         rows_digest=blake2b(b"".join(tested), digest_size=16).hexdigest(),
+        learners=learners,
         counts=counts,
         results=tuple(sorted(cards, key=lambda card: -card.metrics[ordering].mean)),
         skipped=tuple(Skipped(name, why) for name, why in skipped.items()),

@@ -27,13 +27,15 @@ class Limits:
         seconds: over all models.
         free_bytes: memory that the process may still take.
         timer: measures fits, and the time spent.
-        part: share of the seconds that this evaluation may spend on searching; the rest is others'.
+        part: share of what is left of the seconds that searching may take; the rest is others'.
+        spent: seconds of the budget that were spent before.
     """
 
     seconds: float
     free_bytes: int
     timer: Timer
     part: float = 1.0
+    spent: float = 0.0
 
     def refusal(self, cost: Cost, *, spent: float = 0.0) -> str | None:
         """Why a fit of this cost is not begun after `spent` seconds, or None where it may be."""
@@ -42,6 +44,7 @@ class Limits:
                 f"would take about {cost.seconds / 60:.0f} min, over half of the budget of "
                 f"{self.seconds / 60:.0f} min (--budget)"
             )
+        spent += self.spent
         if spent + cost.seconds > self.seconds * _SLACK:
             return (
                 f"would take about {cost.seconds / 60:.1f} min, and of the budget of "

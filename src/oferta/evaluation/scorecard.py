@@ -82,6 +82,7 @@ class Evaluation:
         past: `(rows,) int32`: how many products the row's past holds; 0 where the row is cold.
         rows_digest: equal means the same test rows with the same products to foresee: values of
             such evaluations may be paired.
+        learners: customers that models learnt from; with folds, the most of any.
         counts: of the data and the test: `train`, `valid`, `test`, `left_out` events;
             `test_pairs`; `dropped_seen`, `cold`, `without_candidates`. Over all folds.
         results: best first by the protocol's metric.
@@ -94,6 +95,7 @@ class Evaluation:
     customer_id: pl.Series
     past: NDArray[np.int32]
     rows_digest: str
+    learners: int
     counts: Mapping[str, int]
     results: tuple[Scorecard, ...]
     skipped: tuple[Skipped, ...] = ()

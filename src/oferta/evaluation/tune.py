@@ -99,7 +99,8 @@ def tune(
             costs[later].seconds + seconds_to_judge(rows, shape.products)
             for later in ordered[position:]
         )
-        left = limits.seconds * limits.part - (limits.timer() - begun) - recalled
+        own = (limits.seconds - limits.spent) * limits.part
+        left = own - (limits.timer() - begun) - recalled
         seconds = (left - last * protocol.folds) / (len(ordered) - position)
         search = _Search(model, recipe, validation, limits, seconds, trials)
         chosen[model] = search.run(settings, protocol.seed, progress)
