@@ -44,14 +44,15 @@ def answer(
             f"Nothing beats {baseline}; all {len(gaps)} others are worse, the least "
             f"{best.variant}: {_gap(best)} on {metric}."
         )
-    return _undecided(gaps, metric=metric, baseline=baseline, compared=len(differences))
+    pairs = len(variants) * (len(variants) - 1) // 2
+    return _undecided(gaps, metric=metric, baseline=baseline, compared=pairs)
 
 
 def visible(difference: Difference, compared: int) -> float:
     """The smallest true difference that four of five such studies would have called one.
 
     `(z(1 - a / 2m) + z(.8))` standard errors, the error taken from the interval's width, `m` the
-    number of differences that were compared.
+    number of differences that are corrected for.
     """
     error = (difference.figure.high - difference.figure.low) / _ENDS
     normal = NormalDist()

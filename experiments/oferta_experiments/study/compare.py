@@ -4,6 +4,7 @@ Nothing is read or written here: values in, differences and verdicts out.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -57,16 +58,18 @@ def best_of(values: Mapping[str, Values]) -> str:
 def differences(
     values: Mapping[str, Values], *, baseline: str, customer: NDArray[np.integer], seed: int
 ) -> tuple[Difference, ...]:
-    """Each variant from the baseline, then the best from each other, corrected all together.
+    """Each variant from the baseline, then the best from each other.
 
     `values`: variant -> `(rows,)` of the metric on the same rows in the same order; `customer`
-    `(rows,)` says whose each is. Without the baseline's values only the best is compared.
+    `(rows,)` says whose each is. Without the baseline's values only the best is compared. The
+    correction is for all pairs of variants, also those not named: which one is the best was not
+    known before, so any pair could have come up.
 
     Raises:
         ValueError: the variants do not have the same rows.
     """
     _same_rows(values, customer)
-    if not values:
+    if len(values) < 2:  # noqa: PLR2004 - a pair
         return ()
     best = best_of(values)
     pairs = [(name, baseline) for name in values if baseline in values and name != baseline]
@@ -75,9 +78,9 @@ def differences(
         for name in values
         if name != best and (best, name) not in pairs and (name, best) not in pairs
     ]
-    if not pairs:
-        return ()
-    stacked = np.stack([values[one] - values[other] for one, other in pairs], axis=1)
+    told = {frozenset(pair) for pair in pairs}
+    every = pairs + [pair for pair in combinations(values, 2) if frozenset(pair) not in told]
+    stacked = np.stack([values[one] - values[other] for one, other in every], axis=1)
     found = paired_differences(stacked, rng=default_rng(seed), customer=customer)
     adjusted = holm([one.p_value for one in found])
     return tuple(
@@ -89,7 +92,7 @@ def differences(
             p_adjusted=p,
             verdict=verdict(gap.interval.mean, p),
         )
-        for (one, other), gap, p in zip(pairs, found, adjusted, strict=True)
+        for (one, other), gap, p in zip(pairs, found, adjusted, strict=False)
     )
 
 

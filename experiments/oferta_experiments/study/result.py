@@ -25,7 +25,7 @@ class Difference(Settings):
         variant, other: what is compared; positive means `variant` is better.
         figure: the paired difference with its own 95 % interval.
         p_value: of no difference, two-sided, from the same draws.
-        p_adjusted: the same after Holm's correction for all differences of the study.
+        p_adjusted: the same after Holm's correction for all pairs of the study's variants.
         verdict: `better` or `worse` where `p_adjusted` is below .05, else `no difference`.
     """
 
