@@ -10,7 +10,14 @@ from markupsafe import Markup
 
 from oferta_experiments.study import report_tables as tables
 from oferta_experiments.study import report_words as words
+from oferta_experiments.study.report_chances import chances_chart
+from oferta_experiments.study.report_chart import Chart
+from oferta_experiments.study.report_cost import cost_chart
+from oferta_experiments.study.report_learning import learning_chart
 from oferta_experiments.study.report_markdown import commands, made, markdown
+from oferta_experiments.study.report_quality import metric_chart, reach_chart
+from oferta_experiments.study.report_search import search_charts
+from oferta_experiments.study.report_segments import segments_chart
 from oferta_experiments.study.report_terminal import summary_text
 from oferta_experiments.study.result import StudyResult
 
@@ -46,10 +53,24 @@ def _page(result: StudyResult) -> str:
     return environment.get_template("report.html.j2").render(
         result=result,
         lines=tables.main_lines(result),
-        plots=(),
+        plots=_charts(result),
         style=style,
         commands=commands(result),
         made=made(result),
         tables=tables,
         words=words,
     )
+
+
+def _charts(result: StudyResult) -> list[Chart]:
+    if not result.variants:
+        return []
+    return [
+        metric_chart(result),
+        cost_chart(result),
+        segments_chart(result),
+        chances_chart(result),
+        reach_chart(result),
+        learning_chart(result),
+        *search_charts(result),
+    ]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import takewhile
 
 import orjson
 
@@ -23,7 +24,9 @@ def plain(value: float, places: int = 4) -> str:
 
 
 def signed(value: float, places: int = 4) -> str:
-    """`+0.0123` or `-0.0123`."""
+    """`+0.0123` or `-0.0123`; what rounds to zero has no sign."""
+    if not round(value, places):
+        return f"{0:.{places}f}"
     return f"{value:+.{places}f}".replace("-", MINUS)
 
 
@@ -54,9 +57,9 @@ def seconds(value: float) -> str:
     return f"{value:.1f}" if value < _WHOLE else whole(round(value))
 
 
-def times(ratio: float) -> str:
-    """How many times as much: `1.4`, `30`."""
-    return f"{ratio:.1f}" if ratio < _WHOLE / 10 else whole(round(ratio))
+def gain(share: float) -> str:
+    """A relative difference: `7.5 %`, `12 %`."""
+    return percent(share, 1 if abs(share) < _WHOLE / 1000 else 0)
 
 
 def chance(p: float) -> str:
@@ -94,14 +97,21 @@ def setting(value: object) -> str:
 def shortened(names: Iterable[str], length: int) -> dict[str, str]:
     """Each name in at most `length` characters, still told apart.
 
-    The middle goes first: the ends of `als-with-decay-90d` and `als-with-decay-30d` differ.
+    The middle goes first; where that leaves two names alike, what they begin with goes instead.
     """
+    known = list(dict.fromkeys(names))
+    cut = {name: _without_middle(name, length) for name in known}
     short: dict[str, str] = {}
-    for name in names:
-        said = _without_middle(name, length)
+    for name in known:
+        alike = [other for other in known if cut[other] == cut[name]]
+        said = cut[name]
+        if len(alike) > 1:
+            letters = zip(*alike, strict=False)
+            common = len(list(takewhile(lambda column: len(set(column)) == 1, letters)))
+            said = _without_middle(f"…{name[common:]}", length)
         number = 2
         while said in short.values():
-            said = f"{_without_middle(name, length - 2 - len(str(number)))} {number}"
+            said = f"{_without_middle(name, length - 1 - len(str(number)))} {number}"
             number += 1
         short[name] = said
     return short
@@ -110,5 +120,5 @@ def shortened(names: Iterable[str], length: int) -> dict[str, str]:
 def _without_middle(name: str, length: int) -> str:
     if len(name) <= length:
         return name
-    head = (length - 1) // 2
-    return f"{name[: length - 1 - head].rstrip()}…{name[len(name) - head :].lstrip()}"
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail].rstrip()}…{name[len(name) - tail :].lstrip()}"
