@@ -9,6 +9,7 @@
     │   ├── SplitRefused            a split that the data cannot give
     │   ├── RowsDiffer              models that were to be compared on other test rows
     │   ├── DecisionsRefused        logged decisions, or a policy for them, with faults
+    │   ├── ProtectedAttribute      a column that needs a reason before a model uses it
     │   ├── PolicyUnsupported       a policy too far from the logged one to be evaluated from it
     │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
@@ -110,6 +111,26 @@ class DecisionsRefused(InputError):
         self.place = str(place)
         self.problems = tuple(problems)
         super().__init__("\n  ".join([f"{place}: {len(problems)} problem(s)", *problems]))
+
+
+class ProtectedAttribute(InputError):
+    """Columns that hold protected attributes were to enter a model without a stated reason."""
+
+    code = "protected"
+
+    def __init__(self, found: Iterable[tuple[str, str, str]]) -> None:
+        """`found`: column, attribute, how it was found, for each."""
+        self.found = tuple(found)
+        columns = list(dict.fromkeys(column for column, _, _ in self.found))
+        said = "\n  ".join(
+            f"{column}: {attribute} ({how})" for column, attribute, how in self.found
+        )
+        super().__init__(
+            f"{len(columns)} column(s) hold protected attributes:\n  {said}\n"
+            "Leave them out; or say why each may be used: in a job [policy] allow_protected = "
+            f'{{ {columns[0]} = "REASON" }}, on the command line --allow-protected '
+            f"'{columns[0]}=REASON'. A model that uses them can not become champion for credit."
+        )
 
 
 class PolicyUnsupported(InputError):
