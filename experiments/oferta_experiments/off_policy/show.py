@@ -1,6 +1,7 @@
 """Off-policy figures as a person reads them."""
 
 from collections.abc import Iterator, Mapping
+from math import floor, log10
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -44,13 +45,14 @@ def show_errors(errors: Mapping[str, Error], runs: int, console: Console) -> Non
 
 def _value(value: PolicyValue, name: str) -> Iterator[RenderableType]:
     yield Text(name, style="bold")
-    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table = Table(box=None, padding=(0, 1), header_style="dim")
     for heading in ("", "per row", "95 % interval", "over logged", "95 % interval"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    table.add_row("logged", *_cells(value.logged, sign=""))
+    places = _places(value.estimates["dr"])
+    table.add_row("logged", *_cells(value.logged, f".{places}f"))
     for estimator, estimate in value.estimates.items():
-        gain = _cells(value.gains[estimator], sign="+")
-        table.add_row(estimator.upper(), *_cells(estimate, sign=""), *gain)
+        gain = _cells(value.gains[estimator], f"+.{places}f")
+        table.add_row(estimator.upper(), *_cells(estimate, f".{places}f"), *gain)
     yield table
     support = value.support
     yield Text(
@@ -62,6 +64,11 @@ def _value(value: PolicyValue, name: str) -> Iterator[RenderableType]:
     yield Text(value.verdict, style="bold")
 
 
-def _cells(interval: Interval, *, sign: str) -> tuple[str, str]:
-    form = f"{sign}.3g"
+def _places(interval: Interval) -> int:
+    """Decimals to print: two digits of the interval's width are known, no more."""
+    width = interval.high - interval.low
+    return max(0, 1 - floor(log10(width))) if width else 4
+
+
+def _cells(interval: Interval, form: str) -> tuple[str, str]:
     return f"{interval.mean:{form}}", f"{interval.low:{form}} to {interval.high:{form}}"

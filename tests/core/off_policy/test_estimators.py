@@ -70,6 +70,16 @@ def test_snips_follows_another_unit_and_zero_of_the_reward(
     assert reward.min() - 1e-9 <= plain <= reward.max() + 1e-9
 
 
+@given(REWARD, WEIGHT, st.floats(0.1, 10))
+def test_weights_in_another_unit_change_no_row_of_snips(
+    reward: np.ndarray, weight: np.ndarray, scale: float
+):
+    """The interval too, not only the mean, is that of a ratio."""
+    np.testing.assert_allclose(
+        snips(reward, scale * weight), snips(reward, weight), rtol=1e-9, atol=1e-9
+    )
+
+
 @given(WEIGHT, st.floats(0.1, 10))
 def test_the_effective_sample_size_is_between_one_and_all(weight: np.ndarray, scale: float):
     found = support.support(weight)
