@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format bench chaos system clean
+.PHONY: help demo test setup check format accuracy bench chaos system clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## The whole loop on real data, then serve until Ctrl-C (ONCE=1: end there)
 	@$(BIN)/oferta demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
@@ -29,6 +29,9 @@ check: $(VENV)/.setup ## Format, lint, types, import contracts, docs
 format: $(VENV)/.setup ## Rewrite the code in the one format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+accuracy: $(VENV)/.setup ## The accuracy table: a study per published protocol (DATA_DIR= or OFERTA_BENCH_DATA)
+	@$(if $(DATA_DIR),OFERTA_BENCH_DATA=$(abspath $(DATA_DIR)) )$(BIN)/python -m oferta_experiments.accuracy $(if $(ONLY),--only $(ONLY))
 
 bench: $(VENV)/.setup ## Speed as ratios to bare libraries, in one run
 	@$(BIN)/python -m oferta_experiments.bench
