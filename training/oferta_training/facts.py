@@ -49,16 +49,18 @@ class Facts:
         evaluation: Evaluation,
         customers: pl.DataFrame,
         *,
-        protected: tuple[Finding, ...] = (),
         credit: bool = True,
     ) -> "Facts":
-        """The facts of an evaluation whose customers have the attributes of `customers`."""
+        """The facts of an evaluation whose customers have the attributes of `customers`.
+
+        `credit` is `oferta.privacy.credit.sells_credit` of the catalogue.
+        """
         return Facts(
             metric=evaluation.protocol.ordering,
             customer_id=evaluation.customer_id.cast(pl.String),
             past=evaluation.past,
             customers=customers.with_columns(pl.col("customer_id").cast(pl.String)),
-            protected=protected,
+            protected=evaluation.protected,
             credit=credit,
         )
 

@@ -36,6 +36,13 @@ class Policy(Settings):
     """Whether a product that the customer has may be offered again, where the catalogue is silent.
     Insurance renews and groceries run out, so the default is yes."""
 
+    credit: bool | None = None
+    """Whether anything sold is credit, where the catalogue does not say. Not stated: it is,
+    and no model of protected attributes becomes champion."""
+
+    allow_protected: dict[str, str] = Field(default_factory=dict)
+    """Protected customer attributes that models may use after all, each with the reason why."""
+
 
 class Tuning(Settings):
     """Whether settings are searched before models are compared; never on test rows."""
@@ -73,6 +80,8 @@ _SECTIONS = {
     "segment_customers": "segments",
     "customer_features": "features",
     "product_features": "features",
+    "allow_protected": "policy",
+    "exposure": "gate.fairness",
 }
 """Where a job states what its evaluation takes from it."""
 
@@ -89,8 +98,8 @@ class Job(Settings):
     features: Features = Features()
     policy: Policy = Policy()
     evaluation: Protocol = Protocol(k=(5, 10, 20), metric="ndcg@10")
-    """How models are compared: docs/evaluation.md. `weighting` and
-    `segments` are always those of the job;
+    """How models are compared: docs/evaluation.md. What `[interactions]`, `[segments]`,
+    `[features]`, `[policy]` and `[gate]` say is taken from there;
     `keep_seen`, where it is not stated, is `policy.repeatable`, so that what is measured is what
     will be published."""
 
@@ -111,6 +120,8 @@ class Job(Settings):
             "segment_customers": self.segments.min_customers,
             "customer_features": self.features.customers,
             "product_features": self.features.products,
+            "allow_protected": self.policy.allow_protected,
+            "exposure": self.gate.fairness.exposure,
         }
         if self.evaluation.candidates:
             raise ValueError(

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -23,6 +23,7 @@ from oferta.models.data import TrainingData
 from oferta.models.memory import available_bytes
 from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.models.saved import Origin, save
+from oferta.privacy.credit import sells_credit
 from oferta.progress import Progress
 from oferta_training import plots, registry, tracking
 from oferta_training.code import code_version
@@ -67,6 +68,7 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
 
     Raises:
         SplitRefused, UnknownName, SettingsInvalid: the job does not fit the data.
+        ProtectedAttribute: the job uses one without a reason.
         ModelTooLarge: the winner would not fit into memory on all the data.
     """
     experiment = tracking.experiment(home, f"oferta/{job.name}")
@@ -80,13 +82,18 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         champion = registry.champion(home, job.name)
         evaluation = _compare(dataset, job, champion, progress)
         _log_comparison(home, run_id, experiment, evaluation)
+        _log_protected(home, run_id, evaluation)
         best = _best(evaluation)
         data = job_data(dataset, job)
         winner = _fit_on_everything(best, data, job, progress)
         version = _register(
             home, run_id, winner, data=data, dataset=dataset, job=job, now=clock.now()
         )
-        facts = Facts.of(evaluation, dataset.customers().collect())
+        facts = Facts.of(
+            evaluation,
+            dataset.customers().collect(),
+            credit=sells_credit(dataset.products().collect(), stated=job.policy.credit),
+        )
         verdict = _judge(evaluation, best, champion, facts=facts, job=job)
         promote(home, version, verdict, clock=clock, by="oferta train")
     return Trained(version, evaluation, best, verdict, run_id)
@@ -198,6 +205,13 @@ def _log_comparison(home: Path, run_id: str, experiment: str, evaluation: Evalua
             picture,
         )
         tracker.log_artifact(run_id, str(picture))
+
+
+def _log_protected(home: Path, run_id: str, evaluation: Evaluation) -> None:
+    """Which protected attributes models may have used, and why: `oferta.protected`."""
+    if evaluation.protected:
+        said = orjson.dumps([asdict(one) for one in evaluation.protected]).decode()
+        tracking.client(home).set_tag(run_id, "oferta.protected", said)
 
 
 def _means(metrics: Mapping[str, Interval]) -> dict[str, float]:

@@ -128,6 +128,7 @@ def evaluate(
         results=tuple(sorted(cards, key=lambda card: -card.metrics[ordering].mean)),
         skipped=tuple(Skipped(name, why) for name, why in skipped.items()),
         tuning=None if tuned is None else tuned.log,
+        protected=material.protected,
     )
 
 

@@ -1,12 +1,13 @@
 """One cut of the data, ready to fit models on and to judge them by."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import polars as pl
 from numpy.random import default_rng
+from numpy.typing import NDArray
 
 from oferta.errors import UnknownName
 from oferta.evaluation.cuts import Cut
@@ -21,6 +22,8 @@ from oferta.features.known import features_of
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.segments import segments_of
 from oferta.models.data import TrainingData, Validation
+from oferta.privacy.findings import Finding
+from oferta.privacy.protected import require_allowed
 
 _DRAW = 3  # sets the draws of who is learnt from apart from those of the cuts
 
@@ -34,12 +37,16 @@ class Material:
         target: the event types to foresee.
         reading: how events become pasts.
         candidates: what alone is ranked, where the protocol says so.
+        groups: name -> `(products,) float64`, 1 for the products of a group whose exposure is told.
+        protected: the protected attributes that models may use, each with its reason.
     """
 
     events: pl.DataFrame
     target: frozenset[str]
     reading: Reading
     candidates: pl.DataFrame | None
+    groups: Mapping[str, NDArray[np.float64]]
+    protected: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,15 +74,19 @@ def gather(source: Source, protocol: Protocol, candidates: pl.DataFrame | None) 
     Raises:
         UnknownName: a column, event type or attribute that is not there.
         SourceRefused: nothing that could be foreseen is there.
+        ProtectedAttribute: models would use one without a stated reason.
     """
     events = read(source, protocol)
     products = source.products().select("product_id").collect()["product_id"].cast(pl.String)
     everybody = IdMap.of(events["customer_id"])
     attributes = source.customers()
+    used = (*protocol.segments, *protocol.customer_features)
     known = attributes.collect_schema().names()
-    for name in protocol.segments:
+    for name in (*used, *protocol.allow_protected):
         if name not in known:
             raise UnknownName("customer attribute", name, known)
+    looked_at = attributes.select(*dict.fromkeys((*used, *protocol.allow_protected))).collect()
+    protected = require_allowed(looked_at, used, protocol.allow_protected)
     ids = IdMap.of(pl.concat([products, events["product_id"].rename("product_id")]))
     reading = Reading(
         products=ids,
@@ -98,7 +109,26 @@ def gather(source: Source, protocol: Protocol, candidates: pl.DataFrame | None) 
         ),
         repeatable=protocol.keep_seen,
     )
-    return Material(events, targets(events, source.event_types, protocol), reading, candidates)
+    return Material(
+        events=events,
+        target=targets(events, source.event_types, protocol),
+        reading=reading,
+        candidates=candidates,
+        groups={name: _members(source, name, ids) for name in protocol.exposure},
+        protected=protected,
+    )
+
+
+def _members(source: Source, group: str, products: IdMap) -> NDArray[np.float64]:
+    """1 for the products whose column has the value: `category=loan`."""
+    column, _, value = group.partition("=")
+    known = source.products().collect_schema().names()
+    if column not in known:
+        raise UnknownName("product attribute", column, known)
+    there = source.products().filter(pl.col(column).cast(pl.String) == value)
+    members = np.zeros(len(products))
+    members[products.rows(there.select("product_id").collect()["product_id"].cast(pl.String))] = 1
+    return members
 
 
 def cut_into(material: Material, protocol: Protocol, *, share: float = 1.0) -> Iterator[Fold]:
@@ -150,7 +180,7 @@ def make_fold(
     )
     holders = np.bincount(data.histories.product, minlength=len(data.products))
     buyers = int((np.diff(data.histories.indptr) > 0).sum())
-    return Fold(parts, data, rows, Crowd(holders.astype(np.int64), buyers))
+    return Fold(parts, data, rows, Crowd(holders.astype(np.int64), buyers, material.groups))
 
 
 def validation_of(

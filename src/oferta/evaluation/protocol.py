@@ -71,7 +71,30 @@ class Protocol(Settings):
     product_features: tuple[str, ...] = ()
     """Product attributes that models may learn from, beside events."""
 
+    allow_protected: dict[str, str] = Field(default_factory=dict)
+    """Protected customer attributes that models may use after all, each with the reason why."""
+
+    exposure: tuple[str, ...] = ()
+    """Product groups, as `category=loan`, whose share of every list is told as a metric."""
+
     weighting: Weighting = Weighting()
+
+    @field_validator("allow_protected")
+    @classmethod
+    def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
+        for column, reason in value.items():
+            if not reason.strip():
+                raise ValueError(f"'{column}': say why it may be used")
+        return value
+
+    @field_validator("exposure")
+    @classmethod
+    def _product_groups(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for group in value:
+            column, equals, member = group.partition("=")
+            if not (column and equals and member):
+                raise ValueError(f"'{group}': write it as COLUMN=VALUE")
+        return tuple(dict.fromkeys(value))
 
     @field_validator("split")
     @classmethod

@@ -13,6 +13,7 @@ from oferta.evaluation.intervals import Interval
 from oferta.evaluation.protocol import Protocol
 from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Recommender
+from oferta.privacy.findings import Finding
 
 
 def plain_settings(recipe: Recommender) -> dict[str, Any]:
@@ -88,6 +89,7 @@ class Evaluation:
         results: best first by the protocol's metric.
         skipped: models that were not fitted, and why.
         tuning: what was tried, where settings were tuned.
+        protected: the protected attributes that the models may have used, each with its reason.
     """
 
     protocol: Protocol
@@ -100,6 +102,7 @@ class Evaluation:
     results: tuple[Scorecard, ...]
     skipped: tuple[Skipped, ...] = ()
     tuning: Mapping[str, Any] | None = None
+    protected: tuple[Finding, ...] = ()
 
     @property
     def customer(self) -> NDArray[np.int32]:

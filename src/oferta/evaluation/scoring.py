@@ -1,7 +1,7 @@
 """Lists for test rows and the values of every metric, block by block, in bounded memory."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,12 @@ class Crowd:
     Attributes:
         holders: `(products,) int64`, how many train customers have each.
         customers: how many there are.
+        groups: name -> `(products,) float64`, 1 for the members: whose exposure is told.
     """
 
     holders: NDArray[np.int64]
     customers: int
+    groups: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def judge(
             cut = lists[:, :k]
             values[f"novelty@{k}"] = metrics.mean_over_list(cut, bits)
             values[f"popularity_share@{k}"] = metrics.mean_over_list(cut, top)
+            for group, members in crowd.groups.items():
+                values[f"exposure:{group}@{k}"] = metrics.mean_over_list(cut, members)
             listed[k][cut[cut >= 0]] = True
         parts.append(values)
     return Judged(

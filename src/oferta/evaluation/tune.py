@@ -1,7 +1,7 @@
 """Choosing settings within a budget: on a cut of train, never on the test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from typing import Protocol as Port
 
@@ -123,7 +123,7 @@ class _Validation:
     def __init__(self, cut: Split, material: Material, protocol: Protocol) -> None:
         # The test's candidates hold its answers, and valid is what is asked here.
         self.protocol = protocol.model_copy(update={"history": "train", "candidates": False})
-        self._material = Material(material.events, material.target, material.reading, None)
+        self._material = replace(material, candidates=None)
         self._cut = cut
         ids = pl.concat([cut.train["customer_id"], cut.test["customer_id"]]).unique().sort()
         draw = default_rng([protocol.seed, 0, 2]).random(len(ids))

@@ -74,6 +74,10 @@ def evaluate(
         list[str] | None,
         typer.Option(help="A customer attribute that models may use as segment. Repeatable."),
     ] = None,
+    allow_protected: Annotated[
+        list[str] | None,
+        typer.Option(help="COLUMN=REASON: a protected attribute, and why it is used. Repeatable."),
+    ] = None,
     customer_features: Annotated[
         str, typer.Option(help="Customer attributes to learn from, with commas between.")
     ] = "",
@@ -138,6 +142,7 @@ def evaluate(
         "recall": recall,
         "idcg": idcg,
         "segments": tuple(segment or ()),
+        "allow_protected": _reasons(allow_protected or []),
         "customer_features": _names(customer_features),
         "product_features": _names(product_features),
         "weighting": {"half_life_days": half_life, "saturation": saturation},
@@ -180,6 +185,18 @@ def _lengths(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in _names(text))
     except ValueError:
         raise SettingsInvalid("--k", [f"'{text}': whole numbers with commas between"]) from None
+
+
+def _reasons(options: list[str]) -> dict[str, str]:
+    from oferta.errors import SettingsInvalid
+
+    reasons: dict[str, str] = {}
+    for one in options:
+        column, equals, reason = one.partition("=")
+        if not (column.strip() and equals):
+            raise SettingsInvalid("--allow-protected", [f"'{one}': write it as COLUMN=REASON"])
+        reasons[column.strip()] = reason.strip()
+    return reasons
 
 
 def _check_budget(minutes: float) -> None:
