@@ -11,7 +11,7 @@ from oferta.evaluation.intervals import Interval, paired_difference
 from oferta.evaluation.scorecard import Evaluation, Scorecard
 
 _ACCURACY = ("hr", "precision", "recall", "mrr", "map", "ndcg")
-_BEYOND = ("coverage", "novelty", "popularity_share")
+_BEYOND = ("coverage", "novelty", "popularity_share", "diversity")
 _HEADINGS = {
     "hr": "HR",
     "precision": "P",
@@ -22,6 +22,7 @@ _HEADINGS = {
     "coverage": "cover",
     "novelty": "bits",
     "popularity_share": "pop10",
+    "diversity": "unlike",
 }
 
 
@@ -74,6 +75,7 @@ def _beyond(evaluation: Evaluation, k: int) -> Table:
             f"{card.metrics[f'coverage@{k}'].mean:.1%}",
             f"{card.metrics[f'novelty@{k}'].mean:.2f}",
             f"{card.metrics[f'popularity_share@{k}'].mean:.1%}",
+            f"{card.metrics[f'diversity@{k}'].mean:.2f}",
             f"{card.fit_s:.1f} s",
             f"{card.recommend_s:.1f} s",
         )
@@ -131,5 +133,6 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield (
             f"best first by {protocol.ordering}, green the best of a column, 95 % intervals over "
             "customers; ≈: no difference from the best, the paired interval holds 0; cover: share "
-            "of products in any list; bits: novelty; pop10: slots of the most popular tenth"
+            "of products in any list; bits: novelty; pop10: slots of the most popular tenth; "
+            "unlike: how few customers two products of a list share"
         )

@@ -180,7 +180,8 @@ def make_fold(
     )
     holders = np.bincount(data.histories.product, minlength=len(data.products))
     buyers = int((np.diff(data.histories.indptr) > 0).sum())
-    return Fold(parts, data, rows, Crowd(holders.astype(np.int64), buyers, material.groups))
+    crowd = Crowd(holders.astype(np.int64), buyers, material.groups, data.matrix)
+    return Fold(parts, data, rows, crowd)
 
 
 def validation_of(

@@ -19,6 +19,7 @@ NAMES = (
     "coverage",
     "novelty",
     "popularity_share",
+    "diversity",
 )
 """Every metric, without its `@k`."""
 

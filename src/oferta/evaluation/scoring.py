@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from oferta.evaluation import metrics
+from oferta.evaluation.diversity import diversity
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.rows import Rows
 from oferta.interactions.lists import Lists
@@ -26,11 +28,13 @@ class Crowd:
         holders: `(products,) int64`, how many train customers have each.
         customers: how many there are.
         groups: name -> `(products,) float64`, 1 for the members: whose exposure is told.
+        matrix: `(customers, products)`, who has what; None: diversity is not asked for.
     """
 
     holders: NDArray[np.int64]
     customers: int
     groups: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    matrix: csr_array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,13 @@ def judge(
 ) -> Judged:
     """Every metric of `protocol` for `rows`.
 
-    Memory: 8 bytes a row and metric, the lists of 16,384 rows, and one block of scores; never rows
-    times products.
+    Memory: 8 bytes a row and metric, the lists, and one block of scores; never rows times products.
     """
     bits = metrics.self_information(crowd.holders, crowd.customers)
     top = metrics.most_popular_tenth(crowd.holders).astype(np.float64)
     listed = {k: np.zeros(len(crowd.holders), np.bool_) for k in protocol.k}
     parts: list[dict[str, NDArray[np.float64]]] = []
+    every: list[NDArray[np.int32]] = []
     for start, lists in _lists(model, rows, max(protocol.k), crowd=crowd, progress=progress):
         indptr = rows.test.indptr[start : start + len(lists) + 1]
         hit = metrics.hits(lists, indptr - indptr[0], rows.test.product[indptr[0] : indptr[-1]])
@@ -74,8 +78,13 @@ def judge(
                 values[f"exposure:{group}@{k}"] = metrics.mean_over_list(cut, members)
             listed[k][cut[cut >= 0]] = True
         parts.append(values)
+        every.append(lists)
+    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if crowd.matrix is not None:
+        unlike = diversity(np.concatenate(every), crowd.matrix, k=protocol.k)
+        values |= {f"diversity@{k}": found for k, found in unlike.items()}
     return Judged(
-        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        values,
         {f"coverage@{k}": float(seen.mean()) for k, seen in listed.items()},
     )
 

@@ -282,7 +282,10 @@ class _Search:
             if self.trials is not None:
                 self.trials.keep(self.model, self.skipped[-1], settings)
             return None
-        judged = judge(fitted, fold.rows, protocol=protocol, crowd=fold.crowd, progress=Silent())
+        crowd = fold.crowd
+        if not protocol.ordering.startswith("diversity@"):
+            crowd = replace(crowd, matrix=None)  # dear, and no setting is chosen by it
+        judged = judge(fitted, fold.rows, protocol=protocol, crowd=crowd, progress=Silent())
         entry["value"] = float(np.mean(judged.values[protocol.ordering]))
         entry["seconds"] = round(self.limits.timer() - begun, 3)
         self._take(entry, candidate, fold)
