@@ -5,17 +5,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost
-from oferta.models.vectors import FittedVectors, mean_vectors, restore_vectors
+from oferta.models.vectors import FittedVectors, length_of, restore_vectors, vectors_of
 from oferta.progress import Progress
 from oferta.scoring.fold_in import FoldIn
-from oferta.scoring.live import EmbeddingScorer
 from oferta.settings import Settings
 
 
@@ -27,7 +25,7 @@ class Als(Settings):
     """
 
     factors: int = Field(default=64, ge=1, le=1024)
-    """Length of the vectors."""
+    """Length of the vectors; half the number of products where that is less."""
 
     alpha: float = Field(default=3.0, gt=0)
     """Confidence that one unit of weight gives."""
@@ -46,7 +44,7 @@ class Als(Settings):
 
     def cost(self, shape: DataShape) -> Cost:
         """What fitting on data of this shape will take."""
-        rows, d = shape.customers + shape.products, float(self.factors)
+        rows, d = shape.customers + shape.products, float(length_of(self.factors, shape.products))
         step = shape.interactions * d * 2e-9 + rows * d * d * 3e-10
         solve = shape.customers * (d**3 * 4e-11) + shape.interactions * d * d * 5e-11
         memory = 8 * rows * d + 24 * shape.interactions
@@ -63,7 +61,7 @@ class Als(Settings):
         # it warns of them when made.
         with threadpool_limits(1, "blas"), progress.task("als", total=self.iterations) as advance:
             model = AlternatingLeastSquares(
-                factors=self.factors,
+                factors=length_of(self.factors, len(data.products)),
                 alpha=self.alpha,
                 regularization=self.regularization,
                 iterations=self.iterations,
@@ -73,9 +71,11 @@ class Als(Settings):
             # The last half-step moved the products. Solving the customers once more, exactly,
             # makes a stored vector the same as one folded in from the same past.
             customers = model.recalculate_user(np.arange(matrix.shape[0]), matrix)
-        return _fitted(
-            self, customers, np.asarray(model.item_factors), mean_vectors(data, customers)
-        )
+        products = np.asarray(model.item_factors)
+        exact = products.astype(np.float64)
+        gram = exact.T @ exact + self.regularization * np.eye(products.shape[1])
+        fold_in = FoldIn(precision=gram.astype(np.float32), alpha=self.alpha)
+        return vectors_of(data, products=products, fold_in=fold_in, customers=customers)
 
     def restore(self, arrays: Arrays) -> FittedVectors:
         """The fitted model whose `arrays()` these are.
@@ -83,16 +83,4 @@ class Als(Settings):
         Raises:
             ArtefactInvalid: an array is missing, or of another shape or dtype.
         """
-        return _fitted(self, *restore_vectors(arrays, length=self.factors))
-
-
-def _fitted(
-    recipe: Als,
-    customers: NDArray[np.float32],
-    products: NDArray[np.float32],
-    cold: NDArray[np.float32],
-) -> FittedVectors:
-    exact = products.astype(np.float64)
-    gram = exact.T @ exact + recipe.regularization * np.eye(products.shape[1])
-    fold_in = FoldIn(precision=gram.astype(np.float32), alpha=recipe.alpha)
-    return FittedVectors(customers, EmbeddingScorer(products, cold, fold_in))
+        return restore_vectors(arrays)

@@ -15,6 +15,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "transitions": "oferta.models.transitions:Transitions",
         "ease": "oferta.models.ease:Ease",
         "als": "oferta.models.als:Als",
+        "ials": "oferta.models.ials:Ials",
         "hybrid": "oferta.models.hybrid:Hybrid",
     }
 )

@@ -14,14 +14,13 @@ from scipy.sparse import coo_matrix, csr_matrix, hstack, identity
 from oferta.errors import ExtraMissing, SettingsInvalid
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost
-from oferta.models.vectors import FittedVectors, mean_vectors, restore_vectors
+from oferta.models.vectors import FittedVectors, restore_vectors, vectors_of
 from oferta.progress import Progress
 from oferta.scoring.fold_in import FoldIn
-from oferta.scoring.live import EmbeddingScorer
 from oferta.settings import Settings
 
 _ALPHA = 3.0
-_RIDGE = 30.0  # times the mean eigenvalue of the products' Gram matrix; see `_fitted`
+_RIDGE = 30.0  # times the mean eigenvalue of the products' Gram matrix; see `_fold_in`
 
 
 class Hybrid(Settings):
@@ -95,10 +94,7 @@ class Hybrid(Settings):
         # A pairwise loss has no gradient for a customer's own bias, and no list depends on it: what
         # LightFM keeps as such counts the updates and would only disturb scores between customers.
         customers = _with_last(model.user_embeddings, np.ones((len(data.customers), 1), np.float32))
-        cold = mean_vectors(data, customers)
-        nothing = np.flatnonzero(np.diff(data.histories.indptr) == 0)
-        customers[nothing] = cold[data.histories.segment[nothing]]  # -1: the last row
-        return _fitted(customers, products, cold)
+        return vectors_of(data, products=products, fold_in=_fold_in(products), customers=customers)
 
     def restore(self, arrays: Arrays) -> FittedVectors:
         """The fitted model whose `arrays()` these are.
@@ -141,11 +137,7 @@ def _with_last(vectors: NDArray[np.floating], last: NDArray[np.floating]) -> NDA
     return np.hstack([vectors, last]).astype(np.float32, copy=False)
 
 
-def _fitted(
-    customers: NDArray[np.float32],
-    products: NDArray[np.float32],
-    cold: NDArray[np.float32],
-) -> FittedVectors:
+def _fold_in(products: NDArray[np.float32]) -> FoldIn:
     # The regulariser that serves ALS overfits on vectors that WARP made. With one far above the
     # Gram matrix a customer is almost the weighted sum of their products. On a validation cut of
     # ml-100k, NDCG@10 of folded-in customers was .137 with .01 times the mean eigenvalue, .172 with
@@ -154,5 +146,4 @@ def _fitted(
     gram = exact.T @ exact
     ridge = _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-6)
     precision = gram + ridge * np.eye(len(gram))
-    fold_in = FoldIn(precision=precision.astype(np.float32), alpha=_ALPHA)
-    return FittedVectors(customers, EmbeddingScorer(products, cold, fold_in))
+    return FoldIn(precision=precision.astype(np.float32), alpha=_ALPHA)

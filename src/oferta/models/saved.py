@@ -28,7 +28,7 @@ _OPTIONAL = ("features", "age_days", "count")  # of a past: not every data has t
 _ALLOWED = frozenset(
     {
         *(f"{_MODEL}{name}" for name in ("share", "weights", "base", "indptr", "indices", "data")),
-        *(f"{_MODEL}{name}" for name in ("customers", "products", "cold")),
+        *(f"{_MODEL}{name}" for name in ("customers", "products", "cold", "precision", "alpha")),
         *(f"{_LIVE}{name}" for name in ("products", "cold", "precision", "alpha")),
         *(f"{_LIVE}{name}" for name in ("indptr", "neighbour", "weight", "base", "step")),
         *(f"{_EMBEDDINGS}{name}" for name in ("customers", "products")),

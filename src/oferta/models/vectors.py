@@ -9,7 +9,9 @@ from oferta.errors import ArtefactInvalid
 from oferta.interactions.histories import Histories
 from oferta.models.data import TrainingData
 from oferta.models.protocol import Arrays, Embeddings
+from oferta.scoring.fold_in import FoldIn
 from oferta.scoring.live import EmbeddingScorer
+from oferta.scoring.packed import pack_live, unpack_live
 from oferta.scoring.reasons import Reason
 from oferta.scoring.stored import take_array
 
@@ -52,28 +54,50 @@ class FittedVectors:
         return Embeddings(self.customers, self.scorer.products)
 
     def arrays(self) -> Arrays:
-        """`customers`, `products`, `cold`."""
-        return {
-            "customers": self.customers,
-            "products": self.scorer.products,
-            "cold": self.scorer.cold,
-        }
+        """`customers` and the arrays of the live scorer."""
+        return {"customers": self.customers, **pack_live(self.scorer)}
 
 
-def restore_vectors(
-    arrays: Arrays, *, length: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """`customers`, `products` and `cold` from what `FittedVectors.arrays` gave.
+def vectors_of(
+    data: TrainingData,
+    *,
+    products: NDArray[np.float32],
+    fold_in: FoldIn,
+    customers: NDArray[np.float32] | None = None,
+) -> FittedVectors:
+    """The model of these product vectors, for customers with a past, without one, and changed.
+
+    `customers` None: folded in from their pasts. Rows of customers without a past are made here.
+    """
+    if customers is None:
+        nothing = np.zeros((1, products.shape[1]), np.float32)
+        customers = EmbeddingScorer(products, nothing, fold_in).vectors(data.histories)
+    scorer = EmbeddingScorer(products, mean_vectors(data, customers), fold_in)
+    empty = np.flatnonzero(np.diff(data.histories.indptr) == 0)
+    customers[empty] = scorer.vectors(data.histories.take(empty))
+    return FittedVectors(customers, scorer)
+
+
+def restore_vectors(arrays: Arrays) -> FittedVectors:
+    """The model that `FittedVectors.arrays` gave.
 
     Raises:
-        ArtefactInvalid: an array is missing, of a wrong dtype, or its vectors are not `length`.
+        ArtefactInvalid: an array is missing, of a wrong dtype, or vectors are of different lengths.
     """
     customers = take_array(arrays, "customers", np.float32, 2)
-    products = take_array(arrays, "products", np.float32, 2)
-    cold = take_array(arrays, "cold", np.float32, 2)
-    if not customers.shape[1] == products.shape[1] == cold.shape[1] == length:
-        raise ArtefactInvalid("model arrays", f"vectors are not {length} long")
-    return customers, products, cold
+    take_array(arrays, "precision", np.float32, 2)
+    scorer = unpack_live({name: one for name, one in arrays.items() if name != "customers"})
+    if not isinstance(scorer, EmbeddingScorer) or customers.shape[1] != scorer.products.shape[1]:
+        raise ArtefactInvalid("model arrays", "customers and products have unlike vectors")
+    return FittedVectors(customers, scorer)
+
+
+def length_of(factors: int, n_products: int) -> int:
+    """How long the vectors of a catalogue are: `factors`, at most half as many as products.
+
+    With more, a model of few products remembers every customer and foresees nothing.
+    """
+    return min(factors, max(n_products // 2, 1))
 
 
 def mean_vectors(data: TrainingData, customers: NDArray[np.float32]) -> NDArray[np.float32]:

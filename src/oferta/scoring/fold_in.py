@@ -1,8 +1,10 @@
 """From a history to a customer vector, for thousands of customers at once.
 
 The systems of customers with pasts of about the same length are stacked and solved together. A past
-shorter than the vectors is solved in its own length: with `P` the precision and `Y` the past's
-product vectors, `(P + Y^T E Y)^-1 Y^T = P^-1 Y^T (I + E Y P^-1 Y^T)^-1`, whatever the sign of `E`.
+shorter than the vectors is solved in its own length: with `P` the customer's precision and `Y` the
+past's product vectors, `(P + Y^T E Y)^-1 Y^T = P^-1 Y^T (I + E Y P^-1 Y^T)^-1`, whatever the sign
+of `E`. Two customers' precisions differ by a multiple of the identity, so the same eigenvectors
+invert them all.
 """
 
 from collections.abc import Iterator
@@ -21,30 +23,38 @@ _STACKED = 1 << 21  # numbers in one stack of systems: 8 MB
 class FoldIn:
     """How a history becomes a customer vector: one ridge regression per customer.
 
-    For a customer with entries `i` of weight `w_i` and product vectors `y_i`, the vector solves
-    `(precision + sum e_i y_i y_i^T) x = sum (e_i + 1) y_i` with `e_i = alpha * w_i - 1`: the
-    customer's half-step of implicit ALS (Hu, Koren, Volinsky 2008), confidence `alpha * w_i`.
+    For a customer with `n` entries `i` of weight `w_i` and product vectors `y_i`, the vector solves
+    `(precision + n ridge I + sum e_i y_i y_i^T) x = sum c_i y_i` with confidences
+    `c_i = alpha * w_i` and `e_i = c_i - implied`. That is the customer's half-step of implicit ALS:
+    with `implied` 1 and `ridge` 0 that of Hu, Koren, Volinsky 2008; with `implied` 0 that of Rendle
+    et al. 2021 (Revisiting the Performance of iALS), whose regulariser grows with the past.
 
     Attributes:
-        precision: `(d, d) float32`, the Gram matrix of the product vectors plus the regulariser.
-        alpha: what one unit of weight adds to the confidence.
+        precision: `(d, d) float32`, positive definite: the Gram matrix of the product vectors times
+            the weight of what is not chosen, plus the regulariser of a customer without a past.
+        alpha: the confidence that one unit of weight gives.
+        implied: the part of a confidence that the Gram matrix already counts.
+        ridge: what each entry of a past adds to the regulariser.
     """
 
     precision: NDArray[np.float32]
     alpha: float
+    implied: float = 1.0
+    ridge: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stack:
-    """Customers with pasts of up to `l` entries, padded: `(b,)`, `(b, l)`, `(b, l)`, `(b, l)`.
+    """Customers with pasts of up to `l` entries, padded: `(b,)`, `(b,)` and thrice `(b, l)`.
 
     Padding has confidence and extra 0, so it takes part in nothing.
     """
 
     rows: NDArray[np.int64]
+    ridge: NDArray[np.float32]  # what their pasts add to the precision's diagonal
     past: NDArray[np.int32]
     confidence: NDArray[np.float32]
-    extra: NDArray[np.float32]  # confidence minus the 1 that the Gram matrix already counts
+    extra: NDArray[np.float32]  # confidence minus what the Gram matrix already counts
 
 
 @one_blas_thread()
@@ -57,12 +67,13 @@ def fold_in_vectors(
 ) -> None:
     """Write the vectors of the customers who have a past into the rows of `into` `(n, d)`."""
     width = products.shape[1]
-    root, whitened = _whitened(fold_in, products)
-    for stack in _stacks(histories, fold_in.alpha, width, width):
+    space = _eigenspace(fold_in, products)
+    for stack in _stacks(histories, fold_in, width, width):
         if stack.past.shape[1] <= width:
-            own = whitened[stack.past]
+            scale = space.scale(stack)
+            own = space.products[stack.past] * scale
             share = np.linalg.solve(_small(own, stack), stack.confidence[..., None])
-            into[stack.rows] = np.matmul(own.mT, share)[..., 0] @ root.T
+            into[stack.rows] = (np.matmul(own.mT, share)[..., 0] * scale[:, 0]) @ space.axes.T
         else:
             own = products[stack.past]
             target = np.matmul(own.mT, stack.confidence[..., None])
@@ -82,13 +93,14 @@ def because_vectors(
     """
     named = np.full(listed.shape, -1, np.int32)
     width = products.shape[1]
-    _, whitened = _whitened(fold_in, products)
-    for stack in _stacks(histories, fold_in.alpha, width, max(width, listed.shape[1])):
+    space = _eigenspace(fold_in, products)
+    for stack in _stacks(histories, fold_in, width, max(width, listed.shape[1])):
         wanted = listed[stack.rows]
         rows = np.maximum(wanted, 0)
         if stack.past.shape[1] <= width:
-            own = whitened[stack.past]
-            towards = np.matmul(own, whitened[rows].mT)
+            scale = space.scale(stack)
+            own = space.products[stack.past] * scale
+            towards = np.matmul(own, (space.products[rows] * scale).mT)
             terms = np.linalg.solve(_small(own, stack).mT, towards)
         else:
             own = products[stack.past]
@@ -103,13 +115,24 @@ def because_vectors(
     return named
 
 
-def _whitened(
-    fold_in: FoldIn, products: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    # `root root^T` is the inverse of the precision, and the vectors in which it is the identity.
-    lower = np.linalg.cholesky(fold_in.precision.astype(np.float64))
-    root = np.linalg.inv(lower).T
-    return root.astype(np.float32), (products @ root).astype(np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Eigenspace:
+    """The precision's eigenvectors as columns `(d, d)`, their values, and the products on them."""
+
+    axes: NDArray[np.float32]
+    values: NDArray[np.float64]
+    products: NDArray[np.float32]
+
+    def scale(self, stack: _Stack) -> NDArray[np.float32]:
+        """`(b, 1, d)`: times this, the products are such that each customer's precision is one."""
+        values = self.values + stack.ridge[:, None]
+        return np.asarray(1 / np.sqrt(values)[:, None, :], np.float32)
+
+
+def _eigenspace(fold_in: FoldIn, products: NDArray[np.float32]) -> _Eigenspace:
+    values, vectors = np.linalg.eigh(fold_in.precision.astype(np.float64))
+    axes = vectors.astype(np.float32)
+    return _Eigenspace(axes, values, products @ axes)
 
 
 def _small(own: NDArray[np.float32], stack: _Stack) -> NDArray[np.float32]:
@@ -120,10 +143,13 @@ def _small(own: NDArray[np.float32], stack: _Stack) -> NDArray[np.float32]:
 
 
 def _large(fold_in: FoldIn, own: NDArray[np.float32], stack: _Stack) -> NDArray[np.float32]:
-    return np.asarray(fold_in.precision + np.matmul(own.mT * stack.extra[:, None, :], own))
+    system = fold_in.precision + np.matmul(own.mT * stack.extra[:, None, :], own)
+    diagonal = np.arange(system.shape[1])
+    system[:, diagonal, diagonal] += stack.ridge[:, None]
+    return np.asarray(system)
 
 
-def _stacks(histories: Histories, alpha: float, width: int, breadth: int) -> Iterator[_Stack]:
+def _stacks(histories: Histories, fold_in: FoldIn, width: int, breadth: int) -> Iterator[_Stack]:
     # `breadth`: the most numbers that a caller keeps per entry beside the system.
     lengths = np.diff(histories.indptr)
     with_past = np.flatnonzero(lengths)
@@ -138,18 +164,22 @@ def _stacks(histories: Histories, alpha: float, width: int, breadth: int) -> Ite
         side = max(longest, min(longest, width), breadth)
         room = max(1, _STACKED // (longest * side))
         stop = min(int(np.searchsorted(ordered, longest, side="right")), start + room)
-        yield _stack(histories, rows[start:stop], int(ordered[stop - 1]), alpha)
+        yield _stack(histories, rows[start:stop], int(ordered[stop - 1]), fold_in)
         start = stop
 
 
-def _stack(histories: Histories, rows: NDArray[np.int64], longest: int, alpha: float) -> _Stack:
+def _stack(histories: Histories, rows: NDArray[np.int64], longest: int, fold_in: FoldIn) -> _Stack:
     place = np.arange(longest)
-    inside = place < (histories.indptr[rows + 1] - histories.indptr[rows])[:, None]
+    length = histories.indptr[rows + 1] - histories.indptr[rows]
+    inside = place < length[:, None]
     entry = np.where(inside, histories.indptr[rows][:, None] + place, 0)
-    confidence = np.where(inside, np.float32(alpha) * histories.weight[entry], np.float32(0))
+    confidence = np.where(
+        inside, np.float32(fold_in.alpha) * histories.weight[entry], np.float32(0)
+    )
     return _Stack(
         rows=rows,
+        ridge=(fold_in.ridge * length).astype(np.float32),
         past=np.where(inside, histories.product[entry], 0),
         confidence=confidence,
-        extra=np.where(inside, confidence - 1, np.float32(0)),
+        extra=np.where(inside, confidence - np.float32(fold_in.implied), np.float32(0)),
     )

@@ -11,6 +11,8 @@ from oferta.scoring.fold_in import FoldIn
 from oferta.scoring.live import EmbeddingScorer, LiveScorer, NeighbourScorer
 from oferta.scoring.stored import take_array
 
+_NUMBERS = ("alpha", "implied", "ridge")  # of a fold-in, in the order in which they are stored
+
 Named = Mapping[str, NDArray[Any]]
 
 
@@ -30,7 +32,7 @@ def pack_live(scorer: LiveScorer) -> dict[str, NDArray[Any]]:
     return {
         **packed,
         "precision": scorer.fold_in.precision,
-        "alpha": np.array([scorer.fold_in.alpha], np.float64),
+        "alpha": np.array([getattr(scorer.fold_in, name) for name in _NUMBERS], np.float64),
     }
 
 
@@ -75,7 +77,10 @@ def _embeddings(arrays: Named) -> EmbeddingScorer:
     fold_in = None
     if "precision" in arrays:
         precision = take_array(arrays, "precision", np.float32, 2)
-        fold_in = FoldIn(precision, float(take_array(arrays, "alpha", np.float64, 1)[0]))
+        numbers = take_array(arrays, "alpha", np.float64, 1)
+        if not 1 <= len(numbers) <= len(_NUMBERS):
+            raise ArtefactInvalid("live scorer", "its fold-in has too many numbers, or none")
+        fold_in = FoldIn(precision, *(float(number) for number in numbers))
         if precision.shape != (width, width):
             raise ArtefactInvalid("live scorer", "its fold-in is of another width")
     if cold.shape[1] != width:

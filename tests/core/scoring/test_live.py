@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from worlds import random_world
 
+from oferta.interactions.histories import Histories
 from oferta.scoring.blas import _controller, one_blas_thread
 from oferta.scoring.fold_in import FoldIn
 from oferta.scoring.live import EmbeddingScorer, NeighbourScorer
@@ -88,21 +89,32 @@ def test_pieces_do_not_change_neighbour_answers(
     np.testing.assert_array_equal(scorer.because(PAST, LISTED), whole[1])
 
 
+NUMBERS = {"constant": (3.0, 1.0, 0.0), "by_frequency": (1.5, 0.0, 0.7)}
+"""Alpha, implied confidence and ridge of the two forms of ALS."""
+
+
+@pytest.fixture(scope="module", params=NUMBERS.values(), ids=list(NUMBERS))
+def numbers(request: pytest.FixtureRequest):
+    return request.param
+
+
 @pytest.fixture(scope="module", params=[4, 12, 25], ids=["short", "about_the_past", "long"])
-def embedding(request: pytest.FixtureRequest):
+def embedding(request: pytest.FixtureRequest, numbers: tuple[float, float, float]):
     rng = np.random.default_rng(request.param)
     products = (rng.standard_normal((WIDTH, request.param)) * 0.5).astype(np.float32)
     precision = products.T @ products + 2 * np.eye(request.param, dtype=np.float32)
     cold = rng.standard_normal((3, request.param)).astype(np.float32)
-    return EmbeddingScorer(products, cold, FoldIn(precision, 3.0))
+    return EmbeddingScorer(products, cold, FoldIn(precision, *numbers))
 
 
-def systems(scorer: EmbeddingScorer):
-    for u in range(len(PAST)):
-        entries = slice(*PAST.indptr[u : u + 2])
-        own = scorer.products[PAST.product[entries]].astype(np.float64)
-        confidence = 3.0 * PAST.weight[entries]
-        system = scorer.fold_in.precision + own.T @ np.diag(confidence - 1) @ own
+def systems(scorer: EmbeddingScorer, past: Histories = PAST):
+    fold_in = scorer.fold_in
+    for u in range(len(past)):
+        entries = slice(*past.indptr[u : u + 2])
+        own = scorer.products[past.product[entries]].astype(np.float64)
+        confidence = fold_in.alpha * past.weight[entries]
+        system = fold_in.precision + own.T @ np.diag(confidence - fold_in.implied) @ own
+        system = system + len(own) * fold_in.ridge * np.eye(len(system))
         yield np.linalg.inv(system), own, confidence, PAST.product[entries]
 
 
@@ -123,12 +135,8 @@ def test_embedding_reasons_are_the_largest_positive_terms(embedding: EmbeddingSc
 
 def test_weights_below_one_over_alpha_are_solved_too(embedding: EmbeddingScorer):
     weak = replace(PAST, weight=np.full_like(PAST.weight, 0.05))  # confidence .15, extra negative
-    scorer = embedding
-    u = int(np.argmax(np.diff(PAST.indptr)))
-    own = scorer.products[PAST.product[PAST.indptr[u] : PAST.indptr[u + 1]]].astype(np.float64)
-    system = scorer.fold_in.precision - 0.85 * own.T @ own
-    wanted = np.linalg.solve(system, 0.15 * own.sum(axis=0))
-    np.testing.assert_allclose(scorer.vectors(weak)[u], wanted, rtol=2e-3, atol=2e-5)
+    wanted = np.array([inv @ own.T @ conf for inv, own, conf, _ in systems(embedding, weak)])
+    np.testing.assert_allclose(embedding.vectors(weak), wanted, rtol=2e-3, atol=2e-5)
 
 
 def test_reasons_for_thousands_take_no_loop_over_customers(
