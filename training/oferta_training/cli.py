@@ -2,6 +2,7 @@
 
 import typer
 
+from oferta_training.commands.champion import champion
 from oferta_training.commands.evaluate import evaluate
 from oferta_training.commands.ingest import ingest
 from oferta_training.commands.publish import publish, releases, rollback
@@ -12,6 +13,7 @@ app = typer.Typer()
 app.command()(ingest)
 app.command()(evaluate)
 app.command()(train)
+app.command()(champion)
 app.command()(export)
 app.command()(recommend)
 app.command()(publish)

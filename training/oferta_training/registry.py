@@ -136,6 +136,22 @@ def champion(home: Path, name: str) -> Version | None:
     return _version(found)
 
 
+def model_name(home: Path, name: str | None) -> str:
+    """The registered model `name`; None: the only one there is.
+
+    Raises:
+        RegistryError: there is none such, or more than one; says what there is.
+    """
+    names = sorted(str(one.name) for one in tracking.client(home).search_registered_models())
+    if name is None:
+        if len(names) != 1:
+            raise RegistryError(_which_one(names))
+        return names[0]
+    if name not in names:
+        raise RegistryError(f"no registered model '{name}'. {_which_one(names)}")
+    return name
+
+
 def find(home: Path, which: str | None) -> Version:
     """A version by `name`, `name@alias` or `name/number`; None: the only model's champion.
 
@@ -143,14 +159,9 @@ def find(home: Path, which: str | None) -> Version:
         RegistryError: there is none such; says what there is.
     """
     tracker = tracking.client(home)
-    names = sorted(str(model.name) for model in tracker.search_registered_models())
-    if which is None:
-        if len(names) != 1:
-            raise RegistryError(_which_one(names))
-        which = names[0]
+    which = which or model_name(home, None)
     name, alias, number = _parse(which)
-    if name not in names:
-        raise RegistryError(f"no registered model '{name}'. {_which_one(names)}")
+    model_name(home, name)
     try:
         if number is not None:
             return _version(tracker.get_model_version(name, number))

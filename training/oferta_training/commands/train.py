@@ -18,8 +18,11 @@ def train(
 
     Example: oferta train DATASET --job training/jobs/insurance.toml
     """
+    from dataclasses import asdict
+
     import orjson
     from rich.console import Console
+    from rich.markup import escape
 
     from oferta.clock import SystemClock
     from oferta.events.dataset import open_dataset
@@ -40,6 +43,7 @@ def train(
             "alias": alias,
             "model": done.best.model,
             "because": done.verdict.because,
+            "gate": [asdict(outcome) for outcome in done.verdict.outcomes],
             "run_id": done.run_id,
             "evaluation": done.evaluation.as_json(str(dataset)),
         }
@@ -49,6 +53,11 @@ def train(
     show(done.evaluation, str(dataset), console)
     console.print(
         f"[bold]{done.best.model}[/bold] is registered as [bold]{done.version.label}[/bold], "
-        f"{alias}: {done.verdict.because}."
+        f"{alias}{':' if done.verdict.promoted else ', refused by the gate:'}"
     )
+    failing = [one for one in done.verdict.outcomes if not one.passed]
+    for one in failing:
+        console.print(f"  [bold]{one.guard}[/bold]: {escape(one.sentence)}")
+    if not failing:
+        console.print(f"  {escape(done.verdict.because)}")
     console.print("[dim]Next: oferta publish[/dim]")
