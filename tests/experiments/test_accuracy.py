@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from oferta.errors import SettingsInvalid, UnknownName
-from oferta_experiments.accuracy.page import Done, page
+from oferta_experiments.accuracy.page import Done, OffPolicy, page
 from oferta_experiments.accuracy.table import Bar, Row, answers, read_table
+from oferta_experiments.off_policy.synthetic import PUBLISHED, Error
 from oferta_experiments.study.result import (
     Calibration,
     Difference,
@@ -123,9 +124,16 @@ def test_the_page_says_where_a_bar_is_not_reached_and_why():
     short = row(Bar(metric="ndcg@10", at_least=0.4))
     fine = row(Bar(metric="ndcg@10", at_least=0.3))
     done = [Done(one, result(), answers(one, result())) for one in (short, fine)]
-    text = page(done)
-    assert "**1 of 2 rows reach all of their bars.**" in text
+    text = page(done, OffPolicy({**PUBLISHED, "dr": Error(0.02, 0.001)}))
+    assert "**1 of 3 rows reach all of their bars.**" in text
     missed = text[text.index("## Where a bar is not reached") : text.index("## The protocols")]
     assert "ndcg@10 >= 0.4000: 0.3000 (blend). Few customers." in missed
     assert missed.count("- **shop**") == 1
     assert "full ranking. Fits: blend 9.0 s, popular 1.0 s." in text
+
+
+def test_an_off_policy_estimate_must_be_near_and_nearer_than_the_direct_method():
+    assert OffPolicy(PUBLISHED).met
+    near = PUBLISHED["dr"].mean + 1.9 * PUBLISHED["dr"].sd
+    assert OffPolicy({**PUBLISHED, "dr": Error(near, 0.001)}).met
+    assert not OffPolicy({**PUBLISHED, "dr": Error(near, 0.001), "dm": Error(near / 2, 0.001)}).met

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import perf_counter
 
 import typer
+from numpy.random import default_rng
 from rich.console import Console
 
 from oferta.clock import SystemClock
@@ -13,11 +14,13 @@ from oferta.errors import OfertaError
 from oferta.events.dataset import open_dataset
 from oferta.home import home_folder
 from oferta.progress import Terminal
-from oferta_experiments.accuracy.page import Done, page
+from oferta_experiments.accuracy.page import Done, OffPolicy, page
 from oferta_experiments.accuracy.table import Row, answers, read_table
+from oferta_experiments.off_policy.synthetic import RUNS, relative_errors, summary
 from oferta_experiments.study.run import Place, run_study
 from oferta_experiments.study.spec import load_study
 
+SEED = 7  # of the folds of the reward models
 TABLE, PAGE = "table.toml", "ACCURACY.md"
 
 
@@ -58,8 +61,9 @@ def main(
         console.print(f"[red]{error}[/red]")
         sys.exit(1)
     if not only:
-        (folder / PAGE).write_text(page(done), encoding="utf-8")
-        console.print(f"{sum(one.met for one in done)} of {len(done)} rows reach their bars")
+        console.print("[bold]off-policy[/bold]  synthetic setting")
+        errors = summary(relative_errors(RUNS, rng=default_rng(SEED), progress=Terminal()))
+        (folder / PAGE).write_text(page(done, OffPolicy(errors)), encoding="utf-8")
         console.print(folder / PAGE)
 
 

@@ -1,10 +1,13 @@
 """The table as Markdown, for a repository."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oferta_experiments.accuracy.table import Answer, Row
+from oferta_experiments.off_policy.synthetic import PUBLISHED, RUNS, Error
 from oferta_experiments.study.result import StudyResult
+
+_OFF_POLICY = "../../../docs/off-policy.md"
 
 _HEAD = """# Accuracy
 
@@ -30,15 +33,40 @@ class Done:
         return all(answer.met for answer in self.answers)
 
 
-def page(done: Sequence[Done]) -> str:
+@dataclass(frozen=True, slots=True)
+class OffPolicy:
+    """The off-policy estimators' relative errors in the published synthetic setting."""
+
+    errors: Mapping[str, Error]
+
+    @property
+    def answers(self) -> tuple[Answer, Answer]:
+        """The doubly robust estimate: as near as published, and nearer than the direct method."""
+        here, published = self.errors["dr"], PUBLISHED["dr"]
+        limit = published.mean + 2 * published.sd
+        found = f"{here.mean:.4f} (sd {here.sd:.4f})"
+        direct = self.errors["dm"].mean
+        return (
+            Answer(f"DR <= {limit:.4f} (published + 2 sd)", found, here.mean <= limit),
+            Answer("DR below DM", f"DM {direct:.4f}", here.mean < direct),
+        )
+
+    @property
+    def met(self) -> bool:
+        """Whether both are reached."""
+        return all(answer.met for answer in self.answers)
+
+
+def page(done: Sequence[Done], off_policy: OffPolicy) -> str:
     """The whole page."""
-    reached = sum(one.met for one in done)
-    lines = [_HEAD, f"**{reached} of {len(done)} rows reach all of their bars.**\n\n"]
+    reached = sum(one.met for one in (*done, off_policy))
+    lines = [_HEAD, f"**{reached} of {len(done) + 1} rows reach all of their bars.**\n\n"]
     lines += [
         "| data, protocol | published | bar | found | |\n",
         "| --- | --- | --- | --- | --- |\n",
     ]
     lines += [_row(one) for one in done]
+    lines += [_off_policy(off_policy)]
     short = [one for one in done if not one.met]
     if short:
         lines += ["\n## Where a bar is not reached\n\n"]
@@ -54,6 +82,19 @@ def _row(one: Done) -> str:
         _cell(one.row.published),
         "<br>".join(_cell(answer.asked) for answer in one.answers),
         "<br>".join(_cell(answer.found) for answer in one.answers),
+        "reached" if one.met else "**short**",
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _off_policy(one: OffPolicy) -> str:
+    published = ", ".join(f"{name.upper()} {error.mean:.4f}" for name, error in PUBLISHED.items())
+    here = ", ".join(f"{name.upper()} {error.mean:.4f}" for name, error in one.errors.items())
+    cells = [
+        f"[off-policy value, synthetic setting]({_OFF_POLICY}), relative error over {RUNS} runs",
+        published,
+        "<br>".join(answer.asked for answer in one.answers),
+        here,
         "reached" if one.met else "**short**",
     ]
     return f"| {' | '.join(cells)} |\n"
