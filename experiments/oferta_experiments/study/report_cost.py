@@ -8,7 +8,7 @@ from oferta_experiments.study.report_dots import paint_dot, tick
 from oferta_experiments.study.report_drawing import RULE, Pen, drawn
 from oferta_experiments.study.report_labels import Label, place_labels
 from oferta_experiments.study.report_tables import Table
-from oferta_experiments.study.report_words import percent, plain, quoted, seconds, shortened
+from oferta_experiments.study.report_words import gain, percent, plain, quoted, seconds, shortened
 from oferta_experiments.study.result import StudyResult, Variant
 
 _NEARLY = 0.9  # of the best metric: what a title calls close to it
@@ -59,7 +59,7 @@ def _title(result: StudyResult, front: Sequence[str]) -> str:
     if cheap is best:
         own, least = seconds(_cost(best)), percent(_NEARLY)
         return f"Nothing cheaper than {name}, {own} s, reaches {least} of its {metric}"
-    share, time = percent(cheap.metrics[metric].mean / top), percent(_cost(cheap) / _cost(best), 1)
+    share, time = percent(cheap.metrics[metric].mean / top), gain(_cost(cheap) / _cost(best))
     return f"{quoted(cheap.name)} reaches {share} of the best {metric} in {time} of the time"
 
 

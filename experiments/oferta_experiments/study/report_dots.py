@@ -122,8 +122,8 @@ def paint_dot(axes: Axes, x: float, y: float, shade: str, *, hollow: bool) -> li
 
 def tick(value: float, write: Callable[[float], str]) -> str:
     """A tick's figure without decimals that say nothing."""
-    text = write(value)
-    text = text.rstrip("0").rstrip(".") if "." in text else text
+    text = write(value).replace(".0\N{NO-BREAK SPACE}%", "\N{NO-BREAK SPACE}%")
+    text = text.rstrip("0").rstrip(".") if "." in text and "%" not in text else text
     return "0" if text.strip(f"+{MINUS}") == "0" else text
 
 

@@ -60,6 +60,12 @@ class Pen:
         """Set the figure's height, in pixels of the page."""
         self.figure.set_figheight(points / _POINTS)
 
+    def lay_out(self) -> None:
+        """Give everything its place, so that distances can be asked for."""
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
+
     def mark(self, artists: Iterable[Artist], name: str, said: str) -> None:
         """Drawn figures that say themselves: counted by tests, shown when pointed at."""
         for artist in artists:
@@ -82,8 +88,9 @@ def _one(key: str, title: str, paint: Callable[[Pen], None], *, narrow: bool) ->
         width = (_NARROW if narrow else _WIDE) / _POINTS
         pen = Pen(Figure(figsize=(width, width / 2), dpi=_POINTS, layout="constrained"), narrow)
         paint(pen)
-        # Ticks depend on the layout and the layout on their width: the second pass settles both.
-        pen.figure.draw_without_rendering()
+        # Ticks depend on the layout and the layout on their width: saving is the second pass, which
+        # settles both.
+        pen.lay_out()
         written = StringIO()
         nameless = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         pen.figure.savefig(written, format="svg", metadata=nameless)

@@ -37,7 +37,7 @@ def place_labels(pen: Pen, axes: Axes, labels: Sequence[Label], *, lines: Sequen
     the axes where they can. Greedy: those that come first sit closest. Call it when everything else
     is drawn.
     """
-    pen.figure.draw_without_rendering()
+    pen.lay_out()
     taken = [_around(axes, label.x, label.y, label.x, label.y, by=5) for label in labels]
     taken += [_around(axes, *line, by=1) for line in lines]
     extent = axes.get_window_extent()
@@ -64,7 +64,7 @@ def stack_labels(pen: Pen, axes: Axes, labels: Sequence[Label], *, gap: float = 
 
     Call it when everything else is drawn.
     """
-    pen.figure.draw_without_rendering()
+    pen.lay_out()
     ordered = sorted(labels, key=lambda label: label.y)
     at = [float(axes.transData.transform((label.x, label.y))[1]) for label in ordered]
     for label, y, moved in zip(ordered, at, _spread(at, gap), strict=True):

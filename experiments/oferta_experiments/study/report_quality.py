@@ -75,7 +75,7 @@ def reach_chart(result: StudyResult) -> Chart:
         ("popularity_share", "share of popular products in the lists"),
     )
     found = {name: _figures(result, beside(result, name)) for name, _ in kinds}
-    panels = [Panel(label, found[name], percent, _percents) for name, label in kinds if found[name]]
+    panels = [Panel(label, found[name], _exact, _percents) for name, label in kinds if found[name]]
     if not panels:
         return Chart("reach", "Popularity share and coverage were not measured.")
     title = "; ".join(said for said in (_shown(found), _leaning(found)) if said)
@@ -94,10 +94,14 @@ def _figures(result: StudyResult, metric: str) -> dict[str, Figure]:
     return {one.name: one.metrics[metric] for one in result.variants if metric in one.metrics}
 
 
+def _exact(share: float) -> str:
+    return percent(share, 1)
+
+
 def _percents(figure: Figure) -> str:
     if figure.low == figure.high:
         return ""
-    return f"{percent(figure.low, 1)} to {percent(figure.high, 1)}"
+    return f"{_exact(figure.low)} to {_exact(figure.high)}"
 
 
 def _shown(found: dict[str, dict[str, Figure]]) -> str:
@@ -113,4 +117,5 @@ def _leaning(found: dict[str, dict[str, Figure]]) -> str:
     shares = [figure.mean for figure in found["popularity_share"].values()]
     if not shares:
         return ""
-    return f"popular ones fill {percent(min(shares))} to {percent(max(shares))} of the lists"
+    least, most = percent(min(shares)), percent(max(shares))
+    return f"popular ones fill {least if least == most else f'{least} to {most}'} of the lists"

@@ -151,12 +151,13 @@ def _by_setting(pen: Pen, axes: Axes, variant: Variant, name: str, floor: float)
         for value in raw
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    axes.set_xlabel(name)
+    said = shortened([name], 16)[name]
+    axes.set_xlabel(said)
     if len(numbers) == len(raw) and len(set(numbers)) >= _SCALE:
         if min(numbers) > 0 and max(numbers) / min(numbers) >= _SPREAD:
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(lambda _, __: "")
-            axes.set_xlabel(f"{name}, logarithmic")
+            axes.set_xlabel(f"{said}, log")
         _dots(pen, axes, variant, numbers, floor)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         if axes.get_xscale() == "linear":

@@ -90,7 +90,8 @@ def _title(result: StudyResult, grid: _Grid) -> str:
 def _paint(pen: Pen, result: StudyResult, grid: _Grid) -> None:
     variants = [one.name for one in result.variants]
     axes = pen.figure.subplots()
-    tops, rows = _tops(axes, list(grid))
+    room = 18 if pen.narrow else 30
+    tops, rows = _tops(axes, list(grid), room)
     figures = [one for cells in grid.values() for one in cells.values()]
     most = max((abs(one.difference.mean) for one in figures if one.difference), default=0.0)
     highest = max(one.figure.mean for one in figures)
@@ -119,7 +120,7 @@ def _paint(pen: Pen, result: StudyResult, grid: _Grid) -> None:
                 color=MUTED if one.verdict == "no difference" else INK,
                 fontsize=11 if column > _TIGHT else 8,
             )
-    short = shortened((label for _, label in grid), 18 if pen.narrow else 30)
+    short = shortened((label for _, label in grid), room)
     sizes = {key: max(one.customers for one in grid[key].values()) for key in tops}
     axes.set_yticks(
         [top + 0.5 for top in tops.values()],
@@ -135,13 +136,13 @@ def _paint(pen: Pen, result: StudyResult, grid: _Grid) -> None:
     pen.height(rows * _ROW + above)
 
 
-def _tops(axes: Axes, keys: list[_Key]) -> tuple[dict[_Key, int], int]:
+def _tops(axes: Axes, keys: list[_Key], room: int) -> tuple[dict[_Key, int], int]:
     """Where each segment's row begins, and how many rows there are: an attribute has one, too."""
     tops: dict[_Key, int] = {}
     row = 0
-    for kind in dict.fromkeys(by for by, _ in keys):
+    for kind, said in shortened((by for by, _ in keys), room).items():
         axes.annotate(
-            kind,
+            said,
             (0, row + 0.62),
             xycoords=("axes fraction", "data"),
             xytext=(-5, 0),

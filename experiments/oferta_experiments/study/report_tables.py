@@ -7,10 +7,10 @@ from oferta_experiments.study.report_words import (
     NOTHING,
     SIGNS,
     chance,
+    clock,
     ends,
     percent,
     plain,
-    seconds,
     setting,
     signed,
     signed_ends,
@@ -132,8 +132,8 @@ def _beside(result: StudyResult, variant: Variant) -> tuple[Cell, ...]:
     cells += [
         Cell("ECE", plain(calibration.ece) if calibration else NOTHING),
         Cell("Brier", plain(calibration.brier) if calibration else NOTHING),
-        Cell("fit, s", seconds(variant.fit_s)),
-        Cell("scoring, s", seconds(variant.recommend_s)),
+        Cell("fit,\N{NO-BREAK SPACE}s", clock(variant.fit_s)),
+        Cell("scoring,\N{NO-BREAK SPACE}s", clock(variant.recommend_s)),
     ]
     return tuple(cells)
 

@@ -57,6 +57,11 @@ def seconds(value: float) -> str:
     return f"{value:.1f}" if value < _WHOLE else whole(round(value))
 
 
+def clock(value: float) -> str:
+    """Seconds in a column, their points below each other: `118.00`, `0.04`."""
+    return f"{value:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def gain(share: float) -> str:
     """A relative difference: `7.5 %`, `12 %`."""
     return percent(share, 1 if abs(share) < _WHOLE / 1000 else 0)
