@@ -87,7 +87,7 @@ def _innocent(word: str, tokens: Words, start: int, stop: int) -> bool:
         spelt, ()
     ):
         return True
-    if spelt not in words.OF_THINGS:
+    if not {spelt, spelt.split()[0]} & words.OF_THINGS:
         return False
     ahead = [token for token in tokens[:start] if token not in words.UNITS]
     behind = [token for token in tokens[stop:] if token not in words.UNITS]
@@ -115,12 +115,12 @@ def _cut(token: str) -> Iterator[str]:
             yield token[: -len(affix)]
 
 
-def _is_general(token: str) -> bool:
-    return token.isdigit() or token in words.GENERAL
+def _is_general(word: str) -> bool:
+    return word.isdigit() or word in words.GENERAL or (len(word) == 1 and word not in {"m", "f"})
 
 
 def _squeezed(phrase: str) -> str:
-    return phrase.replace(" ", "")
+    return "".join(words_of(phrase))
 
 
 _PHRASES: dict[str, Attribute] = {

@@ -101,7 +101,7 @@ def _inside(values: pl.Series) -> Iterator[pl.Series]:
     """The fields of a nested column, and of text that is JSON."""
     if values.dtype == pl.Struct:
         yield from values.struct.unnest().get_columns()
-    elif values.dtype in {pl.List, pl.Array}:
+    elif isinstance(values.dtype, pl.List | pl.Array):
         yield values.explode(empty_as_null=True).alias("")
     elif values.dtype == pl.String:
         yield from _json_fields(values)

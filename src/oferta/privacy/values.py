@@ -15,6 +15,7 @@ from oferta.privacy.findings import Attribute
 
 _MOST_KINDS = 2000  # a vocabulary has fewer; more are looked at by their form alone
 _MOST = 0.9  # of the rows: what a clerk typed into the wrong field must not hide a column
+_FEW = 0.1
 _EVERY = 0.98  # single letters mean much else
 _NEEDS_MORE: frozenset[Attribute] = frozenset({"national origin"})  # two could be anything
 _LAST_BIRTH_YEAR, _FIRST_BIRTH_YEAR = 2015, 1900  # customers are born between
@@ -43,7 +44,7 @@ _CHINESE_ID = re.compile(r"\d{6}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|
 def attributes_of(values: pl.Series) -> Iterator[tuple[Attribute, str]]:
     """What the values say the column holds, each with words on what was seen."""
     known = values.drop_nulls()
-    if known.dtype in {pl.Date, pl.Datetime}:
+    if isinstance(known.dtype, pl.Date | pl.Datetime):
         yield from _of_years(known.dt.year(), "dates")
         return
     counts = _counted(known)
@@ -100,6 +101,8 @@ def _sexes(counts: Mapping[str, int]) -> bool:
     if kinds & words.WOMEN and kinds & words.MEN:
         both = words.WOMEN | words.MEN | words.THIRD | words.NOBODY | {"m", "f"}
         return _rows(counts, both) >= _MOST * rows
+    if counts.get("d", 0) > _FEW * rows:  # few are neither; many is a rhythm: daily, weekly...
+        return False
     return any(
         pair <= kinds and _rows(counts, pair | words.NOBODY) >= _EVERY * rows for pair in _LETTERS
     )
@@ -128,6 +131,8 @@ def _are_age_bands(counts: Mapping[str, int]) -> bool:
     tight = {value.replace(" ", ""): rows for value, rows in counts.items()}
     bands = [band for value in tight if (band := _BAND.fullmatch(value))]
     ends = {int(band[1]) for band in bands} | {int(band[2]) + 1 for band in bands}
+    if bands and all(value.endswith(("岁", "岁以上", "岁以下")) for value in tight):
+        return True
     banded = _rows_like(tight, _BAND) + _rows_like(tight, _OPEN_BAND) + _rows(counts, words.NOBODY)
     return (
         len(bands) >= _TWO
