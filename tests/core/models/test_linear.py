@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from worlds import events, random_world, read
 
 from oferta.errors import ArtefactInvalid, ModelTooLarge
-from oferta.models import ease, item_to_item, memory, transitions
+from oferta.models import gram, item_to_item, memory, transitions
 from oferta.models.catalog import recipe
 from oferta.models.data import TrainingData
 from oferta.models.ease import Ease
@@ -32,8 +32,8 @@ def test_ease_is_the_closed_form(
     weights: str, rows: int, dense: bool, monkeypatch: pytest.MonkeyPatch
 ):
     """Steck 2019, equation 8; the Gram matrix built either way and in blocks that do not divide."""
-    monkeypatch.setattr(ease, "_ROWS", rows)
-    monkeypatch.setattr(ease, "_DENSE_PAIR", 1e12 if dense else 0)
+    monkeypatch.setattr(gram, "_ROWS", rows)
+    monkeypatch.setattr(gram, "_DENSE_PAIR", 1e12 if dense else 0)
     past = DATA.matrix.toarray().astype(np.float64)
     past = past > 0 if weights == "binary" else past
     past = past.astype(np.float64)
