@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -19,10 +18,7 @@ from oferta.evaluation.limits import Limits
 from oferta.evaluation.scorecard import Evaluation, Scorecard
 from oferta.events.dataset import Dataset
 from oferta.models import catalog
-from oferta.models.data import TrainingData
 from oferta.models.memory import available_bytes
-from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
-from oferta.models.saved import Origin, save
 from oferta.privacy.credit import sells_credit
 from oferta.progress import Progress
 from oferta_training import plots, registry, tracking
@@ -34,6 +30,7 @@ from oferta_training.job import Job
 from oferta_training.promotions import promote
 from oferta_training.registry import Version
 from oferta_training.verdict import Verdict, unjudged
+from oferta_training.winner import fit_on_everything, register_winner
 
 _CHAMPION_ENTRY = "champion"
 """Under which name the champion's recipe takes part in the comparison."""
@@ -48,17 +45,6 @@ class Trained:
     best: Scorecard
     verdict: Verdict
     run_id: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Winner:
-    """The best recipe, fitted on everything, with the vectors its version carries."""
-
-    name: str
-    settings: Mapping[str, object]
-    recipe: Recommender
-    fitted: FittedRecommender
-    embeddings: Embeddings
 
 
 def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Progress) -> Trained:
@@ -85,8 +71,8 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         _log_protected(home, run_id, evaluation)
         best = _best(evaluation)
         data = job_data(dataset, job)
-        winner = _fit_on_everything(best, data, job, progress)
-        version = _register(
+        winner = fit_on_everything(best.model, best.settings, data, job=job, progress=progress)
+        version = register_winner(
             home, run_id, winner, data=data, dataset=dataset, job=job, now=clock.now()
         )
         facts = Facts.of(
@@ -132,19 +118,6 @@ def _best(evaluation: Evaluation) -> Scorecard:
         if card.model != _CHAMPION_ENTRY:
             return card
     raise NothingFitted((one.model, one.why) for one in evaluation.skipped)
-
-
-def _fit_on_everything(best: Scorecard, data: TrainingData, job: Job, progress: Progress) -> Winner:
-    """The winner's recipe on all events, test window included; and vectors where it has none."""
-    recipe = catalog.recipe(best.model, dict(best.settings))
-    fitted = recipe.fit(data, rng=default_rng(job.seed), progress=progress)
-    embeddings = fitted.embeddings()
-    if embeddings is None:
-        vectors = catalog.recipe(job.embedding.model, job.embedding.settings)
-        embeddings = vectors.fit(data, rng=default_rng(job.seed), progress=progress).embeddings()
-    if embeddings is None:
-        raise ValueError(f"[embedding] model '{job.embedding.model}' has no vectors")
-    return Winner(best.model, best.settings, recipe, fitted, embeddings)
 
 
 def _judge(
@@ -216,41 +189,3 @@ def _log_protected(home: Path, run_id: str, evaluation: Evaluation) -> None:
 
 def _means(metrics: Mapping[str, Interval]) -> dict[str, float]:
     return {name: interval.mean for name, interval in metrics.items()}
-
-
-def _register(
-    home: Path,
-    run_id: str,
-    winner: Winner,
-    *,
-    data: TrainingData,
-    dataset: Dataset,
-    job: Job,
-    now: datetime,
-) -> Version:
-    last_us = data.events.last_us
-    origin = Origin(
-        seed=job.seed,
-        data_fingerprint=dataset.fingerprint,
-        code_version=code_version(),
-        trained_at=now if last_us is None else datetime.fromtimestamp(last_us / 1e6, UTC),
-        weighting=job.interactions,
-    )
-    facts = {
-        "oferta.model": winner.name,
-        "oferta.settings": orjson.dumps(dict(winner.settings)).decode(),
-        "oferta.dataset": str(dataset.path.resolve()),
-        "oferta.fingerprint": dataset.fingerprint,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        artefact = Path(folder) / "artefact"
-        save(
-            artefact,
-            winner.fitted,
-            name=winner.name,
-            recipe=winner.recipe,
-            data=data,
-            embeddings=winner.embeddings,
-            origin=origin,
-        )
-        return registry.register(home, run_id=run_id, name=job.name, artefact=artefact, facts=facts)

@@ -1,0 +1,91 @@
+"""From the recipe that won to a registered version: fitted on everything, stored, tagged."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from numpy.random import default_rng
+
+from oferta.events.dataset import Dataset
+from oferta.models import catalog
+from oferta.models.data import TrainingData
+from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
+from oferta.models.saved import Origin, save
+from oferta.progress import Progress
+from oferta_training import registry
+from oferta_training.code import code_version
+from oferta_training.job import Job
+from oferta_training.registry import Version
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Winner:
+    """The best recipe, fitted on everything, with the vectors its version carries."""
+
+    name: str
+    settings: Mapping[str, object]
+    recipe: Recommender
+    fitted: FittedRecommender
+    embeddings: Embeddings
+
+
+def fit_on_everything(
+    model: str,
+    settings: Mapping[str, object],
+    data: TrainingData,
+    *,
+    job: Job,
+    progress: Progress,
+) -> Winner:
+    """The recipe fitted on all events, test window included; and vectors where it has none."""
+    recipe = catalog.recipe(model, dict(settings))
+    fitted = recipe.fit(data, rng=default_rng(job.seed), progress=progress)
+    embeddings = fitted.embeddings()
+    if embeddings is None:
+        vectors = catalog.recipe(job.embedding.model, job.embedding.settings)
+        embeddings = vectors.fit(data, rng=default_rng(job.seed), progress=progress).embeddings()
+    if embeddings is None:
+        raise ValueError(f"[embedding] model '{job.embedding.model}' has no vectors")
+    return Winner(model, settings, recipe, fitted, embeddings)
+
+
+def register_winner(
+    home: Path,
+    run_id: str,
+    winner: Winner,
+    *,
+    data: TrainingData,
+    dataset: Dataset,
+    job: Job,
+    now: datetime,
+) -> Version:
+    """Store the winner with the run and register it as a new version of the job's model."""
+    last_us = data.events.last_us
+    origin = Origin(
+        seed=job.seed,
+        data_fingerprint=dataset.fingerprint,
+        code_version=code_version(),
+        trained_at=now if last_us is None else datetime.fromtimestamp(last_us / 1e6, UTC),
+        weighting=job.interactions,
+    )
+    facts = {
+        "oferta.model": winner.name,
+        "oferta.settings": orjson.dumps(dict(winner.settings)).decode(),
+        "oferta.dataset": str(dataset.path.resolve()),
+        "oferta.fingerprint": dataset.fingerprint,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        artefact = Path(folder) / "artefact"
+        save(
+            artefact,
+            winner.fitted,
+            name=winner.name,
+            recipe=winner.recipe,
+            data=data,
+            embeddings=winner.embeddings,
+            origin=origin,
+        )
+        return registry.register(home, run_id=run_id, name=job.name, artefact=artefact, facts=facts)
