@@ -94,6 +94,34 @@ def report(folder: _Folder) -> None:
         typer.echo(path)
 
 
+@app.command()
+def compare(
+    places: Annotated[
+        list[str],
+        typer.Argument(help="Studies' folders, or FOLDER:VARIANT.", metavar="FOLDER..."),
+    ],
+    home: _Home = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write all figures to this file: .csv, .parquet or .ndjson."),
+    ] = None,
+) -> None:
+    """Put variants of one study or several side by side; pair those tested on the same rows.
+
+    Example: oferta study compare studies/2026-01-31-decay studies/2026-02-07-hybrid
+    """
+    from rich.console import Console
+
+    from oferta.home import home_folder
+    from oferta_experiments.study.across import compare_results
+    from oferta_experiments.study.across_text import across_text, write_table
+
+    found = compare_results(places, home=home_folder(home))
+    if export is not None:
+        write_table(found, export)
+    Console(highlight=False).print(across_text(found))
+
+
 def _folder_of(place: Path) -> Path:
     """The study's folder, where its file was named instead."""
     return place.parent if place.name == "study.toml" else place

@@ -101,7 +101,7 @@ def judge_variant(
             why = found.skipped[0].why
         facts: dict[str, Any] = {"run_id": run_id, "why": why}
         if found is not None:
-            _same_rows(bench.state, name, found)
+            check_rows(bench.state, name, _rows(found))
             facts |= _facts(found, card, variant.model)
         recalled = sum(one["seconds"] for one in facts.get("trials", ()))
         facts["seconds"] = max(bench.timer() - begun, recalled)
@@ -113,25 +113,32 @@ def judge_variant(
     return bench.state.read(name)
 
 
+def check_rows(state: State, name: str, rows: pl.DataFrame) -> None:
+    """Keep the test rows, or find that they are those that are kept.
+
+    Raises:
+        RowsDiffer: they are others.
+    """
+    kept = state.rows()
+    if kept is None:
+        state.keep_rows(rows)
+    elif kept["digest"][0] != rows["digest"][0]:
+        raise RowsDiffer(name)
+
+
 def chosen_recipe(spec: StudySpec, name: str, done: Done) -> Recommender:
     """The recipe that was used on the test."""
     return recipe(spec.variant(name).model, done.facts["card"]["settings"])
 
 
-def _same_rows(state: State, name: str, found: Evaluation) -> None:
-    rows = state.rows()
-    if rows is None:
-        state.keep_rows(
-            pl.DataFrame(
-                {
-                    "customer_id": found.customer_id.cast(pl.String),
-                    "past": found.past,
-                    "digest": [found.rows_digest] * len(found.past),
-                }
-            )
-        )
-    elif rows["digest"][0] != found.rows_digest:
-        raise RowsDiffer(name)
+def _rows(found: Evaluation) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "customer_id": found.customer_id.cast(pl.String),
+            "past": found.past,
+            "digest": [found.rows_digest] * len(found.past),
+        }
+    )
 
 
 def _facts(found: Evaluation, card: Scorecard | None, model: str) -> dict[str, Any]:
