@@ -90,7 +90,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "path",
-    [*(ROOT / "training" / "jobs").glob("*.toml"), *(ROOT / "experiments").rglob("*.toml")],
+    [
+        *(ROOT / "training" / "jobs").glob("*.toml"),
+        *(ROOT / "experiments" / "oferta_experiments" / "demo").glob("*.toml"),
+    ],
     ids=lambda path: path.name,
 )
 def test_every_job_we_ship_can_run(path: Path) -> None:
