@@ -9,8 +9,9 @@ from gates import METRIC, card, facts_of
 from numpy.random import default_rng
 
 from oferta.privacy.findings import Finding
-from oferta_training.checks import overall, segments
+from oferta_training.checks import overall
 from oferta_training.gate import check, decide
+from oferta_training.group_checks import segments
 from oferta_training.guards import Guards, SegmentGuard
 from oferta_training.verdict import Outcome
 
@@ -302,3 +303,16 @@ def test_numbers_are_cut_into_fifths_and_dates_by_year() -> None:
         pytest.approx(200, abs=2)
     ] * 5
     assert set(facts.groups("since", min_customers=100)) == {"2020", "2021", "2022"}
+
+
+def test_customers_without_a_value_are_a_group_of_their_own() -> None:
+    """Null, blank, not a number, or not in the customers' table at all."""
+    facts = facts_of(600)
+    income = np.where(np.arange(600) < 100, np.nan, np.arange(600) * 1.5)
+    customers = facts.customers.with_columns(
+        pl.Series("income", income),
+        pl.Series("plan", [" ", None, "gold"] * 200),
+    ).head(500)
+    facts = replace(facts, customers=customers)
+    assert facts.groups("income", min_customers=30)["(unknown)"].sum() == 200
+    assert facts.groups("plan", min_customers=30)["(unknown)"].sum() == 434

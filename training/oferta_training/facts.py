@@ -112,6 +112,8 @@ class Facts:
 def _in_words(values: pl.Series) -> pl.Series:
     """The attribute as text labels; null and blank are null."""
     numbers = values.dt.year() if isinstance(values.dtype, pl.Date | pl.Datetime) else values
+    if numbers.dtype.is_float():
+        numbers = numbers.fill_nan(None)
     if numbers.dtype.is_numeric() and numbers.drop_nulls().n_unique() > _MOST_NUMBERS:
         ends = [numbers.quantile(part / _FIFTHS, "nearest") for part in range(1, _FIFTHS)]
         breaks = sorted({float(end) for end in ends if end is not None})

@@ -3,7 +3,7 @@
 from numpy.random import Generator
 
 from oferta.evaluation.scorecard import Scorecard
-from oferta_training import checks
+from oferta_training import checks, group_checks
 from oferta_training.facts import Facts
 from oferta_training.guards import Guards
 from oferta_training.verdict import Outcome, Verdict
@@ -44,10 +44,10 @@ def decide(
         )
         because = first.sentence
         outcomes.append(first)
-        outcomes += checks.segments(ours, theirs, facts=facts, guard=guards.segments)
+        outcomes += group_checks.segments(ours, theirs, facts=facts, guard=guards.segments)
     outcomes += checks.coverage(candidate, champion, k=k, guard=guards.coverage)
     outcomes += checks.calibration(None, guard=guards.calibration)
-    outcomes += checks.fairness(candidate, facts=facts, k=k, guard=guards.fairness)
+    outcomes += group_checks.fairness(candidate, facts=facts, k=k, guard=guards.fairness)
     outcomes += checks.cost(candidate, champion, guard=guards.cost)
     outcomes.append(checks.protected(facts))
     failing = [one for one in outcomes if not one.passed]

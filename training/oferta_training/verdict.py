@@ -53,3 +53,8 @@ class Verdict:
 def unjudged(why: str) -> Verdict:
     """The verdict where the champion was not measured: what works is not replaced unseen."""
     return Verdict(promoted=False, because=why, difference=None)
+
+
+def unmeasured(guard: str, why: str) -> Outcome:
+    """The outcome of a guard that is declared and could not be measured: it fails."""
+    return Outcome(guard, passed=False, measured=None, limit=None, sentence=f"not measured: {why}")
