@@ -18,6 +18,7 @@
     ├── ModelTooLarge               a fit that would not finish within the memory or time given
     ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
     ├── RegistryError               no such model version, or no champion yet
+    ├── PromotionRefused            a guard failed: the champion is untouched
     ├── StoreError
     │   ├── StoreUnavailable        Redis cannot be reached, or did not answer in time
     │   ├── RecordCorrupt           a record whose checksum, magic or shape is wrong
@@ -223,6 +224,16 @@ class RegistryError(OfertaError):
     """The model registry does not hold what was asked for."""
 
     code = "registry"
+
+
+class PromotionRefused(OfertaError):
+    """A model that may not become champion; names the guards that failed."""
+
+    code = "promotion.refused"
+
+    def __init__(self, what: str, failing: Sequence[str], because: str) -> None:
+        self.failing = tuple(failing)
+        super().__init__(f"{what} is not promoted: {because}. The champion is untouched.")
 
 
 class StoreError(OfertaError):

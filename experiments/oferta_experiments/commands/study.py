@@ -95,6 +95,63 @@ def report(folder: _Folder) -> None:
 
 
 @app.command()
+def promote(
+    folder: _Folder,
+    variant: Annotated[
+        str | None, typer.Argument(help="Which variant (default: the best).", metavar="[VARIANT]")
+    ] = None,
+    job: Annotated[
+        Path | None,
+        typer.Option(help="The job file whose name and policy hold (default: the built-in job)."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The registered model's name (default: the job's).")
+    ] = None,
+    home: _Home = None,
+) -> None:
+    """Make a variant champion, if it passes the study's guards; ends with 1 where one fails.
+
+    Example: oferta study promote studies/2026-01-31-decay "with decay"
+    """
+    from time import perf_counter
+
+    from oferta.clock import SystemClock
+    from oferta.errors import SettingsInvalid
+    from oferta.home import home_folder
+    from oferta.progress import Terminal
+    from oferta.settings import parse
+    from oferta_experiments.study.promote import promote_variant
+    from oferta_experiments.study.result import read_result
+    from oferta_experiments.study.run import RESULT, Place
+    from oferta_experiments.study.spec import load_study
+    from oferta_training.job import Job, load_job
+
+    folder = _folder_of(folder)
+    spec, state, result = load_study(folder), home_folder(home), read_result(folder / RESULT)
+    if not result.variants:
+        raise SettingsInvalid(folder, ["no variant of this study could be judged"])
+    asked = load_job(job)
+    if job is None:  # the built-in job has no policy of its own to keep
+        values = {"policy": {"repeatable": spec.evaluation.keep_seen}}
+        asked = parse(values, Job, place="job")
+    asked = asked if name is None else parse({**asked.model_dump(), "name": name}, Job, place="job")
+    chosen = spec.variant(variant or result.variants[0].name).name
+    done = promote_variant(
+        spec,
+        chosen,
+        _open(spec, folder, state),
+        result=result,
+        job=asked,
+        place=Place(folder, state, perf_counter, Terminal(), typer.echo),
+        clock=SystemClock(),
+    )
+    typer.echo(f"{done.version.label} ({chosen}) is champion: {done.verdict.because}.")
+    for one in done.verdict.outcomes:
+        typer.echo(f"  {one.guard}: {one.sentence}")
+    typer.echo("Next: oferta publish")
+
+
+@app.command()
 def compare(
     places: Annotated[
         list[str],

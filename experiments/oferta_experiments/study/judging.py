@@ -1,7 +1,7 @@
 """One variant judged: its search, its fit, its figures; stored, shown in MLflow, read again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
@@ -101,7 +101,7 @@ def judge_variant(
             why = found.skipped[0].why
         facts: dict[str, Any] = {"run_id": run_id, "why": why}
         if found is not None:
-            check_rows(bench.state, name, _rows(found))
+            check_rows(bench.state, name, rows_of(found))
             facts |= _facts(found, card, variant.model)
         recalled = sum(one["seconds"] for one in facts.get("trials", ()))
         facts["seconds"] = max(bench.timer() - begun, recalled)
@@ -131,7 +131,8 @@ def chosen_recipe(spec: StudySpec, name: str, done: Done) -> Recommender:
     return recipe(spec.variant(name).model, done.facts["card"]["settings"])
 
 
-def _rows(found: Evaluation) -> pl.DataFrame:
+def rows_of(found: Evaluation) -> pl.DataFrame:
+    """The test rows of an evaluation: `customer_id`, `past`, and what tells them from others."""
     return pl.DataFrame(
         {
             "customer_id": found.customer_id.cast(pl.String),
@@ -147,6 +148,7 @@ def _facts(found: Evaluation, card: Scorecard | None, model: str) -> dict[str, A
         "counts": dict(found.counts),
         "target": list(found.target),
         "learners": found.learners,
+        "protected": [asdict(one) for one in found.protected],
         "trials": trials,
         "validation": None if found.tuning is None else found.tuning["validation"],
     }

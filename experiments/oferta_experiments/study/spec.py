@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from oferta.errors import ExtraMissing, OfertaError, SettingsInvalid, UnknownName
 from oferta.evaluation.protocol import Protocol
@@ -13,6 +13,7 @@ from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.protocol import Recommender
 from oferta.settings import Settings, parse, read_toml
+from oferta_training.guards import Guards
 
 FILE = "study.toml"
 DEMO = "demo"
@@ -90,7 +91,19 @@ class StudySpec(Settings):
     learning_curve: bool = False
     evaluation: Protocol = Protocol(k=(5, 10, 20), metric="ndcg@10")
     budget: Budget = Budget()
+    guards: Guards = Guards()
+    """What a variant must pass to be promoted: docs/training.md, `[gate]`."""
+
     variants: tuple[VariantSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _exposed(self) -> Self:
+        # What a guard looks at must be measured.
+        wanted = self.guards.fairness.exposure
+        if wanted and not self.evaluation.exposure:
+            told = self.evaluation.model_copy(update={"exposure": wanted})
+            object.__setattr__(self, "evaluation", told)
+        return self
 
     @property
     def reference(self) -> str:

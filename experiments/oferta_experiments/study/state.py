@@ -25,8 +25,8 @@ from oferta.errors import SettingsInvalid
 from oferta_experiments.study.spec import StudySpec
 
 _FORMAT = 1
-_UNASKED = {"question"}
-"""What may be worded anew without another figure."""
+_UNASKED = {"question", "guards"}
+"""What may be changed without another figure."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
