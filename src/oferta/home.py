@@ -3,6 +3,7 @@
 .oferta/
   datasets/      source folders that a command was given as they are, ingested
   mlflow.db, mlflow-artifacts/    runs and registered models
+  studies/       what each study has done: figures, values per test row, trials
   scores/        batch scores, one folder per scoring
   redis/         the embedded server's socket and append-only file
   ledger.jsonl   every publish and rollback
