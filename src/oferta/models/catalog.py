@@ -14,6 +14,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "popularity": "oferta.models.popularity:Popularity",
         "transitions": "oferta.models.transitions:Transitions",
         "ease": "oferta.models.ease:Ease",
+        "past_to_future": "oferta.models.past_to_future:PastToFuture",
         "als": "oferta.models.als:Als",
         "ials": "oferta.models.ials:Ials",
         "hybrid": "oferta.models.hybrid:Hybrid",

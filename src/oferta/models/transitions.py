@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csc_array, csr_array, vstack
 
-from oferta.interactions.events import EventLog
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.item_to_item import (
     FittedItemToItem,
@@ -19,6 +18,7 @@ from oferta.models.item_to_item import (
 )
 from oferta.models.popularity import shares
 from oferta.models.protocol import Arrays, Cost
+from oferta.models.steps import Steps
 from oferta.progress import Progress
 from oferta.settings import Settings
 
@@ -77,15 +77,16 @@ class Transitions(Settings):
         del rng
         n_products = len(data.products)
         together = not data.ordered
-        steps = _Steps.together(data.matrix) if together else _Steps.of(data.events, n_products)
+        met = Steps.together(data.matrix) if together else Steps.of(data.events, n_products)
+        counter = _Counter(met)
         reach = 0 if together else self.reach
         blocks: list[csr_array] = []
         with progress.task("transitions", total=n_products) as advance:
             for start in range(0, n_products, _BLOCK):
                 stop = min(start + _BLOCK, n_products)
-                pairs = steps.pairs(start, stop, reach=reach, recipe=self)
+                pairs = counter.pairs(start, stop, reach=reach, recipe=self)
                 blocks.append(
-                    strongest(self._normalised(pairs, steps.counts, start), self.neighbours)
+                    strongest(self._normalised(pairs, counter.counts, start), self.neighbours)
                 )
                 advance(stop - start)
         return self._fitted(csr_array(vstack(blocks, format="csr")), tie_breaker(shares(data)))
@@ -118,38 +119,13 @@ class Transitions(Settings):
 _Occasions: TypeAlias = "tuple[NDArray[np.integer], NDArray[np.integer], float]"
 
 
-class _Steps:
-    """Who met what at which step, as a `(steps, products)` matrix by columns and by rows."""
+class _Counter:
+    """Counts which products are met how many steps apart."""
 
-    def __init__(self, by_row: csr_array, owner: NDArray[np.int64]) -> None:
-        self.by_row = by_row
-        self.by_column = csc_array(by_row)
-        self.owner = owner
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.by_column = csc_array(steps.met)
         self.counts = np.diff(self.by_column.indptr).astype(np.float64)
-
-    @staticmethod
-    def of(events: EventLog, n_products: int) -> "_Steps":
-        """The steps at which something was chosen; what was only shown or returned is no step."""
-        chosen = events.where(events.amount > 0)
-        customer = chosen.customer.astype(np.int64)
-        new = np.ones(len(chosen), bool)
-        new[1:] = (np.diff(customer) != 0) | (np.diff(chosen.step) != 0)
-        step = np.cumsum(new) - 1
-        by_row = csr_array(
-            (np.ones(len(chosen), np.float32), (step, chosen.product)),
-            shape=(int(new.sum()), n_products),
-        )
-        by_row.sum_duplicates()
-        by_row.data[:] = 1
-        return _Steps(by_row, customer[new])
-
-    @staticmethod
-    def together(matrix: csr_array) -> "_Steps":
-        """One step a customer: no order."""
-        by_row = csr_array(
-            (np.ones_like(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape
-        )
-        return _Steps(by_row, np.arange(matrix.shape[0]))
 
     def pairs(self, start: int, stop: int, *, reach: int, recipe: Transitions) -> csr_array:
         """`(stop - start, products)`: decayed counts of what came after each; reach 0: together."""
@@ -160,26 +136,17 @@ class _Steps:
             row = np.repeat(np.arange(start, stop), np.diff(together.indptr))
             together.data[row == together.indices] = 0
             return together
-        total = _nothing(stop - start, self.by_row.shape[1])
+        total = _nothing(stop - start, self.steps.met.shape[1])
         waiting: list[_Occasions] = []
         for distance in range(1, reach + 1):
             weight = recipe.distance_decay ** (distance - 1)
             for shift, share in ((distance, weight), (-distance, weight * recipe.backward)):
-                other, inside = self._shifted(block.indices, shift)
+                other, inside = self.steps.at(block.indices, shift)
                 if share > 0 and inside.any():
                     waiting.append((column[inside], other[inside], share))
             if sum(len(step) for _, step, _ in waiting) > _PAIRS:
                 total, waiting = _sum(total, self._counted(waiting, stop - start)), []
         return _sum(total, self._counted(waiting, stop - start)) if waiting else total
-
-    def _shifted(
-        self, steps: NDArray[np.integer], shift: int
-    ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-        # The steps so many later, and whether they are the same customer's.
-        other = steps + shift
-        inside = (other >= 0) & (other < len(self.owner))
-        inside[inside] = self.owner[other[inside]] == self.owner[steps[inside]]
-        return other, inside
 
     def _counted(self, occasions: list[_Occasions], rows: int) -> csr_array:
         # Each occasion: a product of the block, the step at which others are counted, their weight.
@@ -193,9 +160,9 @@ class _Steps:
                     np.concatenate([step for _, step, _ in occasions]),
                 ),
             ),
-            shape=(rows, self.by_row.shape[0]),
+            shape=(rows, self.steps.met.shape[0]),
         )
-        counted: csr_array = earlier @ self.by_row
+        counted: csr_array = earlier @ self.steps.met
         return counted
 
 
