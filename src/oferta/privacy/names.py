@@ -36,10 +36,11 @@ def attributes_in(name: str) -> tuple[tuple[Attribute, str], ...]:
     return tuple(found.items())
 
 
-def is_of_a_thing(name: str) -> bool:
-    """Whether the name says that the column is about a thing: a car, an account, a language."""
+def explains_values(name: str) -> bool:
+    """Whether the name explains the values: a thing's (a car, a language), a measure (income)."""
     said = set(words_of(name))
-    return bool(said & (words.THINGS | words.LANGUAGES)) and not said & words.PEOPLE
+    a_thing = said & (words.THINGS | words.LANGUAGES) and not said & words.PEOPLE
+    return bool(a_thing or said & words.MEASURES)
 
 
 def _in_han(name: str) -> Iterator[tuple[Attribute, str]]:

@@ -13,13 +13,13 @@ import polars as pl
 
 from oferta.errors import ProtectedAttribute, SettingsInvalid, UnknownName
 from oferta.privacy.findings import Attribute, Finding
-from oferta.privacy.names import attributes_in, is_of_a_thing
+from oferta.privacy.names import attributes_in, explains_values
 from oferta.privacy.values import attributes_of
 
 _READ = 1000  # rows of a JSON column that are parsed
 _DEEP = 5
-_OF_A_THING: frozenset[Attribute] = frozenset({"age", "national origin", "race"})
-"""What values do not show where the name speaks of a thing: a car's year, a maker's country."""
+_EXPLAINED: frozenset[Attribute] = frozenset({"age", "national origin", "race"})
+"""What values do not show where the name explains them: a car's year, an income in thousands."""
 
 
 def find(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[Finding, ...]:
@@ -88,9 +88,9 @@ def check_reasons(allowed: Mapping[str, str]) -> Mapping[str, str]:
 def _look(name: str, values: pl.Series, *, depth: int) -> Iterator[tuple[Attribute, str]]:
     for attribute, word in attributes_in(name):
         yield attribute, f"the name '{name}' says '{word}'" if depth else f"its name says '{word}'"
-    of_a_thing = is_of_a_thing(name)
+    explained = explains_values(name)
     for attribute, how in attributes_of(values):
-        if not (of_a_thing and attribute in _OF_A_THING):
+        if not (explained and attribute in _EXPLAINED):
             yield attribute, f"in '{name}', {how}" if depth else how
     if depth < _DEEP:
         for inner in _inside(values):

@@ -44,13 +44,14 @@ HAN_INNOCENT = _parts(_TABLES["things"]["han_innocent"])
 GENERAL = frozenset(_parts(_TABLES["general"]["words"]))
 """Words that say nothing of what a column holds; names are also padded with them: `custsex`."""
 
-PEOPLE, THINGS, UNITS, LANGUAGES, OF_THINGS = (
+PEOPLE, THINGS, UNITS, MEASURES, LANGUAGES, OF_THINGS = (
     frozenset(_parts(_TABLES["things"][name]))
-    for name in ("people", "things", "units", "languages", "of_things")
+    for name in ("people", "things", "units", "measures", "languages", "of_things")
 )
 """Whose age it is after all (`vehicle_owner_age`); what has an age without being a person
-(`vehicle_age`); what may stand between the two (`age_of_oldest_account`); whose values look like
-nationalities (`language`); and the words that are innocent of a thing."""
+(`vehicle_age`); what may stand between the two (`age_of_oldest_account`); whose numbers look
+like ages (`income_k`); whose values look like nationalities (`language`); and the words that are
+innocent of a thing."""
 
 INNOCENT_BEFORE = _sets(_TABLES["innocent_before"])
 """Word or stem -> the words after which it means something else: `horse` before `race`."""
@@ -63,10 +64,14 @@ NOBODY, WOMEN, MEN, THIRD = (
 )
 """Values for no answer, for women, for men, and for others beside them."""
 
-CORE = {name: frozenset(parts) for name, parts in _by_attribute(_TABLES["values"]["core"]).items()}
+CORE: dict[Attribute, frozenset[str]] = {
+    name: frozenset(parts) for name, parts in _by_attribute(_TABLES["values"]["core"]).items()
+}
 """Attribute -> values that speak for themselves."""
 
-WEAK = {name: frozenset(parts) for name, parts in _by_attribute(_TABLES["values"]["weak"]).items()}
+WEAK: dict[Attribute, frozenset[str]] = {
+    name: frozenset(parts) for name, parts in _by_attribute(_TABLES["values"]["weak"]).items()
+}
 """Attribute -> values that mean something else without one of the core beside them."""
 
 CREDIT, CREDIT_HAN = (frozenset(_parts(_TABLES["credit"][name])) for name in ("words", "han"))

@@ -157,10 +157,14 @@ def test_contents_that_only_look_alike_are_let_through() -> None:
         ("vehicle_year", [one.year for one in births()]),
         ("year_house_built_property", [one.year for one in births()]),
         ("language", drawn("German|French|Polish|Italian")),
+        ("customer_income_k", RNG.integers(15, 110, N).tolist()),
+        ("customer_since", births()),
         ("car_origin", drawn("German|French|Japanese|Korean")),
     ],
 )
-def test_a_name_that_speaks_of_a_thing_explains_its_contents(name: str, values: list[int]) -> None:
+def test_a_name_that_speaks_of_a_thing_or_a_measure_explains_its_contents(
+    name: str, values: list[int]
+) -> None:
     assert find(pl.DataFrame({name: values}), [name]) == ()
     assert find(pl.DataFrame({"x7": values}), ["x7"])
 
