@@ -59,7 +59,7 @@ class OffPolicy:
 
 def page(done: Sequence[Done], off_policy: OffPolicy) -> str:
     """The whole page."""
-    reached = sum(one.met for one in (*done, off_policy))
+    reached = sum(one.met for one in done) + off_policy.met
     lines = [_HEAD, f"**{reached} of {len(done) + 1} rows reach all of their bars.**\n\n"]
     lines += [
         "| data, protocol | published | bar | found | |\n",

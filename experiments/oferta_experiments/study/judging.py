@@ -32,6 +32,7 @@ class Bench:
         name: the study's.
         spec: what is asked.
         dataset: the data.
+        candidates: what alone is ranked; None: every product.
         state: what is done so far.
         runs: where runs go; `parent` is the study's own.
         journal: of the searches' trials.
@@ -41,6 +42,7 @@ class Bench:
     name: str
     spec: StudySpec
     dataset: Dataset
+    candidates: pl.DataFrame | None
     state: State
     runs: Runs
     parent: str
@@ -90,6 +92,7 @@ def judge_variant(
                 protocol=variant.protocol(bench.spec.evaluation),
                 limits=bench.limits(sharing=sharing),
                 progress=bench.progress,
+                candidates=bench.candidates,
                 tune=bench.spec.budget.settings if bench.spec.search else 0,
                 trials=bench.journal,
                 parts=parts,

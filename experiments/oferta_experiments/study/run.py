@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from oferta.errors import ExtraMissing
+from oferta.evaluation.candidates import read_candidates
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.limits import Timer
 from oferta.events.dataset import Dataset
@@ -80,6 +81,7 @@ def run_study(spec: StudySpec, dataset: Dataset, *, place: Place) -> StudyResult
         SplitRefused, SettingsInvalid: the study does not fit the data.
     """
     check_segments(spec.segments, dataset.customers())
+    file = spec.candidates_file(place.folder)
     state, changed = open_state(place.home, place.name, spec, dataset.fingerprint)
     done = [one.name for one in spec.variants if state.has(one.name)]
     if done:
@@ -100,6 +102,7 @@ def run_study(spec: StudySpec, dataset: Dataset, *, place: Place) -> StudyResult
             name=place.name,
             spec=spec,
             dataset=dataset,
+            candidates=None if file is None else read_candidates(file),
             state=state,
             runs=runs,
             parent=parent,
@@ -235,6 +238,7 @@ def _learnt_from(bench: Bench, name: str, done: Done, share: float) -> dict[str,
             protocol=spec.variant(name).protocol(spec.evaluation),
             limits=bench.limits(),
             progress=bench.progress,
+            candidates=bench.candidates,
             share=share,
         )
         facts: dict[str, Any] = {"share": share, "customers": found.learners}

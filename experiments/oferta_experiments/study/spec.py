@@ -77,6 +77,9 @@ class StudySpec(Settings):
     dataset: str = Field(min_length=1)
     """A dataset or a folder of source files, relative to the study's folder; `demo`: the demo's."""
 
+    candidates: str = ""
+    """A file of `customer_id` (or the protocol's group) and `product_id`: only these are ranked."""
+
     baseline: str = ""
     """The variant that others are compared with; empty: the first."""
 
@@ -136,15 +139,26 @@ class StudySpec(Settings):
         Raises:
             SettingsInvalid: the variable that the path names is not set.
         """
-        place = self.dataset
-        if _PLACE in place:
-            value = os.environ.get(DATA_VARIABLE)
-            if not value:
-                raise SettingsInvalid(
-                    folder / FILE, [f"dataset: {DATA_VARIABLE} is not set; it names a folder"]
-                )
-            place = place.replace(_PLACE, value)
-        return (folder / Path(place).expanduser()).resolve()
+        return _placed(self.dataset, "dataset", folder)
+
+    def candidates_file(self, folder: Path) -> Path | None:
+        """The file of candidates; None where all products are ranked.
+
+        Raises:
+            SettingsInvalid: the variable that the path names is not set.
+        """
+        return _placed(self.candidates, "candidates", folder) if self.candidates else None
+
+
+def _placed(place: str, key: str, folder: Path) -> Path:
+    if _PLACE in place:
+        value = os.environ.get(DATA_VARIABLE)
+        if not value:
+            raise SettingsInvalid(
+                folder / FILE, [f"{key}: {DATA_VARIABLE} is not set; it names a folder"]
+            )
+        place = place.replace(_PLACE, value)
+    return (folder / Path(place).expanduser()).resolve()
 
 
 def load_study(folder: Path) -> StudySpec:
@@ -180,9 +194,10 @@ def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     for number, one in enumerate(variants):
         if isinstance(one.get("model"), str):
             yield from _model_problems(number, one)
-    dataset = values.get("dataset")
-    if isinstance(dataset, str) and "${" in dataset.replace(_PLACE, ""):
-        yield f"dataset: only {_PLACE} may stand in it"
+    for key in ("dataset", "candidates"):
+        place = values.get(key)
+        if isinstance(place, str) and "${" in place.replace(_PLACE, ""):
+            yield f"{key}: only {_PLACE} may stand in it"
     evaluation = values.get("evaluation")
     if isinstance(evaluation, dict):
         yield from _protocol_problems(evaluation)
@@ -204,7 +219,7 @@ def _model_problems(number: int, variant: Mapping[str, Any]) -> Iterator[str]:
 
 def _protocol_problems(evaluation: Mapping[str, Any]) -> Iterator[str]:
     if evaluation.get("candidates"):
-        yield "evaluation.candidates: a study ranks all products: only `oferta evaluate` takes them"
+        yield 'evaluation.candidates: name the file at the top, as candidates = "..."'
     try:
         protocol = parse(evaluation, Protocol, place="evaluation")
     except SettingsInvalid:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from oferta.evaluation.scorecard import Skipped
     from oferta.models.protocol import Recommender
 
@@ -117,6 +115,7 @@ def evaluate(
     from rich.console import Console
 
     from oferta.clock import SystemClock
+    from oferta.evaluation.candidates import read_candidates
     from oferta.evaluation.evaluate import evaluate as compare
     from oferta.evaluation.limits import Limits
     from oferta.evaluation.protocol import Protocol
@@ -154,7 +153,7 @@ def evaluate(
     protocol.ordering  # noqa: B018 - a wrong metric is told before the data is read
     recipes, without = _recipes(_names(models), set_ or [])
     limits = Limits(budget * 60, available_bytes(), perf_counter)
-    given = None if candidates is None else _read_candidates(candidates)
+    given = None if candidates is None else read_candidates(candidates)
     source = open_dataset(dataset, home=home_folder(home), clock=SystemClock(), progress=Terminal())
     found = compare(
         source,
@@ -264,27 +263,6 @@ def _value(text: str) -> Any:  # noqa: ANN401 - a setting of any type; the recip
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _read_candidates(path: Path) -> "pl.DataFrame":
-    import polars as pl
-
-    from oferta.errors import SourceRefused
-
-    if not path.is_file():
-        raise SourceRefused(
-            "file.missing", path, "no such file", remedy="Give a Parquet, CSV or NDJSON file."
-        )
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        if path.suffix in {".ndjson", ".jsonl"}:
-            return pl.read_ndjson(path)
-        return pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceRefused(
-            "file.unreadable", path, str(error), remedy="Give a Parquet, CSV or NDJSON file."
-        ) from None
 
 
 def _write(document: dict[str, Any], place: str) -> None:
