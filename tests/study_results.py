@@ -173,13 +173,13 @@ def _trial(number: int, mean: float) -> Trial:
     l2 = 10 ** (-4 + (number * 7 % 12) / 2)
     value = mean * (1 - 0.03 * (math.log10(l2) + 1) ** 2 / 4 - 0.02 * (number % 3))
     failed, stopped = number == 5, number == 8
+    settings = {
+        "l2": l2,
+        "factors": (16, 32, 64, 128)[number % 4],
+        "loss": ("warp", "bpr")[number % 2],
+    }
     return Trial(
-        settings={
-            "l2": l2,
-            "factors": (16, 32, 64, 128)[number % 4],
-            "loss": ("warp", "bpr")[number % 2],
-            "seed": 7,
-        },
+        settings={**settings, "iterations": 15} if number else {},
         value=None if failed else value,
         seconds=2.0 + number,
         share_of_customers=1 / 3 if stopped else 1.0,

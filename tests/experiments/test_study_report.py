@@ -24,10 +24,12 @@ from oferta_experiments.study.report import summary_text, write_report
 from oferta_experiments.study.report_cost import frontier
 from oferta_experiments.study.report_markdown import markdown
 from oferta_experiments.study.report_search import best_trial
+from oferta_experiments.study.report_tables import untested
 from oferta_experiments.study.report_words import shortened
 from oferta_experiments.study.result import (
     Difference,
     Figure,
+    Left,
     StudyResult,
     Trial,
     Variant,
@@ -251,6 +253,13 @@ def test_the_best_trial(trials: list[tuple[float | None, float, str]], best: int
     ]
     found = best_trial(tried)
     assert (None if found is None else [one is found for one in tried].index(True)) == best
+
+
+def test_a_variant_left_out_is_named_once() -> None:
+    left = (Left(variant="ease", why="needs 41 GB"), Left(variant="als", why="took too long"))
+    told = "ease was not judged: it needs 41 GB."
+    result = study_result().model_copy(update={"left": left, "not_tested": (told,)})
+    assert untested(result) == [told, "als was not judged: it took too long."]
 
 
 def test_shortened_names_stay_apart() -> None:

@@ -98,9 +98,9 @@ def test_plots_have_a_mark_for_every_figure(tab: Tab, full: Path, width: int) ->
         "chances": 3 * 7,  # the last variant states no chances
         "reach": 2 * (2 * 4),
         "learning": 4 * 4,
-        "search-1": 4 * 12,  # by number, and by each of three settings that vary
-        "search-2": 4 * 12,
-        "search-3": 4 * 12,
+        "search-1": 5 * 12,  # by number, and by each of four settings that vary
+        "search-2": 5 * 12,
+        "search-3": 5 * 12,
     }
 
 

@@ -127,8 +127,8 @@ def _slice(one: Slice | None) -> str:
 
 
 def _not_tested(result: StudyResult) -> list[str]:
-    said = [*result.not_tested, *(f"{one.variant}: {one.why}" for one in result.left)]
-    return ["\n".join(f"- {_sentence(sentence)}" for sentence in said) or "Nothing was noted."]
+    said = "\n".join(f"- {_sentence(sentence)}" for sentence in tables.untested(result))
+    return [said or "Nothing was noted."]
 
 
 def _reproduce(result: StudyResult) -> list[str]:

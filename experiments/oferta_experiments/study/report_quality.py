@@ -60,7 +60,8 @@ def _metric_title(result: StudyResult, found: list[Difference]) -> str:
         if len(better) == 1:
             return f"{quoted(lead.variant)} is better than {baseline}{by}"
         most = f"{quoted(lead.variant)} the most{',' if by else ''}{by}"
-        return f"{len(better)} of {others} are better than {baseline}, {most}"
+        many = f"All {others}" if len(better) == len(found) else f"{len(better)} of {others}"
+        return f"{many} are better than {baseline}, {most}"
     if not worse:
         return f"No variant differs from {baseline}"
     if worse == len(found):

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from matplotlib.axes import Axes
 
 from oferta_experiments.study.report_chart import Chart, NamedTable
+from oferta_experiments.study.report_dots import tick
 from oferta_experiments.study.report_drawing import (
     BETTER,
     MUTED,
@@ -31,7 +33,9 @@ from oferta_experiments.study.result import StudyResult, Trial, Variant
 
 _DRAWN = 4  # variants: more would make the page long and say nothing new; tables hold all
 _PANELS = 8  # settings of one variant: those that moved the metric most
-_SCALE = 3  # numbers from which a setting is a scale, not a choice
+_UNSTATED = "default"  # what a trial does not state
+_MANY = 8  # values that still stand side by side
+_SHORTEST = 7  # characters of a value
 _SPREAD = 30  # times: from here on a setting is tried by magnitudes
 _CAPTION = (
     "First panel: each setting that was tried, in order, judged on the validation cut, never on "
@@ -97,9 +101,11 @@ def best_trial(trials: Sequence[Trial]) -> Trial | None:
 def _varied(trials: Sequence[Trial]) -> list[str]:
     """Settings with more than one value, in the order of the study."""
     names = dict.fromkeys(name for one in trials for name in one.settings)
-    return [name for name in names if len({setting(one.settings.get(name)) for one in trials}) > 1][
-        :_PANELS
-    ]
+    return [
+        name
+        for name in names
+        if len({setting(one.settings.get(name, _UNSTATED)) for one in trials}) > 1
+    ][:_PANELS]
 
 
 def _paint(pen: Pen, variant: Variant, varied: Sequence[str], metric: str) -> None:
@@ -113,7 +119,7 @@ def _paint(pen: Pen, variant: Variant, varied: Sequence[str], metric: str) -> No
     room = (max(values) - min(values) or abs(max(values)) or 1.0) if values else 1.0
     floor = (min(values) if values else 0.0) - 0.12 * room
     for place, axes in enumerate(panels[: 1 + len(varied)]):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+        axes.yaxis.set_major_formatter(lambda value, _: tick(value, plain))
         axes.locator_params(axis="y", nbins=4)
         if place:
             _by_setting(pen, axes, variant, varied[place - 1], floor)
@@ -145,30 +151,59 @@ def _by_number(pen: Pen, axes: Axes, variant: Variant, floor: float) -> None:
 
 
 def _by_setting(pen: Pen, axes: Axes, variant: Variant, name: str, floor: float) -> None:
-    raw = [one.settings.get(name) for one in variant.trials]
-    numbers = [
-        float(value)
-        for value in raw
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    """Few values stand side by side in their order; many numbers have a scale."""
+    raw = [one.settings.get(name, _UNSTATED) for one in variant.trials]
+    kinds = list(dict.fromkeys(setting(value) for value in sorted(raw, key=_order)))
     said = shortened([name], 16)[name]
     axes.set_xlabel(said)
-    if len(numbers) == len(raw) and len(set(numbers)) >= _SCALE:
-        if min(numbers) > 0 and max(numbers) / min(numbers) >= _SPREAD:
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(lambda _, __: "")
-            axes.set_xlabel(f"{said}, log")
-        _dots(pen, axes, variant, numbers, floor)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        if axes.get_xscale() == "linear":
-            axes.locator_params(axis="x", nbins=4)
+    others = {setting(value) for value in raw if not _is_number(value)}
+    if len(kinds) > _MANY and len(others) <= 1:
+        _scale(pen, axes, variant, raw, floor)
+        return
+    _dots(pen, axes, variant, [float(kinds.index(setting(value))) for value in raw], floor)
+    axes.set_xlim(-0.6, len(kinds) - 0.4)
+    if len(kinds) > _MANY:
+        axes.set_xticks([])
+        axes.set_xlabel(f"{said}, {len(kinds)} values")
+        return
+    room = (30 if pen.narrow else 26) // len(kinds)
+    shown = shortened(kinds, max(room, _SHORTEST))
+    axes.set_xticks(range(len(kinds)), [shown[kind] for kind in kinds])
+    if max(len(text) for text in shown.values()) > room:
+        for label in axes.get_xticklabels():
+            label.set(rotation=60, horizontalalignment="right", rotation_mode="anchor")
+
+
+def _scale(pen: Pen, axes: Axes, variant: Variant, raw: Sequence[object], floor: float) -> None:
+    """Numbers on a scale, by magnitudes where they are far apart; what is none, to the left."""
+    numbers = [float(value) for value in raw if _is_number(value)]
+    least, most = min(numbers), max(numbers)
+    far = least > 0 and most / least >= _SPREAD
+    aside = least * (least / most) ** 0.15 if far else least - 0.15 * (most - least)
+    if far:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(lambda _, __: "")
+        axes.set_xlabel(f"{axes.get_xlabel()}, log")
     else:
-        kinds = sorted({setting(value) for value in raw}, key=lambda text: (len(text), text))
-        _dots(pen, axes, variant, [float(kinds.index(setting(value))) for value in raw], floor)
-        short = shortened(kinds, max(40 // len(kinds), 5))
-        axes.set_xticks(range(len(kinds)), [short[kind] for kind in kinds])
-        axes.set_xlim(-0.6, len(kinds) - 0.4)
+        axes.locator_params(axis="x", nbins=4)
+    across = [float(value) if _is_number(value) else aside for value in raw]
+    _dots(pen, axes, variant, across, floor)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value >= least else "")
+    if len(numbers) < len(raw):
+        other = next(setting(value) for value in raw if not _is_number(value))
+        axes.set_xlabel(f"{axes.get_xlabel()}; left, {shortened([other], _SHORTEST)[other]}")
     axes.margins(x=0.1)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _order(value: object) -> tuple[int, float, str]:
+    """The default first, then numbers by size, then words."""
+    if value == _UNSTATED:
+        return 0, 0.0, ""
+    return (1, float(value), "") if _is_number(value) else (2, 0.0, setting(value))
 
 
 def _dots(pen: Pen, axes: Axes, variant: Variant, across: Sequence[float], floor: float) -> None:
@@ -196,7 +231,7 @@ def _table(variant: Variant, metric: str) -> Table:
     rows = tuple(
         (
             str(number),
-            pairs(one.settings),
+            pairs(one.settings) or "its defaults",
             one.state + (f": {one.why}" if one.why else ""),
             NOTHING if one.value is None else plain(one.value),
             percent(one.share_of_customers),

@@ -194,8 +194,8 @@ def all_settings(result: StudyResult) -> Table:
 
 
 def pairs(values: dict[str, object]) -> str:
-    """`a = 1, b = true`: settings in one line."""
-    return ", ".join(f"{name} = {setting(value)}" for name, value in values.items())
+    """`a = 1, b.c = true`: settings in one line."""
+    return ", ".join(f"{name} = {value}" for name, value in named_values(values))
 
 
 def named_values(values: dict[str, object], *, under: str = "") -> Sequence[tuple[str, str]]:
@@ -207,3 +207,12 @@ def named_values(values: dict[str, object], *, under: str = "") -> Sequence[tupl
         else:
             found.append((f"{under}{name}", setting(value)))
     return found
+
+
+def untested(result: StudyResult) -> list[str]:
+    """What the figures cannot tell; variants left out are named once, whoever names them first."""
+    said = list(result.not_tested)
+    for one in result.left:
+        if not any(one.variant in sentence and one.why in sentence for sentence in said):
+            said.append(f"{one.variant} was not judged: it {one.why}.")
+    return said

@@ -44,7 +44,9 @@ def summary_text(result: StudyResult, paths: Sequence[Path] = ()) -> RenderableT
         Text(),
         table,
     ]
-    parts += [Text(f"{one.variant}: {one.why}", style="yellow") for one in result.left]
+    parts += [
+        Text(f"{one.variant} was not judged: it {one.why}", style="yellow") for one in result.left
+    ]
     if paths:
         parts += [Text(), *(Text(str(path), no_wrap=True, overflow="ignore") for path in paths)]
     return Group(*parts)

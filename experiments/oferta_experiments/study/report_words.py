@@ -15,6 +15,7 @@ NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 
 _WHOLE = 100  # from here on decimals say nothing
+_LEAST_S = 0.01
 _LEAST_P = 0.001  # the least that a thousand draws can tell
 
 
@@ -53,12 +54,14 @@ def whole(count: int) -> str:
 def seconds(value: float) -> str:
     """Three figures at most: `0.04`, `3.2`, `118`; a hundredth at least."""
     if value < 1:
-        return f"{max(value, 0.01):.2f}"
+        return f"{max(value, _LEAST_S):.2f}"
     return f"{value:.1f}" if value < _WHOLE else whole(round(value))
 
 
 def clock(value: float) -> str:
-    """Seconds in a column, their points below each other: `118.00`, `0.04`."""
+    """Seconds in a column, their points below each other: `118.00`, `0.04`, `<0.01`."""
+    if value < _LEAST_S / 2:
+        return f"<{_LEAST_S}"
     return f"{value:,.2f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
@@ -90,7 +93,7 @@ def counted(number: int, noun: str) -> str:
 
 def setting(value: object) -> str:
     """A setting's value as its file would say it: `0.3`, `true`, `["a"]`; absent is a dash."""
-    if value is None:
+    if value is None or value in ([], {}, ()):
         return NOTHING
     if isinstance(value, str):
         return value
