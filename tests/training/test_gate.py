@@ -316,3 +316,15 @@ def test_customers_without_a_value_are_a_group_of_their_own() -> None:
     facts = replace(facts, customers=customers)
     assert facts.groups("income", min_customers=30)["(unknown)"].sum() == 200
     assert facts.groups("plan", min_customers=30)["(unknown)"].sum() == 434
+
+
+def test_small_groups_are_thrown_together_and_left_out_where_that_is_small_too() -> None:
+    facts = facts_of(1000)
+    cities = ["large"] * 900 + ["one"] * 60 + ["two"] * 40
+    facts = replace(facts, customers=facts.customers.with_columns(pl.Series("city", cities)))
+    groups = facts.groups("city", min_customers=100)
+    assert {label: int(rows.sum()) for label, rows in groups.items()} == {
+        "large": 900,
+        "(all smaller groups)": 100,
+    }
+    assert set(facts.groups("city", min_customers=101)) == {"large"}

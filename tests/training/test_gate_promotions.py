@@ -73,7 +73,8 @@ def ledger(home: Path) -> Ledger:
 
 def act(home: Path, verdict: Verdict = PASSED) -> Version:
     version = registered(home)
-    promote(home, version, verdict, clock=CLOCK, by="a test")
+    over = registry.champion(home, "shop")
+    promote(home, version, verdict, over=over, clock=CLOCK, by="a test")
     return version
 
 
@@ -151,10 +152,23 @@ def test_a_champion_that_somebody_set_in_mlflow_is_put_on_record(home: Path) -> 
     assert ledger(home).champions("shop") == ["shop/1", "shop/2"]
 
 
+def test_a_verdict_over_a_champion_that_is_gone_promotes_nothing(home: Path) -> None:
+    """Two runs at once: the second was never compared with what the first has made champion."""
+    first = act(home)
+    second, third = registered(home), registered(home)
+    promote(home, second, PASSED, over=first, clock=CLOCK, by="the faster one")
+    for over in (first, None):
+        held = promote(home, third, PASSED, over=over, clock=CLOCK, by="the slower one")
+        assert not held.promoted
+        assert "shop/2 became champion" in held.because
+    assert champion(home) == 2
+    assert actions(home)[-1] == "refused promotion"
+
+
 def test_the_ledger_of_one_model_says_nothing_of_another(home: Path) -> None:
     act(home)
     other = registered(home, "shop2")
-    promote(home, other, PASSED, clock=CLOCK, by="a test")
+    promote(home, other, PASSED, over=None, clock=CLOCK, by="a test")
     assert ledger(home).champions("shop") == ["shop/1"]
     assert ledger(home).champions("shop2") == ["shop2/1"]
     assert ledger(home).last_fence() == 0
@@ -180,7 +194,9 @@ def fatal(*args, **kwargs):
 registry.set_alias = fatal
 version = registry.find(home, "shop/2")
 verdict = Verdict(promoted=True, because="better", difference=None)
-promote(home, version, verdict, clock=FixedClock(datetime(2025, 7, 3, tzinfo=UTC)), by="killed")
+over = registry.champion(home, "shop")
+clock = FixedClock(datetime(2025, 7, 3, tzinfo=UTC))
+promote(home, version, verdict, over=over, clock=clock, by="killed")
 """
 
 

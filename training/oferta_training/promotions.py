@@ -5,6 +5,9 @@ its alias move, the ledger says that it happened. A process killed in between le
 intention alone, and the old champion, or a champion that the next call puts on record as found.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,42 +18,52 @@ from oferta.errors import RegistryError
 from oferta_training import registry
 from oferta_training.ledger import Entry, Ledger, ledger_path
 from oferta_training.registry import CHALLENGER, CHAMPION, Version
-from oferta_training.verdict import Outcome, Verdict
+from oferta_training.verdict import Outcome, Verdict, unjudged
 
 _LONGEST_SENTENCE = 400  # a tag holds 5,000 characters
 
 
-def promote(home: Path, version: Version, verdict: Verdict, *, clock: Clock, by: str) -> str:
-    """Make `version` champion where the verdict lets it, else challenger; the alias it got.
+def promote(
+    home: Path, version: Version, verdict: Verdict, *, over: Version | None, clock: Clock, by: str
+) -> Verdict:
+    """Make `version` champion where the verdict lets it, else challenger; the verdict that held.
 
-    `by` names the act, as `oferta train`. The version's tags keep the verdict (`oferta.gate`), the
+    `over` is the champion that it was judged against, None where there was none: where another has
+    become champion meanwhile, the verdict is of the past, and the version becomes challenger. `by`
+    names the act, as `oferta train`. The version's tags keep the verdict (`oferta.gate`), the
     guards' outcomes (`oferta.guards`) and when it became champion (`oferta.promoted_at`).
 
     Raises:
         RegistryError: the registry did not answer; nothing has moved.
     """
     ledger = Ledger(ledger_path(home), clock)
-    before = note_unrecorded(home, version.name, ledger)
-    tags = {"oferta.gate": verdict.because, "oferta.guards": _brief(verdict.outcomes)}
-    entry = Entry(
-        "promoting",
-        model=version.label,
-        model_run=version.run_id,
-        dataset=version.fingerprint,
-        reason=verdict.because,
-        replaced=None if before is None else before.label,
-        by=by,
-    )
-    if not verdict.promoted:
-        registry.set_alias(home, version, CHALLENGER, tags=tags)
-        refused = ", ".join(verdict.failing) or None
-        ledger.append(replace(entry, action="refused promotion", guards=refused, replaced=None))
-        return CHALLENGER
-    ledger.append(entry)
-    promoted_at = clock.now().isoformat()
-    registry.set_alias(home, version, CHAMPION, tags={**tags, "oferta.promoted_at": promoted_at})
-    ledger.append(replace(entry, action="promoted"))
-    return CHAMPION
+    with _alone(home):
+        now = note_unrecorded(home, version.name, ledger)
+        if verdict.promoted and now is not None and (over is None or over.label != now.label):
+            verdict = unjudged(
+                f"{now.label} became champion while it was judged against "
+                f"{'none' if over is None else over.label}: train again"
+            )
+        tags = {"oferta.gate": verdict.because, "oferta.guards": _brief(verdict.outcomes)}
+        entry = Entry(
+            "promoting",
+            model=version.label,
+            model_run=version.run_id,
+            dataset=version.fingerprint,
+            reason=verdict.because,
+            replaced=None if now is None else now.label,
+            by=by,
+        )
+        if not verdict.promoted:
+            registry.set_alias(home, version, CHALLENGER, tags=tags)
+            refused = ", ".join(verdict.failing) or None
+            ledger.append(replace(entry, action="refused promotion", guards=refused, replaced=None))
+            return verdict
+        ledger.append(entry)
+        tags["oferta.promoted_at"] = clock.now().isoformat()
+        registry.set_alias(home, version, CHAMPION, tags=tags)
+        ledger.append(replace(entry, action="promoted"))
+    return verdict
 
 
 def roll_back(
@@ -64,28 +77,30 @@ def roll_back(
         RegistryError: no such version, it never was champion, or it is champion now.
     """
     ledger = Ledger(ledger_path(home), clock)
-    before = note_unrecorded(home, name, ledger)
-    version = registry.find(home, f"{name}/{number}")
-    if before is not None and before.number == number:
-        raise RegistryError(f"{version.label} is the champion already")
-    if version.label not in ledger.champions(name):
-        raise RegistryError(
-            f"{version.label} never was champion, so no gate has let it through. "
-            f"Were champion: {', '.join(dict.fromkeys(ledger.champions(name))) or 'none'}."
+    with _alone(home):
+        before = note_unrecorded(home, name, ledger)
+        version = registry.find(home, f"{name}/{number}")
+        if before is not None and before.number == number:
+            raise RegistryError(f"{version.label} is the champion already")
+        if version.label not in ledger.champions(name):
+            were = ", ".join(dict.fromkeys(ledger.champions(name))) or "none"
+            raise RegistryError(
+                f"{version.label} never was champion, so no gate has let it through. "
+                f"Were champion: {were}."
+            )
+        entry = Entry(
+            "rolling champion back",
+            model=version.label,
+            model_run=version.run_id,
+            dataset=version.fingerprint,
+            reason=reason,
+            replaced=None if before is None else before.label,
+            by=by,
         )
-    entry = Entry(
-        "rolling champion back",
-        model=version.label,
-        model_run=version.run_id,
-        dataset=version.fingerprint,
-        reason=reason,
-        replaced=None if before is None else before.label,
-        by=by,
-    )
-    ledger.append(entry)
-    tags = {"oferta.promoted_at": clock.now().isoformat(), "oferta.rolled_back": reason}
-    registry.set_alias(home, version, CHAMPION, tags=tags)
-    ledger.append(replace(entry, action="champion rolled back"))
+        ledger.append(entry)
+        tags = {"oferta.promoted_at": clock.now().isoformat(), "oferta.rolled_back": reason}
+        registry.set_alias(home, version, CHAMPION, tags=tags)
+        ledger.append(replace(entry, action="champion rolled back"))
     return version, before
 
 
@@ -103,6 +118,15 @@ def note_unrecorded(home: Path, name: str, ledger: Ledger) -> Version | None:
             Entry("found champion", model=now.label, model_run=now.run_id, dataset=now.fingerprint)
         )
     return now
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One act at a time in a state folder, so that none decides by what another is changing."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "promotions.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _brief(outcomes: tuple[Outcome, ...]) -> str:

@@ -81,7 +81,7 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
             credit=sells_credit(dataset.products().collect(), stated=job.policy.credit),
         )
         verdict = _judge(evaluation, best, champion, facts=facts, job=job)
-        promote(home, version, verdict, clock=clock, by="oferta train")
+        verdict = promote(home, version, verdict, over=champion, clock=clock, by="oferta train")
     return Trained(version, evaluation, best, verdict, run_id)
 
 

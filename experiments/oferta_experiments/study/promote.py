@@ -108,7 +108,11 @@ def promote_variant(
         version = register_winner(
             place.home, run_id, winner, data=data, dataset=dataset, job=asked, now=clock.now()
         )
-        promote(place.home, version, verdict, clock=clock, by=f"{BY} {place.name}")
+        verdict = promote(
+            place.home, version, verdict, over=champion, clock=clock, by=f"{BY} {place.name}"
+        )
+    if not verdict.promoted:
+        raise PromotionRefused(f"'{name}'", verdict.failing, verdict.because)
     return Promoted(name, version, verdict)
 
 
