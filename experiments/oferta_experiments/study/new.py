@@ -56,13 +56,15 @@ model = "popularity"
 [[variants]]
 name = "bought together"
 model = "ease"
-settings = { l2 = 500.0 }
+settings = { weights = "as_given" }
 
+# The same model and one thing else: an event counts half after 60 days. What a variant states
+# under `weighting` holds for it alone.
 [[variants]]
 name = "bought together, fading"
 model = "ease"
-settings = { l2 = 500.0, weights = "as_given" }
-weighting = { half_life_days = 60 }   # an event counts half after 60 days, for this variant alone
+settings = { weights = "as_given" }
+weighting = { half_life_days = 60 }
 """)
 
 
