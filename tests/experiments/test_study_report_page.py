@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from browser import Tab, chromium
-from study_results import NAMES, study_result
+from study_results import NAMES, figure, study_result
 
 from oferta_experiments.study.report import write_report
 from oferta_experiments.study.report_words import MINUS
@@ -51,6 +51,32 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = study_result(variants=8, segments=12, trials=30)
     return page_of(result, tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six variants that cost and reach nearly the same, whatever is learnt from."""
+    result = study_result(variants=6, segments=0, trials=0)
+    first = result.variants[0]
+    close = tuple(
+        one.model_copy(
+            update={
+                "fit_s": 3 + 0.1 * place,
+                "recommend_s": 1.0,
+                "metrics": {"ndcg@10": figure(0.09 - 0.0001 * (place // 2), 0.0004)},
+                "learning": tuple(
+                    point.model_copy(
+                        update={"figure": figure(point.figure.mean - 0.0001 * place, 0.0004)}
+                    )
+                    for point in first.learning
+                ),
+                "calibration": None,
+            }
+        )
+        for place, one in enumerate(result.variants)
+    )
+    result = result.model_copy(update={"variants": close})
+    return page_of(result, tmp_path_factory.mktemp("crowded"))
 
 
 def page_of(result: StudyResult, folder: Path) -> Path:
@@ -110,13 +136,24 @@ def test_no_text_of_a_plot_is_cut_off_or_written_over_another(
     tab: Tab, size: str, width: int, request: pytest.FixtureRequest
 ) -> None:
     tab.open(request.getfixturevalue(size), width=width)
+    _assert_readable(tab)
+
+
+@pytest.mark.parametrize("width", [1100, 400])
+def test_names_of_variants_that_are_nearly_alike_stay_apart(
+    tab: Tab, crowded: Path, width: int
+) -> None:
+    tab.open(crowded, width=width)
+    _assert_readable(tab)
+
+
+def _assert_readable(tab: Tab) -> None:
     for name, plot in shown(tab).items():
         frame, texts = plot["frame"], plot["texts"]
         outside = [text[0] for text in texts if not _inside(text[1:], frame)]
         assert outside == [], name
-        level = (
-            texts if name != "segments" else [one for one in texts if one[0][:1] in f"+{MINUS}."]
-        )
+        # Names above the columns are slanted: the boxes around them say nothing.
+        level = [one for one in texts if name != "segments" or one[0][:1] in f"+{MINUS}."]
         over = [
             (one[0], other[0])
             for place, one in enumerate(level)
