@@ -11,22 +11,64 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from worlds import block_world, random_world
+from scipy.sparse import csr_array
+from worlds import BlockWorld, block_world, random_world
 
 from oferta.errors import ExtraMissing, SettingsInvalid
+from oferta.features.coding import Coding
+from oferta.features.customers import CustomerFeatures
+from oferta.features.products import ProductFeatures
 from oferta.interactions.histories import Histories
 from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.data import TrainingData
-from oferta.models.protocol import Embeddings, FittedRecommender
+from oferta.models.protocol import Composite, Embeddings, FittedRecommender, Recommender
 from oferta.models.recommend import recommend
 from oferta.models.saved import Origin, load, save
 from oferta.progress import Advance, Silent
+from oferta.scoring.packed import pack_live, unpack_live
 from oferta.scoring.reasons import REASONS
 from oferta.scoring.topk import ProductMask
 
 WORLD = block_world()
 RANDOM = random_world(customers=90, products=60)
+
+
+def _made(name: str) -> Recommender | None:
+    try:
+        return recipe(name)
+    except ExtraMissing:
+        return None
+
+
+BLOCKS = CustomerFeatures((Coding(column="block", kind="category", values=("0", "1", "2")),))
+FROM_ATTRIBUTES = {"popularity", "als", "ials", "hybrid"}
+"""Models that score somebody without a past from their features."""
+
+COMPOSITE = {name for name in MODELS if isinstance(_made(name), Composite)}
+
+
+def described(world: BlockWorld) -> TrainingData:
+    """The world with each customer's block as an attribute instead of a segment, products' too.
+
+    Two thirds of the customers of the last block tell theirs.
+    """
+    codes = world.block.copy()
+    codes[-20:] = -1
+    return replace(
+        world.data,
+        histories=replace(
+            world.data.histories,
+            segment=np.full(len(codes), -1, np.int32),
+            features=codes[:, None],
+        ),
+        segments=(),
+        customer_features=BLOCKS,
+        product_features=ProductFeatures(
+            ("block=0", "block=1", "block=2"),
+            csr_array(np.eye(3, dtype=np.float32)[world.product_block]),
+        ),
+    )
 
 
 def _model(name: str) -> object:
@@ -160,6 +202,27 @@ def test_a_customer_without_a_past_gets_finite_scores_that_tell_products_apart(n
 
 
 @EVERY
+def test_a_customer_without_a_past_is_scored_from_what_is_known_of_them(name: str):
+    data = described(WORLD)
+    model = fitted(name, data)
+    new = replace(Histories.empty(5), features=np.array([[0], [1], [2], [-1], [99]], np.int32))
+    again = recipe(name).restore(model.arrays())
+    for scorer in (model, model.live_scorer(), again, unpack_live(pack_live(model.live_scorer()))):
+        scores = scorer.score(new)
+        assert np.isfinite(scores).all()
+        # Unknown, and unknown to the vocabulary: as if nothing was told.
+        for told in (scores[4], scorer.score(Histories.empty(1))[0]):
+            np.testing.assert_allclose(scores[3], told, rtol=1e-5, atol=1e-6)
+        if name not in COMPOSITE:  # their live scorer is one part's
+            np.testing.assert_allclose(scores, model.score(new), rtol=1e-4, atol=1e-6)
+        if name in FROM_ATTRIBUTES:
+            own = WORLD.product_block[scores[:3].argmax(axis=1)]
+            np.testing.assert_array_equal(own, [0, 1, 2])
+    if name != "popularity":  # which has no segments here
+        assert right_answers(model, data.histories) == 1.0
+
+
+@EVERY
 def test_no_customers_is_no_error(name: str):
     model = fitted(name, RANDOM)
     assert model.score(Histories.empty(0)).shape == (0, len(RANDOM.products))
@@ -192,6 +255,11 @@ def test_blocks_of_any_size_give_the_same_lists(name: str):
 def test_the_live_scorer_agrees_with_the_model(name: str):
     model = fitted(name, RANDOM)
     past = unknown(RANDOM.histories)
+    if name in COMPOSITE:  # one part's: other scores, much the same lists
+        lists = [np.argsort(-one.score(past))[:, :10] for one in (model, model.live_scorer())]
+        kept = [len(np.intersect1d(*both)) / 10 for both in zip(*lists, strict=True)]
+        assert np.mean(kept) > 0.5
+        return
     np.testing.assert_allclose(
         model.live_scorer().score(past), model.score(past), rtol=1e-3, atol=2e-5
     )
@@ -248,14 +316,18 @@ def test_a_saved_model_gives_the_same_lists(name: str, tmp_path: Path):
         np.testing.assert_array_equal(one.scores, two.scores)
 
 
+def _toml(value: object) -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+
+
 @EVERY
 def test_settings_survive_toml_and_json(name: str):
     made = recipe(name)
     settings = made.model_dump(mode="json")
     assert recipe(name, json.loads(json.dumps(settings))) == made
-    toml = "\n".join(
-        f"{key} = {json.dumps(one)}" for key, one in settings.items() if one is not None
-    )
+    toml = "\n".join(f"{key} = {_toml(one)}" for key, one in settings.items() if one is not None)
     assert recipe(name, tomllib.loads(toml)) == made
     with pytest.raises(SettingsInvalid, match="unknown setting"):
         recipe(name, {"no_such": 1})

@@ -3,20 +3,22 @@
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.sparse import coo_matrix, csr_matrix, hstack, identity
+from scipy.sparse import coo_matrix, csr_array, csr_matrix, hstack, identity
 
 from oferta.errors import ExtraMissing, SettingsInvalid
+from oferta.models.attributes import one_hot
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost
-from oferta.models.vectors import FittedVectors, restore_vectors, vectors_of
+from oferta.models.vectors import FittedVectors, completed, mean_vectors, restore_vectors
 from oferta.progress import Progress
 from oferta.scoring.fold_in import FoldIn
+from oferta.scoring.live import EmbeddingScorer
 from oferta.settings import Settings
 
 _ALPHA = 3.0
@@ -26,8 +28,9 @@ _RIDGE = 30.0  # times the mean eigenvalue of the products' Gram matrix; see `_f
 class Hybrid(Settings):
     """Factorisation with the WARP loss (Weston et al. 2011; Kula 2015), by LightFM's learner.
 
-    Any positive weight counts as one. A product's vector is its own plus those of its features; a
-    feature column weighs as much as its values, so they belong near 0 to 1.
+    Any positive weight counts as one. The vector of a customer or a product is its own plus those
+    of its features; somebody new has the mean customer's own and those of their features, a product
+    that nobody chose those of its features alone.
 
     A customer with other events than the model saw, or a new one, is folded in by a ridge
     regression on the products' vectors: an approximation of WARP, whose own vector takes epochs.
@@ -49,6 +52,9 @@ class Hybrid(Settings):
     """Threads of the learner, as many as there are processors at most. They write to the same
     vectors without locks: with more than one, the same seed does not give the same model."""
 
+    features: Literal["both", "customers", "products", "none"] = "both"
+    """Whose features are learnt from, where the data has any."""
+
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "epochs": (30, 60, 15),
         "learning_rate": (0.02, 0.05, 0.01),
@@ -59,6 +65,10 @@ class Hybrid(Settings):
     def _installed(self) -> Self:
         _library()  # a missing library is told before any data is read
         return self
+
+    def twin(self) -> Self | None:
+        """The same model without features: what must be shown beside it."""
+        return None if self.features == "none" else self.model_copy(update={"features": "none"})
 
     def cost(self, shape: DataShape) -> Cost:
         """What fitting on data of this shape will take, with one thread and without features."""
@@ -78,23 +88,68 @@ class Hybrid(Settings):
             learning_rate=self.learning_rate,
             random_state=int(rng.integers(2**32)),
         )
-        bought, features = _binary(data), _features(data)
-        threads = min(self.threads, os.cpu_count() or 1)
+        bought, threads = _binary(data), min(self.threads, os.cpu_count() or 1)
+        of_customers = _wide(len(data.customers), self._customer_features(data))
+        of_products = _wide(len(data.products), self._product_features(data))
         with progress.task("hybrid", total=self.epochs) as advance:
             for _ in range(self.epochs):
                 try:
                     with np.errstate(invalid="ignore", over="ignore"):  # it checks, and raises
-                        model.fit_partial(bought, item_features=features, num_threads=threads)
+                        model.fit_partial(
+                            bought,
+                            user_features=of_customers,
+                            item_features=of_products,
+                            num_threads=threads,
+                        )
                 except ValueError as error:
                     raise SettingsInvalid("models.hybrid", [str(error)]) from None
                 advance(1)
-        products = _with_last(
-            features @ model.item_embeddings, features @ model.item_biases[:, None]
-        )
+        if of_products.shape[1] > len(data.products):
+            # The own part of what nobody chose was only ever pushed away: leave the features'.
+            chosen = np.bincount(data.histories.product, minlength=len(data.products)) > 0
+            model.item_embeddings[: len(chosen)][~chosen] = 0
+            model.item_biases[: len(chosen)][~chosen] = 0
         # A pairwise loss has no gradient for a customer's own bias, and no list depends on it: what
         # LightFM keeps as such counts the updates and would only disturb scores between customers.
-        customers = _with_last(model.user_embeddings, np.ones((len(data.customers), 1), np.float32))
-        return vectors_of(data, products=products, fold_in=_fold_in(products), customers=customers)
+        customers = model.user_embeddings
+        return self._fitted(
+            data,
+            products=_with_last(
+                of_products @ model.item_embeddings, of_products @ model.item_biases[:, None]
+            ),
+            own=_with_last(customers[: len(data.customers)], 1),
+            effects=_with_last(customers[len(data.customers) :], 0),
+            of_customers=of_customers,
+        )
+
+    def _customer_features(self, data: TrainingData) -> csr_array | None:
+        codes, vocabulary = data.histories.features, data.customer_features
+        if codes is None or vocabulary is None or self.features not in {"both", "customers"}:
+            return None
+        return one_hot(codes, len(vocabulary))
+
+    def _product_features(self, data: TrainingData) -> csr_array | None:
+        if data.product_features is None or self.features not in {"both", "products"}:
+            return None
+        return data.product_features.matrix
+
+    def _fitted(
+        self,
+        data: TrainingData,
+        *,
+        products: NDArray[np.float32],
+        own: NDArray[np.float32],
+        effects: NDArray[np.float32],
+        of_customers: csr_matrix,
+    ) -> FittedVectors:
+        scorer = EmbeddingScorer(
+            products=products,
+            cold=mean_vectors(data, own),
+            fold_in=_fold_in(products),
+            attributes=effects if len(effects) else None,
+        )
+        whole = np.asarray(of_customers @ np.vstack([own, effects]), np.float32)
+        return completed(data, customers=whole, scorer=scorer)
 
     def restore(self, arrays: Arrays) -> FittedVectors:
         """The fitted model whose `arrays()` these are.
@@ -126,15 +181,19 @@ def _binary(data: TrainingData) -> coo_matrix:
     return coo_matrix((np.ones(len(past.product), np.float32), cells), shape=shape)
 
 
-def _features(data: TrainingData) -> csr_matrix:
-    own = identity(len(data.products), np.float32, "csr")
-    if data.product_features is None:
-        return csr_matrix(own)
-    return csr_matrix(hstack([own, data.product_features.matrix], "csr", np.float32))
+def _wide(rows: int, features: csr_array | None) -> csr_matrix:
+    # Each row's own feature first. LightFM takes 32 bit indices without a copy per epoch.
+    own = identity(rows, np.float32, "csr")
+    wide = csr_matrix(own if features is None else hstack([own, features], "csr", np.float32))
+    wide.indices, wide.indptr = wide.indices.astype(np.int32), wide.indptr.astype(np.int32)
+    return wide
 
 
-def _with_last(vectors: NDArray[np.floating], last: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.hstack([vectors, last]).astype(np.float32, copy=False)
+def _with_last(
+    vectors: NDArray[np.floating], last: NDArray[np.floating] | int
+) -> NDArray[np.float32]:
+    column = np.broadcast_to(np.asarray(last, np.float32), (len(vectors), 1))
+    return np.hstack([vectors, column]).astype(np.float32, copy=False)
 
 
 def _fold_in(products: NDArray[np.float32]) -> FoldIn:

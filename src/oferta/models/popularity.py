@@ -9,12 +9,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
+from oferta.errors import ArtefactInvalid
 from oferta.interactions.events import UNDATED
 from oferta.interactions.histories import Histories
+from oferta.models.attributes import customer_effects
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost, Embeddings
 from oferta.progress import Progress
-from oferta.scoring.live import NeighbourScorer, segment_rows
+from oferta.scoring.live import NeighbourScorer, add_attributes, segment_rows
 from oferta.scoring.reasons import Reason
 from oferta.scoring.stored import take_array
 from oferta.settings import Settings
@@ -23,7 +25,11 @@ _DAY_US = 86_400_000_000
 
 
 class Popularity(Settings):
-    """The share of customers, of the same segment where segments are known, who chose a product."""
+    """The share of customers, of the same segment where segments are known, who chose a product.
+
+    For customers without a past, what each of their features adds to it: a ridge regression of
+    everybody's choices on everybody's features.
+    """
 
     half_life_days: float | None = Field(default=None, gt=0)
     """Days after which a choice counts half, on top of the job's own decay; None: no decay. Without
@@ -53,8 +59,11 @@ class Popularity(Settings):
                 by_segment=self.by_segment,
                 smoothing=self.smoothing,
             )
+            matrix = data.matrix.copy()
+            matrix.data = _weights(data, self.half_life_days).astype(np.float32)
+            effects = customer_effects(data, matrix, base=share)
             advance(1)
-        return FittedPopularity(share)
+        return FittedPopularity(share, effects)
 
     def restore(self, arrays: Arrays) -> "FittedPopularity":
         """The fitted model whose `arrays()` these are.
@@ -62,7 +71,13 @@ class Popularity(Settings):
         Raises:
             ArtefactInvalid: an array is missing, or of another shape or dtype.
         """
-        return FittedPopularity(take_array(arrays, "share", np.float32, 2))
+        share = take_array(arrays, "share", np.float32, 2)
+        if "attributes" not in arrays:
+            return FittedPopularity(share)
+        effects = take_array(arrays, "attributes", np.float32, 2)
+        if effects.shape[1] != share.shape[1]:
+            raise ArtefactInvalid("model arrays", "'share' and 'attributes' are of unlike widths")
+        return FittedPopularity(share, effects)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +86,12 @@ class FittedPopularity:
 
     Attributes:
         share: `(segments + 1, products) float32`; the last row is of all customers.
+        attributes: `(features, products) float32`, what each customer feature adds to the shares
+            of customers without a past; None without features.
     """
 
     share: NDArray[np.float32]
+    attributes: NDArray[np.float32] | None = None
 
     @property
     def reason(self) -> Reason:
@@ -82,7 +100,9 @@ class FittedPopularity:
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`: the shares of each customer's segment."""
-        return self.share[segment_rows(histories, len(self.share))]
+        scores = self.share[segment_rows(histories, len(self.share))]
+        add_attributes(self.attributes, histories, into=scores)
+        return scores
 
     def live_scorer(self) -> NeighbourScorer:
         """The same shares; no product says anything of another."""
@@ -93,6 +113,7 @@ class FittedPopularity:
             base=self.share,
             step_decay=1.0,
             binary=True,
+            attributes=self.attributes,
         )
 
     def embeddings(self) -> Embeddings | None:
@@ -100,8 +121,9 @@ class FittedPopularity:
         return None
 
     def arrays(self) -> Arrays:
-        """`share`."""
-        return {"share": self.share}
+        """`share`, and `attributes` where there are any."""
+        told = {} if self.attributes is None else {"attributes": self.attributes}
+        return {"share": self.share, **told}
 
 
 def shares(
@@ -117,9 +139,7 @@ def shares(
     or with `by_segment` off, there is only the overall row.
     """
     past = data.histories
-    weight = past.weight.astype(np.float64)
-    if half_life_days is not None:
-        weight *= np.exp2(-_age_days(data) / half_life_days)
+    weight = _weights(data, half_life_days)
     n_products, n_segments = len(data.products), len(data.segments) if by_segment else 0
     buyers = np.diff(past.indptr) > 0
     overall = np.bincount(past.product, weight, n_products) / max(int(buyers.sum()), 1)
@@ -134,6 +154,14 @@ def shares(
         size[:, None] + smoothing, 1e-9
     )
     return np.vstack([rows, overall]).astype(np.float32)
+
+
+def _weights(data: TrainingData, half_life_days: float | None) -> NDArray[np.float64]:
+    # `(entries,)`: what each entry of the pasts counts for.
+    weight = data.histories.weight.astype(np.float64)
+    if half_life_days is not None:
+        weight *= np.exp2(-_age_days(data) / half_life_days)
+    return weight
 
 
 def _age_days(data: TrainingData) -> NDArray[np.float64]:

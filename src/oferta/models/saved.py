@@ -15,7 +15,7 @@ from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.texts import pack_texts, unpack_texts
 from oferta.interactions.weighting import Weighting
-from oferta.models.catalog import recipe
+from oferta.models.catalog import MODELS, recipe
 from oferta.models.data import TrainingData
 from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.scoring.artefact import Meta, read_artefact, write_artefact
@@ -25,11 +25,15 @@ from oferta.settings import Settings, parse
 
 _MODEL, _LIVE, _EMBEDDINGS, _PAST = "model.", "live.", "embeddings.", "past."
 _OPTIONAL = ("features", "age_days", "count")  # of a past: not every data has them
+_VECTORS = ("products", "cold", "precision", "alpha", "attributes")
+_WEIGHTS = ("share", "weights", "base", "indptr", "indices", "data")
+_OF_MODELS = (*_WEIGHTS, "customers", *_VECTORS)
 _ALLOWED = frozenset(
     {
-        *(f"{_MODEL}{name}" for name in ("share", "weights", "base", "indptr", "indices", "data")),
-        *(f"{_MODEL}{name}" for name in ("customers", "products", "cold", "precision", "alpha")),
-        *(f"{_LIVE}{name}" for name in ("products", "cold", "precision", "alpha")),
+        *(f"{_MODEL}{name}" for name in _OF_MODELS),
+        *(f"{_MODEL}{part}.{name}" for part in MODELS for name in _OF_MODELS),
+        f"{_MODEL}blend",
+        *(f"{_LIVE}{name}" for name in _VECTORS),
         *(f"{_LIVE}{name}" for name in ("indptr", "neighbour", "weight", "base", "step")),
         *(f"{_EMBEDDINGS}{name}" for name in ("customers", "products")),
         *(f"{_PAST}{name}" for name in ("indptr", "product", "weight", "recency", "segment")),

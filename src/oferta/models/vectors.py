@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from oferta.errors import ArtefactInvalid
 from oferta.interactions.histories import Histories
+from oferta.models.attributes import customer_effects, describe_products
 from oferta.models.data import TrainingData
 from oferta.models.protocol import Arrays, Embeddings
 from oferta.scoring.fold_in import FoldIn
@@ -67,12 +68,29 @@ def vectors_of(
 ) -> FittedVectors:
     """The model of these product vectors, for customers with a past, without one, and changed.
 
-    `customers` None: folded in from their pasts. Rows of customers without a past are made here.
+    `customers` None: folded in from their pasts. Rows of customers without a past, and those of
+    products that nobody chose, are made here, of features where the data has any.
     """
     if customers is None:
         nothing = np.zeros((1, products.shape[1]), np.float32)
         customers = EmbeddingScorer(products, nothing, fold_in).vectors(data.histories)
-    scorer = EmbeddingScorer(products, mean_vectors(data, customers), fold_in)
+    cold = mean_vectors(data, customers)
+    return completed(
+        data,
+        customers=customers,
+        scorer=EmbeddingScorer(
+            products=describe_products(data, products),
+            cold=cold,
+            fold_in=fold_in,
+            attributes=customer_effects(data, customers, base=cold),
+        ),
+    )
+
+
+def completed(
+    data: TrainingData, *, customers: NDArray[np.float32], scorer: EmbeddingScorer
+) -> FittedVectors:
+    """The model of `scorer`, which says the vectors of customers without a past."""
     empty = np.flatnonzero(np.diff(data.histories.indptr) == 0)
     customers[empty] = scorer.vectors(data.histories.take(empty))
     return FittedVectors(customers, scorer)

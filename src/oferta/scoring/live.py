@@ -28,15 +28,19 @@ class EmbeddingScorer:
         cold: `(segments + 1, d) float32`, vectors of customers without a history, by segment; the
             last row is for an unknown segment.
         fold_in: how a history becomes a vector; None where histories do not matter.
+        attributes: `(features, d) float32`, what each customer feature adds to `cold`; None where
+            features do not matter.
     """
 
     products: NDArray[np.float32]
     cold: NDArray[np.float32]
     fold_in: FoldIn | None
+    attributes: NDArray[np.float32] | None = None
 
     def vectors(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, d) float32`: the customers' vectors, folded in from their histories."""
         vectors = self.cold[segment_rows(histories, len(self.cold))]
+        add_attributes(self.attributes, histories, into=vectors)
         if self.fold_in is not None:
             fold_in_vectors(self.fold_in, self.products, histories, into=vectors)
         return vectors
@@ -67,6 +71,8 @@ class NeighbourScorer:
             for an unknown segment.
         step_decay: what one step back in the past is multiplied by; 1.0: order does not matter.
         binary: whether any past weight counts as one.
+        attributes: `(features, products) float32`, what each customer feature adds to the base of
+            customers without a past; None where features do not matter.
     """
 
     indptr: NDArray[np.int64]
@@ -75,10 +81,12 @@ class NeighbourScorer:
     base: NDArray[np.float32]
     step_decay: float
     binary: bool
+    attributes: NDArray[np.float32] | None = None
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`."""
         scores = self.base[segment_rows(histories, len(self.base))]
+        add_attributes(self.attributes, histories, into=scores)
         width = self.base.shape[1]
         lengths = np.diff(self.indptr)[histories.product]
         for start, stop in _pieces(histories, np.cumsum(lengths), _EXPANDED):
@@ -138,6 +146,22 @@ def segment_rows(histories: Histories, n_rows: int) -> NDArray[np.int64]:
     segment = histories.segment
     known = (segment >= 0) & (segment < n_rows - 1)
     return np.where(known, segment, n_rows - 1).astype(np.int64)
+
+
+def add_attributes(
+    attributes: NDArray[np.float32] | None, histories: Histories, *, into: NDArray[np.float32]
+) -> None:
+    """Add the rows of `attributes` for the features of customers without a past to `into`.
+
+    Features that are not known, or not in the vocabulary of `attributes`, add nothing.
+    """
+    codes = histories.features
+    if attributes is None or codes is None:
+        return
+    rows = np.flatnonzero(np.diff(histories.indptr) == 0)
+    for column in codes[rows].T:
+        known = (column >= 0) & (column < len(attributes))
+        into[rows[known]] += attributes[column[known]]
 
 
 def past_weights(histories: Histories, *, step_decay: float, binary: bool) -> NDArray[np.float32]:

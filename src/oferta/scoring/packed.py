@@ -18,15 +18,17 @@ Named = Mapping[str, NDArray[Any]]
 
 def pack_live(scorer: LiveScorer) -> dict[str, NDArray[Any]]:
     """The scorer's arrays by name; numbers become arrays of one."""
+    told = {} if scorer.attributes is None else {"attributes": scorer.attributes}
     if isinstance(scorer, NeighbourScorer):
         return {
+            **told,
             "indptr": scorer.indptr,
             "neighbour": scorer.neighbour,
             "weight": scorer.weight,
             "base": scorer.base,
             "step": np.array([scorer.step_decay, scorer.binary], np.float64),
         }
-    packed = {"products": scorer.products, "cold": scorer.cold}
+    packed = {**told, "products": scorer.products, "cold": scorer.cold}
     if scorer.fold_in is None:
         return packed
     return {
@@ -56,10 +58,12 @@ def _neighbours(arrays: Named) -> NeighbourScorer:
         base=take_array(arrays, "base", np.float32, 2),
         step_decay=float(step[0]),
         binary=bool(step[1]),
+        attributes=_attributes(arrays),
     )
     width, entries = scorer.base.shape[1], len(scorer.neighbour)
     fits = (
         len(scorer.indptr) == width + 1
+        and (scorer.attributes is None or scorer.attributes.shape[1] == width)
         and scorer.indptr[0] == 0
         and scorer.indptr[-1] == entries == len(scorer.weight)
         and bool((np.diff(scorer.indptr) >= 0).all())
@@ -83,6 +87,12 @@ def _embeddings(arrays: Named) -> EmbeddingScorer:
         fold_in = FoldIn(precision, *(float(number) for number in numbers))
         if precision.shape != (width, width):
             raise ArtefactInvalid("live scorer", "its fold-in is of another width")
-    if cold.shape[1] != width:
+    attributes = _attributes(arrays)
+    lengths = {cold.shape[1], width if attributes is None else attributes.shape[1]}
+    if lengths != {width}:
         raise ArtefactInvalid("live scorer", "its vectors are of different lengths")
-    return EmbeddingScorer(products, cold, fold_in)
+    return EmbeddingScorer(products, cold, fold_in, attributes)
+
+
+def _attributes(arrays: Named) -> NDArray[np.float32] | None:
+    return take_array(arrays, "attributes", np.float32, 2) if "attributes" in arrays else None

@@ -15,6 +15,8 @@ from scipy.sparse import coo_matrix, csr_array, csr_matrix, eye, hstack
 from worlds import block_world, events, random_world, read
 
 from oferta.errors import ArtefactInvalid, ExtraMissing, SettingsInvalid
+from oferta.features.coding import Coding
+from oferta.features.customers import CustomerFeatures
 from oferta.features.products import ProductFeatures
 from oferta.interactions.idmap import IdMap
 from oferta.models.catalog import recipe
@@ -58,7 +60,10 @@ def test_scores_are_those_that_the_library_predicts(features: np.ndarray | None)
     with_past = np.diff(DATA.histories.indptr) > 0
     predicted -= bare.user_biases[:, None]
     scores = fit(data).score(DATA.histories)
-    np.testing.assert_allclose(scores[with_past], predicted[with_past], rtol=1e-4, atol=1e-5)
+    # With features, what nobody chose has those of its features alone.
+    chosen = np.bincount(DATA.histories.product, minlength=50) > 0
+    compared = np.ix_(with_past, chosen if features is not None else np.ones(50, np.bool_))
+    np.testing.assert_allclose(scores[compared], predicted[compared], rtol=1e-4, atol=1e-5)
 
 
 def test_a_feature_places_a_product_that_nobody_chose():
@@ -196,3 +201,39 @@ def test_an_interrupt_ends_a_fit_within_an_epoch():
         finally:
             child.kill()  # else leaving the block would wait for a million epochs
         assert "KeyboardInterrupt" in errors
+
+
+BLOCKS = CustomerFeatures((Coding(column="block", kind="category", values=("0", "1", "2")),))
+
+
+def with_blocks(data: TrainingData) -> TrainingData:
+    """The same, each customer's block being an attribute."""
+    codes = np.array([int(one[1]) for one in data.customers.ids], np.int32)[:, None]
+    return replace(
+        data, histories=replace(data.histories, features=codes), customer_features=BLOCKS
+    )
+
+
+def test_a_customers_vector_is_their_own_and_their_features():
+    data = with_blocks(block_world().data)
+    model = fit(data, epochs=3)
+    plain = fit(data, epochs=3, features="products")
+    assert model.scorer.attributes is not None
+    assert model.scorer.attributes.shape == (3, 9)
+    assert plain.scorer.attributes is None
+    np.testing.assert_array_equal(plain.customers, fit(block_world().data, epochs=3).customers)
+    assert not np.array_equal(model.customers, plain.customers)
+    own = model.customers - model.scorer.attributes[data.histories.features[:, 0]]
+    cold = model.scorer.cold[-1]
+    np.testing.assert_allclose(own.mean(axis=0), cold, rtol=1e-4, atol=1e-5)
+
+
+def test_the_twin_is_the_same_without_features():
+    assert Hybrid(factors=9).twin() == Hybrid(factors=9, features="none")
+    assert Hybrid(features="none").twin() is None
+    data = replace(with_blocks(block_world().data), product_features=None)
+    twin = Hybrid(factors=8, epochs=3).twin()
+    assert twin is not None
+    one = twin.fit(data, rng=np.random.default_rng(1), progress=Silent())
+    two = fit(block_world().data, epochs=3)
+    np.testing.assert_array_equal(one.customers, two.customers)
