@@ -69,6 +69,9 @@ def promote_variant(
         SettingsInvalid: the study was not run as it is now.
         PromotionRefused: a guard failed; nothing was registered.
     """
+    if spec.candidates:
+        problem = "it ranked given candidates: how a model ranks all products was not judged"
+        raise SettingsInvalid(place.folder, [problem])
     state, _ = open_state(place.home, place.name, spec, dataset.fingerprint)
     if not state.has(name) or result.made.get("state") != state.key:
         raise SettingsInvalid(

@@ -35,7 +35,7 @@ from oferta_experiments.study.result import (
 from oferta_experiments.study.runs import STUDY, open_runs
 from oferta_experiments.study.slices import check_segments, groups_of
 from oferta_experiments.study.spec import FILE, StudySpec
-from oferta_experiments.study.state import Done, open_state
+from oferta_experiments.study.state import Done, fingerprint, open_state
 from oferta_experiments.study.trials import Journal
 from oferta_training.code import code_version
 from oferta_training.facts import Facts
@@ -82,7 +82,9 @@ def run_study(spec: StudySpec, dataset: Dataset, *, place: Place) -> StudyResult
     """
     check_segments(spec.segments, dataset.customers())
     file = spec.candidates_file(place.folder)
-    state, changed = open_state(place.home, place.name, spec, dataset.fingerprint)
+    candidates = None if file is None else read_candidates(file)
+    content = fingerprint(dataset, candidates)
+    state, changed = open_state(place.home, place.name, spec, content)
     done = [one.name for one in spec.variants if state.has(one.name)]
     if done:
         place.say(f"Going on: {len(done)} of {len(spec.variants)} variants are done already.")
@@ -102,7 +104,7 @@ def run_study(spec: StudySpec, dataset: Dataset, *, place: Place) -> StudyResult
             name=place.name,
             spec=spec,
             dataset=dataset,
-            candidates=None if file is None else read_candidates(file),
+            candidates=candidates,
             state=state,
             runs=runs,
             parent=parent,
@@ -144,6 +146,8 @@ def make_result(bench: Bench, place: Place) -> StudyResult:
         for name, one in judged.items()
     ]
     variants.sort(key=lambda one: -one.metrics[metric].mean)
+    ranked = bench.candidates is not None
+    asked_of_all = spec.evaluation.model_copy(update={"candidates": ranked})
     counts = next(iter(judged.values())).facts["counts"] if judged else {}
     return StudyResult(
         name=bench.name,
@@ -154,8 +158,8 @@ def make_result(bench: Bench, place: Place) -> StudyResult:
         dataset=spec.dataset,
         fingerprint=bench.dataset.fingerprint,
         facts=_sizes(bench.dataset, rows, counts),
-        protocol=spec.evaluation.as_json(),
-        sentence=spec.evaluation.sentence(),
+        protocol=asked_of_all.as_json(),
+        sentence=asked_of_all.sentence(),
         variants=tuple(variants),
         differences=differences,
         left=left,

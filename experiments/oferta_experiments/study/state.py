@@ -22,6 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from oferta.errors import SettingsInvalid
+from oferta.events.dataset import Dataset
 from oferta_experiments.study.spec import StudySpec
 
 _FORMAT = 1
@@ -94,6 +95,14 @@ class State:
         # Two names may look alike without their signs.
         mark = blake2b(name.encode(), digest_size=3).hexdigest()
         return self.folder / f"{plain}-{mark}.{kind}"
+
+
+def fingerprint(dataset: Dataset, candidates: pl.DataFrame | None) -> str:
+    """Of all content that figures are made of: the data, and the candidates where there are any."""
+    if candidates is None:
+        return dataset.fingerprint
+    rows = candidates.cast(pl.String).hash_rows().to_numpy()
+    return f"{dataset.fingerprint}+{blake2b(rows.tobytes(), digest_size=8).hexdigest()}"
 
 
 def open_state(home: Path, name: str, spec: StudySpec, fingerprint: str) -> tuple[State, bool]:
