@@ -129,5 +129,5 @@ def test_the_comments_of_a_new_study_name_every_setting_of_a_study(tmp_path: Pat
     text = (write_new("x", into=tmp_path, today=TODAY, data=None) / "study.toml").read_text()
     stated = tomllib.loads(text)
     unsaid = StudySpec.model_fields.keys() - stated.keys()
-    assert unsaid <= {"segment_customers", "calibrate", "guards"}
+    assert unsaid <= {"segment_customers", "calibrate", "guards", "candidates"}
     assert stated["evaluation"].keys() <= Protocol.model_fields.keys()
