@@ -117,10 +117,12 @@ def test_a_refusal_names_the_failing_guards_and_moves_nothing(home: Path) -> Non
 
 def test_a_long_verdict_still_fits_into_the_registry(home: Path) -> None:
     long = "x" * 9000
-    many = tuple(Outcome("segments", False, None, None, long) for _ in range(5))
+    many = tuple(Outcome("calibration", False, 1 / 3, 2 / 3, long) for _ in range(30))
     act(home, Verdict(promoted=False, because=long, difference=None, outcomes=many))
     tags = tracking.client(home).get_model_version("shop", "1").tags
-    assert len(json.loads(tags["oferta.guards"])) == 5
+    assert len(json.loads(tags["oferta.guards"])) == 30
+    assert len(tags["oferta.guards"]) <= 5000
+    assert len(tags["oferta.gate"]) == 5000
     (_, entry) = ledger(home).entries()[-1]
     assert entry.reason == long
 

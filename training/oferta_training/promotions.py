@@ -20,7 +20,8 @@ from oferta_training.ledger import Entry, Ledger, ledger_path
 from oferta_training.registry import CHALLENGER, CHAMPION, Version
 from oferta_training.verdict import Outcome, Verdict, unjudged
 
-_LONGEST_SENTENCE = 400  # a tag holds 5,000 characters
+_SENTENCES, _LONGEST_SENTENCE = 4000, 400  # characters: a tag holds 5,000
+_FIELDS = 110  # characters of an outcome beside its sentence
 
 
 def promote(
@@ -130,6 +131,8 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _brief(outcomes: tuple[Outcome, ...]) -> str:
+    longest = _SENTENCES // max(1, len(outcomes)) - _FIELDS
+    longest = max(0, min(longest, _LONGEST_SENTENCE))
     return orjson.dumps(
         [
             {
@@ -137,7 +140,7 @@ def _brief(outcomes: tuple[Outcome, ...]) -> str:
                 "passed": one.passed,
                 "measured": one.measured,
                 "limit": one.limit,
-                "sentence": one.sentence[:_LONGEST_SENTENCE],
+                "sentence": one.sentence[:longest],
             }
             for one in outcomes
         ]
