@@ -55,7 +55,7 @@ def test_the_same_result_gives_the_same_bytes_in_another_process(tmp_path: Path)
     """Whatever order this process hashes in, whatever plots are set to look like on a machine."""
     result = study_result(variants=2, segments=2, trials=4)
     result.write(tmp_path / "result.json")
-    (tmp_path / "matplotlibrc").write_text("font.size: 31\nsvg.fonttype: path\n")
+    (tmp_path / "matplotlibrc").write_text("axes.labelpad: 31\nsvg.fonttype: path\n")
     program = (
         "import sys; from pathlib import Path\n"
         "from oferta_experiments.study.report import write_report\n"
