@@ -18,6 +18,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "als": "oferta.models.als:Als",
         "ials": "oferta.models.ials:Ials",
         "hybrid": "oferta.models.hybrid:Hybrid",
+        "blend": "oferta.models.blend:Blend",
     }
 )
 """Name -> module:class, from cheap to dear."""
