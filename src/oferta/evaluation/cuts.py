@@ -14,6 +14,8 @@ FORMS = (
     "leave-one-out:last",
     "leave-one-out:random",
     "random:0.2",
+    "cold-products:0.2",
+    "cold-customers:0.2",
 )
 """Every form that `--split` has."""
 
@@ -62,7 +64,21 @@ class RandomCut:
         return f"random:{self.share:g}"
 
 
-Cut: TypeAlias = TimeCut | ColumnCut | LeaveOneOut | RandomCut
+@dataclass(frozen=True, slots=True)
+class ColdCut:
+    """A share of the customers, or of the products, drawn at random, is as if it were new.
+
+    All events of theirs are out of train, and are the test. Of new products, only these are ranked.
+    """
+
+    of: Literal["customers", "products"]
+    share: float
+
+    def __str__(self) -> str:
+        return f"cold-{self.of}:{self.share:g}"
+
+
+Cut: TypeAlias = TimeCut | ColumnCut | LeaveOneOut | RandomCut | ColdCut
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -89,4 +105,10 @@ def parse_cut(text: str) -> Cut:
         return LeaveOneOut("random")
     if kind == "random" and re.fullmatch(r"0?\.\d+", rest) and 0 < float(rest) < 1:
         return RandomCut(float(rest))
+    if kind in {"cold-products", "cold-customers"} and re.fullmatch(r"0?\.\d+", rest):
+        of: Literal["customers", "products"] = (
+            "products" if kind == "cold-products" else "customers"
+        )
+        if 0 < float(rest) < 1:
+            return ColdCut(of, float(rest))
     raise SplitRefused(text, "no such split", possible=FORMS)

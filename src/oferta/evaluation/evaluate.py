@@ -10,9 +10,11 @@ from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from oferta.errors import ModelTooLarge
-from oferta.evaluation.folds import Fold, cut_into, gather
+from oferta.evaluation.calibration import SMALL
+from oferta.evaluation.chances import Chances, Listed
+from oferta.evaluation.folds import Fold, Material, cut_into, gather
 from oferta.evaluation.intervals import Interval, bootstrap
-from oferta.evaluation.limits import Limits
+from oferta.evaluation.limits import Limits, seconds_to_judge
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation, Scorecard, Skipped, plain_settings
 from oferta.evaluation.scoring import Judged, judge
@@ -20,7 +22,7 @@ from oferta.evaluation.source import Source
 from oferta.evaluation.tune import Trials
 from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
-from oferta.models.protocol import Recommender
+from oferta.models.protocol import Recommender, with_twins
 from oferta.progress import Progress
 
 
@@ -31,6 +33,8 @@ class _Outcome:
     judged: list[Judged] = field(default_factory=list)
     fit_s: float = 0.0
     recommend_s: float = 0.0
+    chances: Chances = field(default_factory=Chances)
+    listed: Listed | None = None
 
 
 def evaluate(
@@ -52,6 +56,7 @@ def evaluate(
     same data, recipes and protocol give the same figures, save for the seconds. A model too dear
     for `limits` has no scorecard; the evaluation says why. With `tune`, up to that many settings of
     each model are tried on a cut of train first, and the best ones are fitted on all of train.
+    Where models may take features, each that learns from them is judged without them too.
     With a `share` below 1 models learn from that share of train's customers, drawn by the seed; the
     test rows and what is known of them stay the same. `trials` and `parts` are for the search: see
     `oferta.evaluation.tune`. Where no model could be fitted, `results` is empty and `skipped` says
@@ -77,6 +82,9 @@ def evaluate(
             parts=parts,
         )
         recipes = tuned.recipes
+    if protocol.customer_features or protocol.product_features:
+        recipes = with_twins(recipes)
+    pace = 1.0 if tuned is None else tuned.pace
     outcomes = {name: _Outcome() for name in recipes}
     skipped: dict[str, str] = {}
     whose: list[pl.Series] = []
@@ -95,7 +103,9 @@ def evaluate(
         # Cheap ones first: where the time does not suffice for all, it does for most.
         by_cost = sorted(recipes, key=lambda name: costs[name].seconds)
         for name in [name for name in by_cost if name not in skipped]:
-            refused = limits.refusal(costs[name], spent=limits.timer() - begun)
+            lists = seconds_to_judge(len(fold.rows), fold.data.shape.products)
+            longer = (pace - 1) * costs[name].seconds + pace * lists
+            refused = limits.refusal(costs[name], spent=limits.timer() - begun + longer)
             try:
                 if refused is None:
                     _fit_and_judge(
@@ -113,7 +123,7 @@ def evaluate(
                 skipped[name] = refused
     customer_id = pl.concat(whose)
     cards = [
-        _card(name, recipes[name], outcomes[name], customer_id, protocol)
+        _card(name, recipes[name], outcomes[name], customer_id, material, protocol)
         for name in recipes
         if name not in skipped
     ]
@@ -149,10 +159,19 @@ def _fit_and_judge(
     outcome.judged.append(judged)
     outcome.fit_s += fit_done - begun
     outcome.recommend_s += limits.timer() - fit_done
+    outcome.chances.add(recipe, fitted, fold, protocol=protocol, progress=progress)
+    if len(fold.data.products) <= SMALL:
+        outcome.listed = outcome.listed or Listed.none(len(fold.data.products), protocol.k)
+        outcome.listed.add(judged.lists, fold.rows.test)
 
 
 def _card(
-    name: str, recipe: Recommender, outcome: _Outcome, customer_id: pl.Series, protocol: Protocol
+    name: str,
+    recipe: Recommender,
+    outcome: _Outcome,
+    customer_id: pl.Series,
+    material: Material,
+    protocol: Protocol,
 ) -> Scorecard:
     values = {
         metric: np.concatenate([judged.values[metric] for judged in outcome.judged])
@@ -182,6 +201,11 @@ def _card(
             for judged in outcome.judged
         ),
         values=values,
+        calibration=outcome.chances.worth(outcome.chances.listed),
+        calibration_every=outcome.chances.worth(outcome.chances.every),
+        products={}
+        if outcome.listed is None
+        else outcome.listed.recalls(material.reading.products),
     )
 
 

@@ -20,6 +20,7 @@ NAMES = (
     "novelty",
     "popularity_share",
     "diversity",
+    "auc",
 )
 """Every metric, without its `@k`."""
 
@@ -82,6 +83,29 @@ def ndcg(hit: Hits, size: NDArray[np.int64], k: int, *, ideal: str) -> Values:
     best = np.concatenate([[0.0], np.cumsum(discount)])
     length = np.minimum(size, k) if ideal == "cut" else size
     return np.asarray((hit * discount[: hit.shape[1]]).sum(axis=1) / best[length])
+
+
+def auc(scores: NDArray[np.float32], indptr: NDArray[np.int64], test: NDArray[np.int32]) -> Values:
+    """Mean over a row's test products of the share of its other candidates that rank below.
+
+    Ties count half; 0.5 where there are no others.
+
+    Args:
+        scores: `(rows, products)`; -inf for what is no candidate of a row.
+        indptr: `(rows + 1,)`; the test products of row `r` are `test[indptr[r]:indptr[r + 1]]`.
+        test: test products, candidates all of them.
+    """
+    values = np.full(len(scores), 0.5)
+    for row, own in enumerate(scores):
+        asked = test[indptr[row] : indptr[row + 1]]
+        others = own.copy()
+        others[asked] = -np.inf
+        others = np.sort(others[others > -np.inf])
+        if len(others):
+            below = np.searchsorted(others, own[asked], side="left")
+            not_above = np.searchsorted(others, own[asked], side="right")
+            values[row] = float((below + not_above).mean()) / (2 * len(others))
+    return values
 
 
 def mean_over_list(products: NDArray[np.int32], value: Values) -> Values:

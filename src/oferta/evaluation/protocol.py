@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from oferta.errors import SettingsInvalid, UnknownName
-from oferta.evaluation.cuts import Cut, parse_cut
+from oferta.evaluation.cuts import ColdCut, Cut, parse_cut
 from oferta.evaluation.metrics import NAMES
 from oferta.interactions.weighting import Weighting
 from oferta.settings import Settings
@@ -77,6 +77,10 @@ class Protocol(Settings):
     exposure: tuple[str, ...] = ()
     """Product groups, as `category=loan`, whose share of every list is told as a metric."""
 
+    calibrate: Literal["none", "isotonic", "platt", "auto"] = "none"
+    """How scores become chances, whose reliability is then told; costs a second fit. `auto`: steps,
+    or a curve of two numbers where little was chosen."""
+
     weighting: Weighting = Weighting()
 
     @field_validator("allow_protected")
@@ -136,6 +140,10 @@ class Protocol(Settings):
         known = [f"{metric}@{k}" for metric in NAMES for k in self.k]
         if name not in known:
             raise UnknownName("metric", name, known)
+        if name.startswith("auc@") and not self._ranks_new_products():
+            raise SettingsInvalid(
+                f"metric {name}", ["auc is told where only new products are ranked: cold-products"]
+            )
         if name.startswith("coverage@"):
             # Neither intervals nor the paired difference from another model exist for it.
             raise SettingsInvalid(
@@ -143,6 +151,9 @@ class Protocol(Settings):
                 ["coverage is of all lists together and orders no models: name another, as ndcg"],
             )
         return name
+
+    def _ranks_new_products(self) -> bool:
+        return isinstance(self.cut, ColdCut) and self.cut.of == "products"
 
     def as_json(self) -> dict[str, Any]:
         """Every choice, defaults included, as plain values."""
@@ -155,7 +166,11 @@ class Protocol(Settings):
                 *self.where,
                 self.split + (f" x {self.folds} folds" if self.folds > 1 else ""),
                 f"a row per {self.group or 'customer'}",
-                "given candidates" if self.candidates else "full ranking",
+                "given candidates"
+                if self.candidates
+                else "new products ranked"
+                if self._ranks_new_products()
+                else "full ranking",
                 "seen kept" if self.keep_seen else "seen removed",
                 f"history {self.history}",
                 f"fitted on {self.fit}",

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from oferta.errors import SplitRefused, UnknownName
 from oferta.evaluation.pasts import Reading, knowing_too_much, latest, pasts, strictly_before
@@ -29,6 +30,7 @@ class Rows:
         candidates: what alone is ranked; None: every product.
         counts: `dropped_seen` pairs that the past already held, `cold` customers without a past,
             `without_candidates` rows left out because nothing was given to rank for them.
+        ranked: `(products,) bool`, what alone is ranked for any row; None: every product.
     """
 
     customer_id: pl.Series
@@ -37,6 +39,7 @@ class Rows:
     removed: Lists
     candidates: Lists | None
     counts: Mapping[str, int]
+    ranked: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -50,6 +53,8 @@ class Rows:
         for lists in (one for one in asked if one is not None):
             found.update(lists.indptr.tobytes())
             found.update(lists.product.tobytes())
+        if self.ranked is not None:
+            found.update(self.ranked.tobytes())
         return found.digest()
 
 
@@ -112,7 +117,14 @@ def make_rows(
             "cold": cold,
             "without_candidates": len(asked) - n,
         },
+        ranked=None if split.ranked is None else _members(split.ranked, reading),
     )
+
+
+def _members(ids: pl.Series, reading: Reading) -> NDArray[np.bool_]:
+    members = np.zeros(len(reading.products), np.bool_)
+    members[reading.products.rows(ids)] = True
+    return members
 
 
 def _test_pairs(test: pl.DataFrame, group: str | None, reading: Reading) -> pl.DataFrame:

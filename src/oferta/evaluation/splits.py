@@ -29,7 +29,7 @@ from numpy.random import Generator
 
 from oferta.columns import EVENTS
 from oferta.errors import SplitRefused, UnknownName
-from oferta.evaluation.cuts import ColumnCut, Cut, LeaveOneOut, RandomCut, TimeCut
+from oferta.evaluation.cuts import ColdCut, ColumnCut, Cut, LeaveOneOut, RandomCut, TimeCut
 
 _TICK = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -53,6 +53,7 @@ class Split:
         starts_at: the first instant of a time cut's test window; None elsewhere.
         left_out: events in no part: later than the test, other values of the column, or events of
             other types inside the test.
+        ranked: the ids of the products that alone are ranked; None: all.
     """
 
     train: pl.DataFrame
@@ -60,6 +61,7 @@ class Split:
     test: pl.DataFrame
     starts_at: datetime | None
     left_out: int
+    ranked: pl.Series | None = None
 
     def before(self, parts: Literal["train", "train+valid"]) -> pl.DataFrame:
         """The events of train, or of train and valid."""
@@ -95,6 +97,8 @@ def split(
         part, starts_at = _by_column(events, cut, fold), None
     elif isinstance(cut, LeaveOneOut):
         part, starts_at = _leave_one_out(events, cut, target, rng, fold), None
+    elif isinstance(cut, ColdCut):
+        part, starts_at = _cold(events, cut, target, rng), None
     else:
         part, starts_at = _at_random(events, cut, target, rng), None
     return _parts(events, part, cut, target, starts_at)
@@ -213,6 +217,13 @@ def _at_random(
     return _is_in(events, _PAIR, pairs[chosen]).replace_strict({True: "test", False: "train"})
 
 
+def _cold(events: pl.DataFrame, cut: ColdCut, target: frozenset[str], rng: Generator) -> pl.Expr:
+    column = "product_id" if cut.of == "products" else "customer_id"
+    ids = _wanted(events, target).select(column).unique().sort(column)
+    chosen = rng.permutation(len(ids))[: round(cut.share * len(ids))]
+    return _is_in(events, (column,), ids[chosen]).replace_strict({True: "test", False: "train"})
+
+
 def _is_in(events: pl.DataFrame, keys: tuple[str, ...], chosen: pl.DataFrame) -> pl.Expr:
     marked = events.select(keys).join(
         chosen.select(*keys, pl.lit(value=True).alias("in")),
@@ -252,4 +263,12 @@ def _parts(
             )
     valid = by_part["valid"] if len(by_part["valid"]) else None
     used = len(by_part["train"]) + len(test) + (0 if valid is None else len(valid))
-    return Split(by_part["train"], valid, test, starts_at, len(events) - used)
+    of_products = isinstance(cut, ColdCut) and cut.of == "products"
+    return Split(
+        train=by_part["train"],
+        valid=valid,
+        test=test,
+        starts_at=starts_at,
+        left_out=len(events) - used,
+        ranked=test["product_id"].unique() if of_products else None,
+    )

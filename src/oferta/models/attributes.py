@@ -16,7 +16,7 @@ from oferta.models.memory import require_memory
 from oferta.scoring.live import segment_rows
 
 _CUSTOMERS = 20.0  # customers without effect that each value of an attribute starts with
-_PRODUCTS = 10.0  # the same for products, of which there are fewer
+_PRODUCTS = 3.0  # the same for products, of which there are fewer
 
 
 def customer_effects(

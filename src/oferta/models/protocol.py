@@ -105,3 +105,23 @@ class Composite(Protocol):
     def with_parts(self, chosen: Mapping[str, Recommender]) -> Self:
         """The same with the settings of `chosen`, by model, for parts whose settings are open."""
         ...
+
+
+@runtime_checkable
+class LearnsFeatures(Protocol):
+    """A recipe whose features can make known customers' lists worse as easily as better."""
+
+    def twin(self) -> Recommender | None:
+        """The same recipe without features, to be shown beside it; None where it takes none."""
+        ...
+
+
+def with_twins(recipes: Mapping[str, Recommender]) -> dict[str, Recommender]:
+    """The recipes, each that learns from features followed by its twin, `NAME (ids only)`."""
+    found: dict[str, Recommender] = {}
+    for name, recipe in recipes.items():
+        found[name] = recipe
+        twin = recipe.twin() if isinstance(recipe, LearnsFeatures) else None
+        if twin is not None and twin not in recipes.values():
+            found[f"{name} (ids only)"] = twin
+    return found

@@ -5,7 +5,7 @@ import pytest
 
 from oferta.errors import SplitRefused
 from oferta.evaluation import cuts, splits
-from oferta.evaluation.cuts import ColumnCut, LeaveOneOut, RandomCut, TimeCut, parse_cut
+from oferta.evaluation.cuts import ColdCut, ColumnCut, LeaveOneOut, RandomCut, TimeCut, parse_cut
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from oferta.evaluation.cuts import ColumnCut, LeaveOneOut, RandomCut, TimeCut, p
         ("leave-one-out", LeaveOneOut("last")),
         ("leave-one-out:random", LeaveOneOut("random")),
         ("random:0.2", RandomCut(0.2)),
+        ("cold-products:0.2", ColdCut("products", 0.2)),
+        ("cold-customers:0.25", ColdCut("customers", 0.25)),
     ],
 )
 def test_every_form_is_read_and_written_back(text: str, cut: object):
@@ -27,7 +29,10 @@ def test_every_form_is_read_and_written_back(text: str, cut: object):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "time", "time:0d", "time:28", "time:-1d", "random:1", "random:0", "random:2.0", "column:"],
+    [
+        *("", "time", "time:0d", "time:28", "time:-1d", "random:1", "random:0", "random:2.0"),
+        *("column:", "cold-products", "cold-customers:1", "cold-products:.0", "cold-offers:0.2"),
+    ],
 )
 def test_what_is_no_split_is_refused_with_the_forms_that_are(text: str):
     with pytest.raises(SplitRefused, match="leave-one-out:last"):

@@ -15,7 +15,7 @@ from oferta.evaluation.folds import cut_into, gather
 from oferta.evaluation.intervals import bootstrap
 from oferta.evaluation.metrics import NAMES
 from oferta.evaluation.protocol import Protocol
-from oferta.evaluation.scorecard import Evaluation
+from oferta.evaluation.scorecard import Evaluation, Scorecard
 from oferta.models.catalog import recipe
 from oferta.progress import Silent
 
@@ -28,6 +28,11 @@ def run(world: World, *models: str, **choices: object) -> Evaluation:
         limits=limits(),
         progress=Silent(),
     )
+
+
+def by_name(found: Evaluation, name: str) -> Scorecard:
+    (card,) = [card for card in found.results if card.model == name]
+    return card
 
 
 PARTS = World(
@@ -74,7 +79,8 @@ def test_the_json_says_every_choice_and_every_figure():
     assert document["protocol"]["target"] == ["purchase"]
     for result in document["results"]:
         assert {"model", "settings", "customers", "fit_s", "recommend_s"} <= set(result)
-        assert set(result["metrics"]) == {f"{name}@{k}" for name in NAMES for k in (3, 5)}
+        told = {f"{name}@{k}" for name in NAMES for k in (3, 5) if name != "auc"}
+        assert set(result["metrics"]) == told
         for name, figure in result["metrics"].items():
             assert figure["low"] <= figure["mean"] <= figure["high"], name
         assert len(result["folds"]) == 2
@@ -216,3 +222,59 @@ def test_times_at_the_same_instant_for_all_are_refused():
     world = World(frame([("a", "p", day(0)), ("a", "q", day(0))], "timestamp"))
     with pytest.raises(Exception, match="leave-one-out:random"):
         run(world, "popularity", split="time:28d")
+
+
+class Described(World):
+    """The shop, whose products say which kind of customer buys them, whose customers their kind."""
+
+    def products(self) -> pl.LazyFrame:
+        half = pl.col("product_id").str.tail(2).cast(pl.Int64) < 12
+        return super().products().with_columns(half.alias("kind"))
+
+    def customers(self) -> pl.LazyFrame:
+        odd = pl.col("customer_id").str.tail(3).cast(pl.Int64) % 2
+        return super().customers().with_columns(odd.alias("kind"))
+
+
+def test_new_products_are_ranked_among_themselves_by_their_features():
+    world = Described(shop(120).rows)
+    found = run(
+        world, "ials", "popularity", split="cold-products:0.3", metric="auc", k=(3,),
+        product_features=("kind",),
+    )  # fmt: skip
+    ials, popularity = (by_name(found, name) for name in ("ials", "popularity"))
+    assert popularity.metrics["auc@3"].mean == 0.5  # all of them are as unknown as each other
+    assert ials.metrics["auc@3"].low > 0.6
+    new = round(0.3 * world.rows["product_id"].n_unique())
+    assert ials.metrics["coverage@3"].mean <= new / world.rows["product_id"].n_unique()
+    plain = run(world, "ials", split="cold-products:0.3", metric="auc", k=(3,))
+    assert by_name(plain, "ials").metrics["auc@3"].mean == 0.5
+
+
+def test_new_customers_are_told_apart_by_their_features():
+    world = Described(shop(120).rows)
+    choices = {"split": "cold-customers:0.3", "k": (3,)}
+    told = run(world, "als", "popularity", customer_features=("kind",), **choices)
+    plain = run(world, "als", "popularity", **choices)
+    for name in ("als", "popularity"):
+        gain = (
+            by_name(told, name).metrics["ndcg@3"].mean - by_name(plain, name).metrics["ndcg@3"].mean
+        )
+        assert gain > 0.05, name
+    assert told.counts["cold"] == told.counts["test_rows"]
+
+
+def test_a_model_that_learns_from_features_is_shown_without_them_too():
+    pytest.importorskip("lightfm", reason="the hybrid model needs the extra 'hybrid'")
+    world = Described(shop(60).rows)
+    found = run(world, "hybrid", "popularity", split="random:0.2", product_features=("kind",))
+    assert {card.model for card in found.results} == {"hybrid", "hybrid (ids only)", "popularity"}
+    plain = run(world, "hybrid", split="random:0.2")
+    assert {card.model for card in plain.results} == {"hybrid"}
+    one, two = by_name(found, "hybrid (ids only)"), by_name(plain, "hybrid")
+    assert one.metrics["ndcg@10"] == two.metrics["ndcg@10"]
+
+
+def test_auc_is_refused_where_all_products_are_ranked():
+    with pytest.raises(SettingsInvalid, match="cold-products"):
+        run(shop(), "popularity", split="random:0.2", metric="auc")

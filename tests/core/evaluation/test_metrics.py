@@ -109,3 +109,16 @@ def test_every_metric_agrees_with_the_textbook_and_stays_within_bounds(data: st.
             for name, value in oracle(row, test, k).items():
                 assert found[name][number] == pytest.approx(value, rel=1e-12), name
                 assert 0 <= found[name][number] <= 1 + 1e-12
+
+
+def test_auc_by_hand():
+    """Row 0: two test products, scores 3 and 1, against 2, 1 and 0: (3/3 + 1.5/3) / 2.
+
+    Row 1: one candidate only, its own. Row 2: the last of three.
+    """
+    none = -np.inf
+    scores = np.array(
+        [[3, 2, 1, 1, 0], [none, 5, none, none, none], [none, 2, 3, 1, none]], np.float32
+    )
+    found = metrics.auc(scores, np.array([0, 2, 3, 4]), np.array([0, 2, 1, 3], np.int32))
+    np.testing.assert_allclose(found, [0.75, 0.5, 0.0])

@@ -24,7 +24,12 @@ def pairs(part: pl.DataFrame) -> list[tuple[str, str]]:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.sampled_from(["time:20d", "leave-one-out:last", "leave-one-out:random", "random:0.3"]),
+    st.sampled_from(
+        [
+            *("time:20d", "leave-one-out:last", "leave-one-out:random", "random:0.3"),
+            *("cold-products:0.3", "cold-customers:0.3"),
+        ]
+    ),
     st.integers(0, 1000),
 )
 def test_no_event_is_in_two_parts_and_the_counts_add_up(text: str, seed: int):
@@ -227,3 +232,20 @@ def test_the_last_one_has_one_fold():
 def test_an_unknown_column_is_told_with_the_nearest():
     with pytest.raises(UnknownName, match="Did you mean 'part'"):
         cut(frame([("a", "p", "train")], "part"), "column:prt")
+
+
+@pytest.mark.parametrize("column", ["product_id", "customer_id"])
+def test_a_cold_cut_leaves_nothing_of_the_new_to_learn_from(column: str):
+    events = shop(30, 20).rows
+    of = column.removesuffix("_id") + "s"
+    made = cut(events, f"cold-{of}:0.25")
+    new = set(made.test[column])
+    assert len(new) == round(0.25 * events[column].n_unique())
+    assert not new & set(made.train[column])
+    assert made.left_out == 0  # the shop sells by purchases only
+    if of == "products":
+        assert made.ranked is not None
+        assert set(made.ranked) == new
+    else:
+        assert made.ranked is None
+    assert set(cut(events, f"cold-{of}:0.25", seed=8).test[column]) != new
