@@ -24,6 +24,7 @@ from oferta.progress import Advance, Progress, Silent
 _SHARES = (1 / 9, 1 / 3, 1.0)  # of the customers: each round keeps the best third
 _FEWEST = 2_000  # customers below which a sample says little and saves nothing
 _MOST_JUDGED = 20_000  # customers that judge a setting: the order of settings needs no more
+_SLOWEST = 10.0  # above it, a clock jumped or a machine slept
 _SAVES = 0.5  # of a fit's cost on all customers: a sample that costs more saves nothing
 
 
@@ -43,10 +44,17 @@ class Trials(Port):
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The chosen recipes by model, and what led there, as plain values for JSON."""
+    """What was chosen.
+
+    Attributes:
+        recipes: the chosen ones, by model.
+        log: what led there, as plain values for JSON.
+        pace: seconds that trials took by those they declared, 1 or more: what last fits will take.
+    """
 
     recipes: Mapping[str, Recommender]
     log: Mapping[str, Any]
+    pace: float = 1.0
 
 
 def tune(
@@ -81,7 +89,7 @@ def tune(
     costs = {model: recipe.cost(shape) for model, recipe in recipes.items()}
     chosen = dict(recipes)
     models = []
-    recalled = 0.0
+    recalled, pace = 0.0, _Pace()
     ordered = sorted(
         recipes, key=lambda model: (isinstance(recipes[model], Composite), costs[model].seconds)
     )
@@ -95,14 +103,14 @@ def tune(
         if refused is not None:
             models.append({"model": model, "skipped": refused})
             continue
-        last = sum(
+        last = pace.of * sum(
             costs[later].seconds + seconds_to_judge(rows, shape.products)
             for later in ordered[position:]
         )
         own = (limits.seconds - limits.spent) * limits.part
         left = own - (limits.timer() - begun) - recalled
         seconds = (left - last * protocol.folds) / (len(ordered) - position)
-        search = _Search(model, recipe, validation, limits, seconds, trials)
+        search = _Search(model, recipe, validation, limits, seconds, trials, pace)
         chosen[model] = search.run(settings, protocol.seed, progress)
         recalled += search.recalled
         models.append(search.report(chosen[model], costs[model].seconds))
@@ -114,6 +122,7 @@ def tune(
             "budget_s": limits.seconds,
             "models": models,
         },
+        pace.of,
     )
 
 
@@ -161,6 +170,20 @@ class _Validation:
 
 
 @dataclass(slots=True)
+class _Pace:
+    """How much longer trials take than declared: this machine, as busy as it is."""
+
+    declared: float = 0.0
+    taken: float = 0.0
+
+    @property
+    def of(self) -> float:
+        """1 or more."""
+        slower = self.taken / self.declared if self.declared else 1.0
+        return min(max(slower, 1.0), _SLOWEST)
+
+
+@dataclass(slots=True)
 class _Search:
     """One model's search."""
 
@@ -170,6 +193,7 @@ class _Search:
     limits: Limits
     seconds: float
     trials: Trials | None
+    pace: _Pace
     tried: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
@@ -305,6 +329,8 @@ class _Search:
         # What fits really take, lists included, corrects what they declared.
         declared = max(candidate.cost(fold.data.shape).seconds, 1e-3)
         self.slowness = max(self.slowness, min(entry["seconds"] / declared, 100.0))
+        self.pace.declared += declared + seconds_to_judge(len(fold.rows), fold.data.shape.products)
+        self.pace.taken += entry["seconds"]
         self.tried.append(entry)
 
     def _stop(self, candidates: Sequence[Recommender], share: float) -> None:

@@ -1,8 +1,15 @@
+from math import erfc, sqrt
+
 import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from oferta.evaluation.intervals import Interval, bootstrap, paired_difference
+from oferta.evaluation.intervals import (
+    Interval,
+    bootstrap,
+    paired_difference,
+    paired_differences,
+)
 
 
 def test_an_interval_holds_its_mean_and_is_as_wide_as_theory_says():
@@ -52,3 +59,26 @@ def test_nothing_has_an_interval_of_zero_and_unlike_rows_are_no_pair():
     assert bootstrap(np.empty((0, 1)), rng=default_rng(1)) == [Interval(0, 0, 0)]
     with pytest.raises(ValueError, match="same test rows"):
         paired_difference(np.ones(3), np.ones(4), rng=default_rng(1))
+
+
+def test_chance_agrees_with_the_interval_and_with_theory():
+    """Means that are so many standard errors from 0: the normal two-sided p-value of each."""
+    rows = 2_000
+    noise = default_rng(3).normal(0, 1, rows)
+    noise = (noise - noise.mean()) / noise.std() / np.sqrt(1 / rows)
+    errors = np.array([0.0, 1.0, 1.8, 2.2, 3.0, 5.0])
+    found = paired_differences(noise[:, None] + errors, rng=default_rng(4))
+    for one, error in zip(found, errors, strict=True):
+        assert one.p_value == pytest.approx(erfc(error / sqrt(2)), rel=0.6, abs=0.05)
+        inside = one.interval.low <= 0 <= one.interval.high
+        assert inside == (one.p_value >= 0.05)
+    assert found[-1].p_value < 1e-5  # far below what 1,000 draws can count
+    mirrored = paired_differences(-noise[:, None] - errors, rng=default_rng(4))
+    assert [one.p_value for one in mirrored] == pytest.approx([one.p_value for one in found])
+
+
+def test_rows_that_are_all_alike_leave_nothing_to_chance():
+    same, apart = paired_differences(np.array([[0.0, 0.5]] * 9), rng=default_rng(1))
+    assert (same.p_value, apart.p_value) == (1.0, 0.0)
+    (nothing,) = paired_differences(np.empty((0, 1)), rng=default_rng(1))
+    assert nothing.p_value == 1

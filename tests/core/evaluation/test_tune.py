@@ -97,7 +97,7 @@ def test_the_best_on_validation_is_chosen_and_fitted_on_the_whole_train():
     assert again.results[0].metrics == found.results[0].metrics
 
 
-@pytest.mark.parametrize("split", ["time:10d", "column:part"])
+@pytest.mark.parametrize("split", ["time:10d", "column:part", "column:three"])
 def test_test_rows_cannot_move_the_choice(split: str):
     """With every test product replaced by another, what was tried and chosen is the same."""
     rows = shop().rows
@@ -106,6 +106,11 @@ def test_test_rows_cannot_move_the_choice(split: str):
         .then(pl.lit("test"))
         .otherwise(pl.lit("train"))
         .alias("part")
+    ).with_columns(
+        pl.when(pl.col("timestamp").is_between(day(65), day(80)))
+        .then(pl.lit("valid"))
+        .otherwise(pl.col("part"))
+        .alias("three")
     )
     last = rows["timestamp"].max()
     in_test = (
@@ -235,9 +240,9 @@ def test_a_fit_that_costs_as_much_on_few_customers_is_not_tried_on_samples():
 
 
 def test_what_the_budget_stops_is_told_and_the_best_so_far_is_chosen():
-    """Each look at this clock is a second: the search is cut after a few settings."""
+    """Each look at this clock is a fifth of a second: the search is cut after a few settings."""
     ticks = iter(range(10**6))
-    given = Limits(16.0, 1 << 40, lambda: float(next(ticks)))
+    given = Limits(7.0, 1 << 40, lambda: next(ticks) / 5)
     found = tuned(fashions(), {"popularity": Searched(seconds=1.0)}, given=given, split="time:5d")
     log = model_log(found, "popularity")
     assert log["tried"]
