@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oferta.errors import ModelTooLarge
 from oferta.evaluation.calibration import SMALL
 from oferta.evaluation.chances import Chances, Listed
-from oferta.evaluation.folds import Fold, Material, cut_into, gather
+from oferta.evaluation.folds import Fold, cut_into, gather
 from oferta.evaluation.intervals import Interval, bootstrap
 from oferta.evaluation.limits import Limits, seconds_to_judge
 from oferta.evaluation.protocol import Protocol
@@ -123,7 +123,14 @@ def evaluate(
                 skipped[name] = refused
     customer_id = pl.concat(whose)
     cards = [
-        _card(name, recipes[name], outcomes[name], customer_id, material, protocol)
+        _card(
+            name,
+            recipes[name],
+            outcomes[name],
+            customer_id,
+            products=material.reading.products,
+            protocol=protocol,
+        )
         for name in recipes
         if name not in skipped
     ]
@@ -170,7 +177,8 @@ def _card(
     recipe: Recommender,
     outcome: _Outcome,
     customer_id: pl.Series,
-    material: Material,
+    *,
+    products: IdMap,
     protocol: Protocol,
 ) -> Scorecard:
     values = {
@@ -203,9 +211,7 @@ def _card(
         values=values,
         calibration=outcome.chances.worth(outcome.chances.listed),
         calibration_every=outcome.chances.worth(outcome.chances.every),
-        products={}
-        if outcome.listed is None
-        else outcome.listed.recalls(material.reading.products),
+        products={} if outcome.listed is None else outcome.listed.recalls(products),
     )
 
 

@@ -9,6 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from oferta.evaluation.calibration import Reliability
+from oferta.evaluation.chances import ProductRecall
 from oferta.evaluation.intervals import Interval
 from oferta.evaluation.protocol import Protocol
 from oferta.interactions.idmap import IdMap
@@ -35,6 +37,10 @@ class Scorecard:
             figure of all lists together: its ends are its mean.
         folds: one mapping of name@k -> mean per fold.
         values: name@k -> `(rows,) float64`, for pairing with another model's on the same rows.
+        calibration: what the chances of listed products are worth, where the protocol asks.
+        calibration_every: the same of every pair of a row and a product that its list may hold, in
+            catalogues of up to 256 products.
+        products: product -> recall among the rows that chose it, in such catalogues.
     """
 
     model: str
@@ -46,10 +52,13 @@ class Scorecard:
     metrics: Mapping[str, Interval]
     folds: tuple[Mapping[str, float], ...]
     values: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    calibration: Reliability | None = None
+    calibration_every: Reliability | None = None
+    products: Mapping[str, ProductRecall] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; the per-row arrays stay in memory."""
-        return {
+        document: dict[str, Any] = {
             "model": self.model,
             "settings": dict(self.settings),
             "customers": self.customers,
@@ -62,6 +71,13 @@ class Scorecard:
             },
             "folds": [dict(fold) for fold in self.folds],
         }
+        if self.calibration is not None:
+            document["calibration"] = self.calibration.as_json()
+        if self.calibration_every is not None:
+            document["calibration_every"] = self.calibration_every.as_json()
+        if self.products:
+            document["products"] = {name: one.as_json() for name, one in self.products.items()}
+        return document
 
 
 @dataclass(frozen=True, slots=True)

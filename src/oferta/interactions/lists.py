@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from oferta.interactions.ranges import indices_of_ranges
+
 
 @dataclass(frozen=True, slots=True)
 class Lists:
@@ -32,6 +34,12 @@ class Lists:
     def owners(self) -> NDArray[np.int64]:
         """`(entries,)`: the row that each entry belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    def take(self, rows: NDArray[np.integer]) -> "Lists":
+        """The lists of `rows`, in that order."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return Lists(indptr, self.product[indices_of_ranges(self.indptr[rows], lengths)])
 
     def frame(self) -> pl.DataFrame:
         """The pairs of `row` and `product`."""
