@@ -36,6 +36,7 @@ PROTECTED = {
         birth_month born_on geburtsdatum Geburtsdatum geburtsjahr geb_datum alter kundenalter
         altersgruppe date_naissance date_de_naissance âge fecha_nacimiento fecha_de_nacimiento
         edad data_urodzenia wiek idade leeftijd child_age age_of_child profile.dob person[age]
+        age_of_car_owner age_vehicle_holder
         age_of_primary_borrower senior_citizen is_adult pesel nianling nian_ling shengri
         chushengriqi csrq 年龄 客户年龄 年龄段 年龄分组 出生日期 出生年月 生日 客户生日 身份证号
         周岁 年齡 возраст sfzh 车主年龄

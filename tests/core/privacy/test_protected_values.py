@@ -113,6 +113,7 @@ INNOCENT = {
     "money": (RNG.random(N) * 90_000).tolist(),
     "shares": RNG.random(N).tolist(),
     "years of cars": RNG.integers(1998, 2026, N).tolist(),
+    "years of opening": RNG.integers(1988, 2015, N).tolist(),
     "years of joining": RNG.integers(2001, 2025, N).tolist(),
     "dates of joining": [
         date(2005, 1, 1) + timedelta(days=int(one)) for one in RNG.integers(0, 7000, N)
