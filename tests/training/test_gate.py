@@ -8,6 +8,7 @@ import pytest
 from gates import METRIC, card, facts_of
 from numpy.random import default_rng
 
+from oferta.evaluation.calibration import Reliability
 from oferta.privacy.findings import Finding
 from oferta_training.checks import overall
 from oferta_training.gate import check, decide
@@ -208,7 +209,16 @@ def test_a_declared_calibration_that_was_not_measured_fails_closed() -> None:
         card(np.full(50, 0.5)), None, facts=facts_of(50), guards=guards, rng=default_rng(1)
     )
     assert verdict.failing == ("calibration",)
-    assert "not measured" in verdict.because
+    assert "not measured: no chances were stated: set evaluation.calibrate" in verdict.because
+
+
+@pytest.mark.parametrize(("ece", "passed"), [(0.04, True), (0.06, False)])
+def test_chances_that_are_off_by_more_than_the_limit_are_refused(ece: float, passed: bool) -> None:
+    worth = Reliability(ece=ece, brier=0.1, log_loss=0.3, bins=(), count=100)
+    candidate = replace(card(np.full(50, 0.5)), calibration=worth)
+    guards = Guards.model_validate({"calibration": {"ece": 0.05}})
+    verdict = decide(candidate, None, facts=facts_of(50), guards=guards, rng=default_rng(1))
+    assert verdict.promoted is passed
 
 
 def test_a_group_served_below_four_fifths_of_the_best_served_is_refused() -> None:

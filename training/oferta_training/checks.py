@@ -65,7 +65,7 @@ def calibration(ece: float | None, *, guard: CalibrationGuard) -> tuple[Outcome,
     if guard.ece is None:
         return ()
     if ece is None:
-        return (unmeasured("calibration", "the model states no chances (no calibration)"),)
+        return (unmeasured("calibration", "no chances were stated: set evaluation.calibrate"),)
     return (_at_most("calibration", "the expected calibration error", ece, guard.ece),)
 
 

@@ -46,7 +46,8 @@ def decide(
         outcomes.append(first)
         outcomes += group_checks.segments(ours, theirs, facts=facts, guard=guards.segments)
     outcomes += checks.coverage(candidate, champion, k=k, guard=guards.coverage)
-    outcomes += checks.calibration(None, guard=guards.calibration)
+    ece = None if candidate.calibration is None else candidate.calibration.ece
+    outcomes += checks.calibration(ece, guard=guards.calibration)
     outcomes += group_checks.fairness(candidate, facts=facts, k=k, guard=guards.fairness)
     outcomes += checks.cost(candidate, champion, guard=guards.cost)
     outcomes.append(checks.protected(facts))
