@@ -103,13 +103,17 @@ def tune(
         if refused is not None:
             models.append({"model": model, "skipped": refused})
             continue
-        last = pace.of * sum(
-            costs[later].seconds + seconds_to_judge(rows, shape.products)
-            for later in ordered[position:]
-        )
+        # Those that are refused anyway take nothing from the others.
+        later = [
+            other
+            for other in ordered[position:]
+            if other == model or limits.refusal(costs[other]) is None
+        ]
+        judging = seconds_to_judge(rows, shape.products)
+        last = pace.of * sum(costs[other].seconds + judging for other in later)
         own = (limits.seconds - limits.spent) * limits.part
         left = own - (limits.timer() - begun) - recalled
-        seconds = (left - last * protocol.folds) / (len(ordered) - position)
+        seconds = (left - last * protocol.folds) / len(later)
         search = _Search(model, recipe, validation, limits, seconds, trials, pace)
         chosen[model] = search.run(settings, protocol.seed, progress)
         recalled += search.recalled

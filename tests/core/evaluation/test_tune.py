@@ -261,6 +261,16 @@ def test_a_model_over_half_the_budget_is_neither_tuned_nor_fitted():
     assert [one["model"] for one in found.tuning["models"]] == ["cheap", "dear"]  # type: ignore[index]
 
 
+def test_models_that_are_refused_take_no_time_from_the_others():
+    """Their last fits will not be made: no time is kept for them."""
+    recipes = {f"dear{n}": Searched(seconds=900) for n in range(4)}
+    found = tuned(
+        fashions(), {"cheap": Searched(seconds=1), **recipes}, given=limits(100), split="time:5d"
+    )
+    assert len(model_log(found, "cheap")["tried"]) == 9
+    assert model_log(found, "cheap")["stopped"] == []
+
+
 def test_a_model_that_bursts_while_it_is_tuned_is_skipped_and_the_others_go_on():
     found = tuned(fashions(), {"bursting": Bursting(), "other": Searched()}, split="time:5d")
     assert [card.model for card in found.results] == ["other"]
