@@ -1,16 +1,18 @@
 """Answers as bytes: what a list is, where it is from, how old, and whether all is well."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import orjson
 
 from oferta.clock import Clock
-from oferta.store.release import Suggestion
+from oferta.store.release import CustomerRow, Suggestion
 from oferta_serving.compose import NOTHING, PERSONAL, Page, levels_for, page_of
 from oferta_serving.lookup import Found
 from oferta_serving.metrics import Metrics
 from oferta_serving.parameters import Wanted
 from oferta_serving.problems import RequestRefused
+from oferta_serving.schemas import ColdReason
 from oferta_serving.settings import FallbackSettings, FreshnessSettings
 from oferta_serving.view import ReleaseView
 
@@ -51,7 +53,11 @@ class Answers:
             levels = levels_for(view, row)
             page = page_of(view, levels, wanted, now=now, held=held, barred=barred)
         who = b'"customer_id":' + orjson.dumps(customer_id)
-        cold = found.trouble is None if row is None else row.cold
+        cold: ColdReason | Literal[False] = False
+        if row is None:
+            cold = "unknown_customer" if found.trouble is None else False
+        elif row.cold:
+            cold = _made_of(row)
         scored = view if older is None else older.view
         return self._answer(who, scored, page, trouble=trouble, now=now, cold=cold)
 
@@ -109,7 +115,7 @@ class Answers:
         *,
         trouble: str | None,
         now: float,
-        cold: bool | None = None,
+        cold: ColdReason | Literal[False] | None = None,
     ) -> bytes:
         age = 0.0 if view is None else max(0.0, now - view.head.manifest.created_at)
         stale = age > self.freshness.stale_after_h * _HOUR
@@ -127,13 +133,28 @@ class Answers:
                 _BOOLEANS[trouble is not None],
                 _BOOLEANS[stale],
             ),
-            b"" if cold is None else b'"cold":' + _BOOLEANS[cold],
+            _told_cold(cold),
             b"" if trouble is None else b'"degraded_reason":"%b"' % trouble.encode(),
             b'"next_offset":null'
             if page.next_offset is None
             else b'"next_offset":%d' % page.next_offset,
         ]
         return b"{" + b",".join(part for part in parts if part) + b"}"
+
+
+def _told_cold(cold: ColdReason | Literal[False] | None) -> bytes:
+    if cold is None:
+        return b""
+    if cold is False:
+        return b'"cold":false,"cold_reason":null'
+    return b'"cold":true,"cold_reason":"%b"' % cold.encode()
+
+
+def _made_of(row: CustomerRow) -> ColdReason:
+    reason = row.suggestions[0].reason if row.suggestions else None
+    if reason == "fits_profile":
+        return "attributes"
+    return "popular" if reason == "popular" or row.segment is None else "segment"
 
 
 def check_category(view: ReleaseView | None, wanted: Wanted) -> None:

@@ -21,6 +21,9 @@ DegradedReason = Literal[
 ]
 """Why an answer is not what it should be; `docs/api.md` says what to do about each."""
 
+ColdReason = Literal["unknown_customer", "attributes", "segment", "popular"]
+"""What the list of a customer without a past was made of."""
+
 ServedFrom = Literal["personalised", "similar", "segment", "popular", "none"]
 
 
@@ -111,6 +114,7 @@ class CustomerAnswer(ListAnswer):
 
     customer_id: str
     cold: bool
+    cold_reason: ColdReason | None = None
 
 
 class SimilarAnswer(ListAnswer):

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 import httpx
+import pytest
 from serving.worlds import ODD_ID
 
 
@@ -176,3 +177,31 @@ def test_metrics_name_routes_and_never_ids(client: httpx.Client):
 
     assert 'route="/v1/customers/{customer_id}/recommendations",status="200"' in exposed
     assert "anna" not in exposed
+
+
+@pytest.mark.parametrize(
+    ("customer_id", "reason"),
+    [
+        ("anna", None),
+        ("emil", None),
+        ("dora", "segment"),
+        ("fred", "attributes"),
+        ("gina", "popular"),
+        ("a stranger", "unknown_customer"),
+    ],
+)
+def test_a_cold_answer_says_what_its_list_was_made_of(
+    client: httpx.Client, customer_id: str, reason: str | None
+):
+    answer = client.get(f"/v1/customers/{customer_id}/recommendations").json()
+    assert answer["cold_reason"] == reason
+    assert answer["cold"] is (reason is not None)
+
+
+def test_a_list_made_of_attributes_is_personalised_and_its_items_say_so(client: httpx.Client):
+    answer = client.get("/v1/customers/fred/recommendations?n=1").json()
+    (item,) = answer["items"]
+    assert (item["source"], answer["personalised"]) == ("personalised", True)
+    (reason,) = item["reasons"]
+    assert reason["code"] == "fits_profile"
+    assert "because" not in reason or reason["because"] is None

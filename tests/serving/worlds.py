@@ -117,6 +117,8 @@ def shop() -> World:
             "cleo": CustomerRow(None, listed([9, 8, 7, 2, 1, 0], "often_follows", 8), held=(10,)),
             "dora": CustomerRow(0, listed([7, 9], "popular_in_segment"), cold=True),
             "emil": CustomerRow(1, listed([8], "popular_in_segment"), held=(3, 10)),
+            "fred": CustomerRow(1, listed([2, 6], "fits_profile"), cold=True),
+            "gina": CustomerRow(None, listed([4, 0], "popular"), cold=True),
             ODD_ID: CustomerRow(0, listed([11, 1], "similar_taste", 2), held=(3,)),
         },
         similar={0: listed([1, 10, 5, 2]), 2: listed([3, 7]), 11: listed([9])},

@@ -7,17 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 from shop import CAR, HOME, LONELY
-from trained_shop import NOW, Shop
+from trained_shop import JOB, NOW, Shop
 
 from oferta.clock import FixedClock
 from oferta.columns import SCORES
 from oferta.events.dataset import open_dataset
 from oferta.interactions.weighting import Weighting
-from oferta.models.saved import load
+from oferta.models.als import Als
+from oferta.models.saved import Origin, load, save
 from oferta.progress import Silent
 from oferta_training import registry
 from oferta_training.batch import Scoring, score_everyone
-from oferta_training.job import Segments
+from oferta_training.data import job_data
+from oferta_training.job import Job, Segments
 from oferta_training.score import newest_scores, score
 from oferta_training.scores import ScoresFolder
 
@@ -76,6 +78,28 @@ def test_somebody_without_a_past_gets_the_segments_popular_list(shop: Shop) -> N
     assert own["product_id"].to_list() == popular["product_id"].to_list()[: len(own)]
     assert set(own["reason"]) == {"popular_in_segment"}
     assert own["because"].null_count() == len(own)
+
+
+def test_somebody_without_a_past_gets_the_list_that_the_model_makes_of_their_attributes(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """The same shop, its customers' kind being a feature of the models instead of a segment."""
+    job = Job.model_validate({**JOB, "segments": {}, "features": {"customers": ["kind"]}})
+    data = job_data(shop.dataset, job)
+    recipe = Als(factors=4, regularization=1.0)
+    fitted = recipe.fit(data, rng=np.random.default_rng(0), progress=Silent())
+    save(
+        tmp_path / "model", fitted, name="als", recipe=recipe, data=data,
+        origin=Origin(0, shop.dataset.fingerprint, "1", NOW, job.interactions),
+    )  # fmt: skip
+    loaded = load(tmp_path / "model")
+    what = Scoring("als/1", "run", loaded, job, shop.dataset, NOW)
+    rows = lists(score_everyone(what, tmp_path / "scores", progress=Silent()))
+    own = rows.filter(pl.col("customer_id") == LONELY)
+    assert set(own["reason"]) == {"fits_profile"}
+    assert own["because"].null_count() == len(own)
+    assert set(own["product_id"].head(4)) <= {"account", *HOME}
+    assert not rows.filter(pl.col("customer_id") != LONELY)["reason"].is_in(["fits_profile"]).any()
 
 
 def test_reasons_name_products_of_the_customers_own_past(shop: Shop) -> None:

@@ -19,6 +19,7 @@ from oferta.models.recommend import top_k_blocks
 from oferta.models.saved import Loaded
 from oferta.models.similar import similar_products
 from oferta.progress import Progress
+from oferta.scoring.live import known_by_attributes
 from oferta.scoring.reasons import REASONS
 from oferta.scoring.topk import ProductMask, TopK
 from oferta_training import popular
@@ -54,7 +55,8 @@ def score_everyone(
 ) -> ScoresFolder:
     """Write the scores into `folder`, which is empty or not there yet.
 
-    Customers without a past get the popular list of their segment, and the reason says so.
+    Customers without a past get the list that the model makes of their attributes, or where it
+    knows none the popular list of their segment, and the reason says so.
     Products that the model has not seen are in the catalogue, and in nobody's list. A part has
     `part_rows` rows at most, unless one customer's list alone is longer.
     """
@@ -212,7 +214,10 @@ def _blocks(
         block = histories.slice(start, stop)
         because = what.loaded.live.because(block, best.products)
         reason = np.full(len(block), REASONS.index(fitted.reason), np.uint8)
-        without_past = np.where(np.diff(block.indptr) == 0, block.segment, popular.HAS_PAST)
+        described = known_by_attributes(what.loaded.live, block)
+        reason[described] = REASONS.index("fits_profile")
+        own_list = described | (np.diff(block.indptr) > 0)
+        without_past = np.where(own_list, popular.HAS_OWN_LIST, block.segment)
         lists.fill(best, reason, without_past, mask.slice(start, stop))
         # A block of numbers may be far more as text, so it is cut before it becomes text.
         for first in range(0, len(block), together):

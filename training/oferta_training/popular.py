@@ -12,8 +12,8 @@ from oferta.scoring.reasons import REASONS
 from oferta.scoring.topk import ProductMask, TopK, top_k
 from oferta_training.scores import POPULAR
 
-HAS_PAST = -2
-"""The segment code of a customer whose list is their own."""
+HAS_OWN_LIST = -2
+"""The segment code of a customer whose list is the model's."""
 
 _HALF_LIFE_DAYS = 90.0  # "popular right now": a quarter back counts half
 
@@ -47,16 +47,16 @@ class PopularLists:
     def fill(
         self, best: TopK, reason: NDArray[np.uint8], segment: NDArray[np.int32], mask: ProductMask
     ) -> None:
-        """Write the lists of customers without a past into `best` and `reason`.
+        """Write the lists of customers of whom nothing is known into `best` and `reason`.
 
         Args:
-            best: the lists of a block of customers; those with a past keep theirs.
+            best: the lists of a block of customers; those with a past or attributes keep theirs.
             reason: `(customers,)`, positions in `REASONS`.
-            segment: `(customers,) int32`, the segment of those without a past, -1 where none is
-                known; `HAS_PAST` for the others.
+            segment: `(customers,) int32`, the segment of those who get a popular list, -1 where
+                none is known; `HAS_OWN_LIST` for the others.
             mask: what each customer of the block may be offered.
         """
-        lonely = np.flatnonzero(segment != HAS_PAST)
+        lonely = np.flatnonzero(segment != HAS_OWN_LIST)
         if not len(lonely):
             return
         known = segment[lonely] >= 0

@@ -29,7 +29,7 @@ def add_customer_routes(router: APIRouter, services: Services) -> None:
     async def recommendations(request: Request) -> Response:
         """The customer's list, gaps filled from the segment's and everybody's.
 
-        A customer nobody knows gets everybody's list and `cold: true`.
+        A customer nobody knows gets everybody's list, `cold: true` and why in `cold_reason`.
         """
         customer_id = path_id(request.path_params["customer_id"])
         wanted = _QUERY.read(request.scope["query_string"])

@@ -164,6 +164,15 @@ def add_attributes(
         into[rows[known]] += attributes[column[known]]
 
 
+def known_by_attributes(scorer: LiveScorer, histories: Histories) -> NDArray[np.bool_]:
+    """`(customers,)`: who has no past, and a feature that `scorer` has learned something of."""
+    codes, attributes = histories.features, scorer.attributes
+    if attributes is None or codes is None:
+        return np.zeros(len(histories), np.bool_)
+    told = ((codes >= 0) & (codes < len(attributes))).any(axis=1)
+    return np.asarray(told & (np.diff(histories.indptr) == 0))
+
+
 def past_weights(histories: Histories, *, step_decay: float, binary: bool) -> NDArray[np.float32]:
     """`(entries,) float32`: what each entry counts for: weight times `step_decay ** recency`."""
     weight = np.ones_like(histories.weight) if binary else histories.weight

@@ -11,6 +11,7 @@ Reason = Literal[
     "popular_in_segment",
     "popular",
     "similar_product",  # in a list of products similar to one: `because` names that one
+    "fits_profile",  # an embedding model, of a customer of whom only attributes are known
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -29,6 +30,10 @@ SENTENCES: Mapping[Reason, tuple[str, str]] = MappingProxyType(
             "Popular with customers like you",
         ),
         "popular": ("Popular right now", "Popular right now"),
+        "fits_profile": (
+            "Chosen by customers with a profile like yours",
+            "Chosen by customers with a profile like yours",
+        ),
         "similar_product": ("Similar to {because}", "A similar product"),
     }
 )
