@@ -150,6 +150,20 @@ def test_a_variant_over_the_budget_is_left_out_and_the_others_are_judged(world: 
     assert any("together was not judged" in one for one in found.not_tested)
 
 
+def test_stated_chances_are_judged_where_a_study_or_a_guard_asks(world: World):
+    """Kept with the figures, so that a promotion can hold them to their limit."""
+    guards = {"calibration": {"ece": 1e-9}}
+    found = world.run("chances", guards=guards, segments=[])
+    for one in found.variants:
+        assert one.calibration is not None
+        assert one.calibration.bins
+        assert 0 < one.calibration.ece < 1
+    with pytest.raises(PromotionRefused, match="guard 'calibration'"):
+        promoted(world, "chances", "together", guards=guards, segments=[])
+    asked = parse({**BASE, "calibrate": True}, StudySpec, place="test")
+    assert asked.evaluation.calibrate == "auto"
+
+
 def test_an_unknown_segment_is_refused_before_anything_is_fitted(world: World):
     with pytest.raises(UnknownName, match="Did you mean 'kind'"):
         world.run("wrong", segments=["kin"])

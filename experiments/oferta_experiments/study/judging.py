@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from oferta.errors import ExtraMissing, RowsDiffer
+from oferta.evaluation.calibration import Reliability
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.limits import Limits, Timer
 from oferta.evaluation.protocol import Protocol
@@ -157,20 +158,15 @@ def _facts(found: Evaluation, card: Scorecard | None, model: str) -> dict[str, A
     }
     if card is not None:
         facts["differing"] = difference(recipe(model), recipe(model, card.settings))
-        stated = getattr(card, "calibration", None)
+        stated = card.calibration
         facts["card"] = card.as_json()
         facts["calibration"] = None if stated is None else _calibration(stated).model_dump()
     return facts
 
 
-def _calibration(stated: Any) -> Calibration:  # noqa: ANN401 - whatever a scorecard carries
-    return Calibration(
-        ece=stated.ece,
-        brier=stated.brier,
-        bins=tuple(
-            Bin(stated=one.stated, observed=one.observed, count=one.count) for one in stated.bins
-        ),
-    )
+def _calibration(stated: Reliability) -> Calibration:
+    bins = tuple(Bin(stated=b.stated, observed=b.observed, count=b.count) for b in stated.bins)
+    return Calibration(ece=stated.ece, brier=stated.brier, bins=bins)
 
 
 def _show(
@@ -182,5 +178,6 @@ def _show(
     runs.params(run_id, {"differing": differing or "none", **card.settings, **own})
     means = {name: found.mean for name, found in card.metrics.items()}
     seconds = {"fit_s": card.fit_s, "recommend_s": card.recommend_s}
-    runs.metrics(run_id, {**means, **seconds})
+    stated = {} if card.calibration is None else {"ece": card.calibration.ece}
+    runs.metrics(run_id, {**means, **seconds, **stated})
     runs.json(run_id, "variant.json", facts)

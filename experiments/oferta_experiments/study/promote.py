@@ -10,6 +10,7 @@ from numpy.random import default_rng
 
 from oferta.clock import Clock
 from oferta.errors import ExtraMissing, PromotionRefused, SettingsInvalid
+from oferta.evaluation.calibration import Bin, Reliability
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.intervals import Interval
 from oferta.evaluation.limits import Limits
@@ -228,6 +229,8 @@ def _as_learnt(asked: Protocol, own: Protocol) -> Protocol:
 def stored_card(done: Done) -> Scorecard:
     """The scorecard that was stored."""
     card: Mapping[str, Any] = done.facts["card"]
+    stated = card.get("calibration")
+    bins = () if stated is None else tuple(Bin(**one) for one in stated["bins"])
     return Scorecard(
         model=card["model"],
         settings=card["settings"],
@@ -238,4 +241,5 @@ def stored_card(done: Done) -> Scorecard:
         metrics={name: Interval(**one) for name, one in card["metrics"].items()},
         folds=tuple(card["folds"]),
         values=done.values,
+        calibration=None if stated is None else Reliability(**{**stated, "bins": bins}),
     )

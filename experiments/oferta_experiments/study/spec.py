@@ -102,10 +102,14 @@ class StudySpec(Settings):
     @model_validator(mode="after")
     def _exposed(self) -> Self:
         # What a guard looks at must be measured.
-        wanted = self.guards.fairness.exposure
-        if wanted and not self.evaluation.exposure:
-            told = self.evaluation.model_copy(update={"exposure": wanted})
-            object.__setattr__(self, "evaluation", told)
+        wanted: dict[str, Any] = {}
+        if self.guards.fairness.exposure and not self.evaluation.exposure:
+            wanted["exposure"] = self.guards.fairness.exposure
+        chances = self.calibrate or self.guards.calibration.ece is not None
+        if chances and self.evaluation.calibrate == "none":
+            wanted["calibrate"] = "auto"
+        if wanted:
+            object.__setattr__(self, "evaluation", self.evaluation.model_copy(update=wanted))
         return self
 
     @property

@@ -10,13 +10,14 @@ Timer = Callable[[], float]
 
 _SLACK = 1.2  # what the last fits may take beyond the budget: searches left time for them
 _SCORED_S = 6e-9  # a score made, ranked and judged: measured on 30,000 products
-_DRAWN_S = 1.5  # the bootstrap of all metrics
+_DRAWN_S = 1.5  # the bootstrap of all metrics, over so many customers or more
+_DRAWN_UNITS = 20_000
 _SHARE = 0.5  # of the time or the memory, for one fit: the declared cost is within a factor of two
 
 
 def seconds_to_judge(rows: int, products: int) -> float:
     """What lists for `rows` over `products`, and their metrics with intervals, will take."""
-    return _DRAWN_S + rows * float(products) * _SCORED_S
+    return _DRAWN_S * min(rows / _DRAWN_UNITS, 1) + rows * float(products) * _SCORED_S
 
 
 @dataclass(frozen=True, slots=True)
