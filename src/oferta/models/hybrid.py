@@ -55,6 +55,10 @@ class Hybrid(Settings):
     features: Literal["both", "customers", "products", "none"] = "both"
     """Whose features are learnt from, where the data has any."""
 
+    product_ids: bool = True
+    """Whether a product with features has a vector of its own beside theirs. Without, products of
+    the same features are the same: what features alone can do."""
+
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "epochs": (30, 60, 15),
         "learning_rate": (0.02, 0.05, 0.01),
@@ -89,8 +93,11 @@ class Hybrid(Settings):
             random_state=int(rng.integers(2**32)),
         )
         bought, threads = _binary(data), min(self.threads, os.cpu_count() or 1)
+        described = self._product_features(data)
         of_customers = _wide(len(data.customers), self._customer_features(data))
-        of_products = _wide(len(data.products), self._product_features(data))
+        of_products = _wide(len(data.products), described)
+        if described is not None and not self.product_ids:
+            of_products = of_products[:, len(data.products) :]
         with progress.task("hybrid", total=self.epochs) as advance:
             for _ in range(self.epochs):
                 try:
@@ -104,7 +111,7 @@ class Hybrid(Settings):
                 except ValueError as error:
                     raise SettingsInvalid("models.hybrid", [str(error)]) from None
                 advance(1)
-        if of_products.shape[1] > len(data.products):
+        if described is not None and self.product_ids:
             # The own part of what nobody chose was only ever pushed away: leave the features'.
             chosen = np.bincount(data.histories.product, minlength=len(data.products)) > 0
             model.item_embeddings[: len(chosen)][~chosen] = 0

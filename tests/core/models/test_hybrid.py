@@ -237,3 +237,11 @@ def test_the_twin_is_the_same_without_features():
     one = twin.fit(data, rng=np.random.default_rng(1), progress=Silent())
     two = fit(block_world().data, epochs=3)
     np.testing.assert_array_equal(one.customers, two.customers)
+
+
+def test_without_ids_products_of_the_same_features_are_the_same():
+    features = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
+    described = ProductFeatures(("a", "b", "c"), csr_array(features))
+    model = fit(replace(DATA, product_features=described), product_ids=False)
+    assert len(np.unique(model.scorer.products, axis=0)) == 3
+    assert len(np.unique(fit(product_ids=False).scorer.products, axis=0)) == 50  # no features
