@@ -61,11 +61,13 @@ def _table(cards: tuple[Scorecard, ...], k: int, *, bold: str | None) -> Table:
 
 def _beyond(evaluation: Evaluation, k: int) -> Table:
     ordering = evaluation.protocol.ordering
-    table = Table(box=None, padding=(0, 1), title=f"beside accuracy, @{k}", title_justify="left")
+    table = Table(
+        box=None, padding=(0, 1, 0, 0), title=f"beside accuracy, @{k}", title_justify="left"
+    )
     table.add_column("model", no_wrap=True)
     table.add_column(f"{ordering} behind best", justify="right", no_wrap=True)
     for name in _BEYOND:
-        table.add_column(_HEADINGS[name], justify="right")
+        table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
     table.add_column("fit", justify="right", no_wrap=True)
     table.add_column("lists", justify="right", no_wrap=True)
     for card in evaluation.results:
@@ -93,8 +95,9 @@ def _behind(evaluation: Evaluation, card: Scorecard) -> Text:
         rng=default_rng(evaluation.protocol.seed),
         customer=evaluation.customer,
     )
-    text = f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
-    return Text(f"{text} ≈" if gap.low <= 0 <= gap.high else text)
+    same = " ≈" if gap.low <= 0 <= gap.high else ""
+    text = Text(f"{gap.mean:+.4f}{same}")
+    return text.append(f"\n{gap.low:+.4f} to {gap.high:+.4f}", style="dim")
 
 
 def _cell(found: Interval, best: float) -> Text:
