@@ -13,6 +13,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
     {
         "popularity": "oferta.models.popularity:Popularity",
         "transitions": "oferta.models.transitions:Transitions",
+        "local_ease": "oferta.models.local_ease:LocalEase",
         "ease": "oferta.models.ease:Ease",
         "past_to_future": "oferta.models.past_to_future:PastToFuture",
         "als": "oferta.models.als:Als",

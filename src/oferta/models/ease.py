@@ -7,10 +7,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.sparse import csr_array
 
 from oferta.models.data import DataShape, TrainingData
-from oferta.models.gram import gram_matrix, inverse_of, solving_bytes, solving_seconds
+from oferta.models.gram import (
+    customers_as_rows,
+    gram_matrix,
+    inverse_of,
+    solving_bytes,
+    solving_seconds,
+)
 from oferta.models.item_to_item import FittedItemToItem, Weights, restore_weights, tie_breaker
 from oferta.models.memory import require_memory
 from oferta.models.popularity import shares
@@ -18,7 +23,7 @@ from oferta.models.protocol import Arrays, Cost
 from oferta.progress import Progress
 from oferta.settings import Settings
 
-_SMALLER = "Use als or ials, whose memory grows with the products and not with their square."
+_SMALLER = "Use local_ease, which takes half the memory, or ials, whose memory is in proportion."
 
 
 class Ease(Settings):
@@ -87,7 +92,11 @@ class Ease(Settings):
             remedy=_SMALLER,
         )
         with progress.task("ease", total=3) as advance:
-            gram = gram_matrix(self._rows(data.matrix))
+            rows = customers_as_rows(
+                data.matrix, activity_power=self.activity_power, binary=self.weights == "binary"
+            )
+            gram = gram_matrix(rows)
+            del rows
             advance(1)
             diagonal = gram.diagonal().copy()
             had = diagonal > 0
@@ -104,16 +113,6 @@ class Ease(Settings):
             np.fill_diagonal(weights, 0)
             advance(1)
         return self._fitted(weights, tie_breaker(shares(data)))
-
-    def _rows(self, matrix: csr_array) -> csr_array:
-        # Roots of the weights, as the Gram matrix squares them; their mean over all entries is 1.
-        entries = np.diff(matrix.indptr)
-        weight = np.maximum(entries, 1).astype(np.float64) ** -self.activity_power
-        weight *= max(int(entries.sum()), 1) / max(float(weight @ entries), 1e-12)
-        data = np.repeat(np.sqrt(weight), entries).astype(np.float32)
-        if self.weights == "as_given":
-            data *= matrix.data
-        return csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
     def restore(self, arrays: Arrays) -> FittedItemToItem:
         """The fitted model whose `arrays()` these are.

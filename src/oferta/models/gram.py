@@ -19,15 +19,35 @@ s3rec-beauty (12,101 products) NDCG@10 was the same to five digits."""
 
 def solving_seconds(shape: DataShape) -> float:
     """What the Gram matrix and its inverse take."""
-    products = float(shape.products)
-    per_customer = shape.interactions / max(shape.customers, 1)
-    gram = min(shape.interactions * per_customer * 1e-8, shape.customers * products**2 * 2e-11)
-    return gram + (3e-11 if products <= _DOUBLE_TO else 1.5e-11) * products**3
+    cube = float(shape.products) ** 3
+    return gram_seconds(shape) + (3e-11 if shape.products <= _DOUBLE_TO else 1.5e-11) * cube
 
 
 def solving_bytes(products: int) -> int:
     """What the Gram matrix, its inverse and the weights made of it take at the peak."""
     return (13 if products <= _DOUBLE_TO else 9) * products**2
+
+
+def customers_as_rows(matrix: csr_array, *, activity_power: float, binary: bool) -> csr_array:
+    """The rows whose Gram matrix counts a customer of `n` products as `n ** -activity_power`.
+
+    The mean weight of an entry is 1; the rows hold the weights' roots, as the Gram matrix squares
+    them. `binary`: any weight of `matrix` counts as one.
+    """
+    entries = np.diff(matrix.indptr)
+    weight = np.maximum(entries, 1).astype(np.float64) ** -activity_power
+    weight *= max(int(entries.sum()), 1) / max(float(weight @ entries), 1e-12)
+    data = np.repeat(np.sqrt(weight), entries).astype(np.float32)
+    if not binary:
+        data *= matrix.data
+    return csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def gram_seconds(shape: DataShape) -> float:
+    """What the Gram matrix takes."""
+    per_customer = shape.interactions / max(shape.customers, 1)
+    dense = shape.customers * float(shape.products) ** 2 * 2e-11
+    return min(shape.interactions * per_customer * 1e-8, dense)
 
 
 def gram_matrix(matrix: csr_array) -> NDArray[np.floating]:
