@@ -13,7 +13,6 @@ import polars as pl
 
 from oferta.errors import ExtraMissing
 from oferta.evaluation.candidates import read_candidates
-from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.limits import Timer
 from oferta.events.dataset import Dataset
 from oferta.models.data import DataShape
@@ -22,12 +21,12 @@ from oferta.progress import Progress
 from oferta_experiments.study import compare
 from oferta_experiments.study.answer import answer, not_tested
 from oferta_experiments.study.judging import Bench, chosen_recipe, judge_variant
+from oferta_experiments.study.learning import learning_curves
 from oferta_experiments.study.report import write_report
 from oferta_experiments.study.result import (
     Calibration,
     Figure,
     Left,
-    Point,
     StudyResult,
     Trial,
     Variant,
@@ -41,7 +40,6 @@ from oferta_training.code import code_version
 from oferta_training.facts import Facts
 
 RESULT = "result.json"
-_SHARES = (1 / 9, 1 / 3)
 _LIBRARIES = ("numpy", "scipy", "polars", "implicit", "optuna", "mlflow")
 
 Say = Callable[[str], None]
@@ -138,7 +136,7 @@ def make_result(bench: Bench, place: Place) -> StudyResult:
     seed = spec.evaluation.seed
     differences = compare.differences(values, **asked, seed=seed)
     slices = compare.segments(values, groups, **asked, seed=seed)
-    curves = _curves(bench, judged, values)
+    curves = learning_curves(bench, judged, values)
     variants = [
         _variant(spec, name, one).model_copy(
             update={"segments": slices[name], "learning": curves.get(name, ())}
@@ -207,50 +205,6 @@ def _ordered(spec: StudySpec, dataset: Dataset) -> list[str]:
         return isinstance(recipe, Composite), recipe.cost(shape).seconds
 
     return sorted((one.name for one in spec.variants), key=cost)
-
-
-def _curves(
-    bench: Bench, judged: dict[str, Done], values: dict[str, compare.Values]
-) -> dict[str, tuple[Point, ...]]:
-    """The best variant and the baseline, learnt from shares of the customers; same test rows."""
-    spec = bench.spec
-    if not spec.learning_curve or not judged:
-        return {}
-    metric = spec.evaluation.ordering
-    names = dict.fromkeys((compare.best_of(values), spec.reference))
-    wanted = [(name, share) for name in names if name in judged for share in _SHARES]
-    points: dict[str, list[Point]] = {name: [] for name in names if name in judged}
-    with bench.progress.task(f"{bench.name}: learning curve", total=len(wanted)) as advance:
-        for name, share in wanted:
-            facts = _learnt_from(bench, name, judged[name], share)
-            if facts.get("figure"):
-                points[name].append(Point.model_validate(facts))
-            advance(1)
-    for name, found in points.items():
-        known = judged[name].facts
-        whole = Figure.model_validate(known["card"]["metrics"][metric])
-        found.append(Point(share=1.0, customers=known["learners"], figure=whole))
-    return {name: tuple(found) for name, found in points.items()}
-
-
-def _learnt_from(bench: Bench, name: str, done: Done, share: float) -> dict[str, Any]:
-    spec, part = bench.spec, f"{name} learnt from {share:.4f}"
-    if not bench.state.has(part):
-        found = evaluate(
-            bench.dataset,
-            {name: chosen_recipe(spec, name, done)},
-            protocol=spec.variant(name).protocol(spec.evaluation),
-            limits=bench.limits(),
-            progress=bench.progress,
-            candidates=bench.candidates,
-            share=share,
-        )
-        facts: dict[str, Any] = {"share": share, "customers": found.learners}
-        if found.results:
-            mean = found.results[0].metrics[spec.evaluation.ordering]
-            facts["figure"] = compare.figure(mean).model_dump()
-        bench.state.keep(part, facts)
-    return dict(bench.state.read(part).facts)
 
 
 def _variant(spec: StudySpec, name: str, done: Done) -> Variant:
