@@ -258,7 +258,7 @@ def test_the_live_scorer_agrees_with_the_model(name: str):
     if name in COMPOSITE:  # one part's: other scores, much the same lists
         lists = [np.argsort(-one.score(past))[:, :10] for one in (model, model.live_scorer())]
         kept = [len(np.intersect1d(*both)) / 10 for both in zip(*lists, strict=True)]
-        assert np.mean(kept) > 0.5
+        assert np.mean(kept) > 0.4
         return
     np.testing.assert_allclose(
         model.live_scorer().score(past), model.score(past), rtol=1e-3, atol=2e-5

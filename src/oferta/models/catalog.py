@@ -20,6 +20,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "ials": "oferta.models.ials:Ials",
         "hybrid": "oferta.models.hybrid:Hybrid",
         "blend": "oferta.models.blend:Blend",
+        "ranker": "oferta.models.ranker.recipe:Ranker",
     }
 )
 """Name -> module:class, from cheap to dear."""

@@ -28,11 +28,14 @@ _OPTIONAL = ("features", "age_days", "count")  # of a past: not every data has t
 _VECTORS = ("products", "cold", "precision", "alpha", "attributes")
 _WEIGHTS = ("share", "weights", "base", "indptr", "indices", "data")
 _OF_MODELS = (*_WEIGHTS, "customers", *_VECTORS)
+_TREES = ("trees", "start", "flags", "order", "facts")
+_TRAITS = ("trait_indptr", "trait_indices", "trait_data")
 _ALLOWED = frozenset(
     {
         *(f"{_MODEL}{name}" for name in _OF_MODELS),
         *(f"{_MODEL}{part}.{name}" for part in MODELS for name in _OF_MODELS),
         f"{_MODEL}blend",
+        *(f"{_MODEL}{name}" for name in (*_TREES, *_TRAITS)),
         *(f"{_LIVE}{name}" for name in _VECTORS),
         *(f"{_LIVE}{name}" for name in ("indptr", "neighbour", "weight", "base", "step")),
         *(f"{_EMBEDDINGS}{name}" for name in ("customers", "products")),

@@ -1,0 +1,1 @@
+"""The second stage: other models' candidates, put into order by boosted trees."""
