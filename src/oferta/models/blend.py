@@ -25,6 +25,8 @@ from oferta.settings import Settings
 
 _ROWS = 4000  # validation rows that weights are chosen by; more change them little
 _BLOCK_BYTES = 64 << 20
+_SHARE = 0.8  # of the free memory, for one part
+_LONGEST_S = 600.0  # a blend fits every part twice
 
 
 class Blend(Settings):
@@ -37,7 +39,7 @@ class Blend(Settings):
     """
 
     parts: dict[str, dict[str, Any]] = Field(
-        default={"ease": {}, "ials": {}, "transitions": {}}, min_length=1
+        default={"ease": {}, "ials": {}, "local_ease": {}, "transitions": {}}, min_length=1
     )
     """The models by name, with the settings that are stated. Where none is, those chosen when the
     models were tuned by themselves, else the defaults."""
@@ -63,23 +65,24 @@ class Blend(Settings):
 
     def cost(self, shape: DataShape) -> Cost:
         """What fitting every part that fits into memory takes, twice."""
-        costs = [one.cost(shape) for one in self._recipes().values()]
-        fitting = [cost for cost in costs if cost.bytes <= available_bytes()] or costs
+        costs = [one.cost(shape) for one in _affordable(self._recipes(), shape).values()]
         lists = 4e-9 * min(_ROWS, shape.customers) * shape.products * len(costs)
         return Cost(
-            0.1 + 2 * sum(cost.seconds for cost in fitting) + lists,
-            sum(cost.bytes for cost in fitting) + 2 * _BLOCK_BYTES,
+            0.1 + 2 * sum(cost.seconds for cost in costs) + lists,
+            sum(cost.bytes for cost in costs)
+            + min(2 * _BLOCK_BYTES, 8 * shape.customers * shape.products),
         )
 
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> "FittedBlend":
         """Learn from `data`: the weights, then the models.
 
-        A part that would not fit into memory is left out.
+        A part that would not fit into memory, or take over ten minutes, is left out.
 
         Raises:
             ModelTooLarge: not even one part would fit.
         """
-        recipes = self._recipes()
+        names = tuple(self._recipes())
+        recipes = _affordable(self._recipes(), data.shape)
         seed, draws = int(rng.integers(2**31)), default_rng(rng.integers(2**31))
         validation = None if data.validation is None else data.validation()
         with progress.task("blend", total=2 * len(recipes) + 1) as advance:
@@ -104,7 +107,7 @@ class Blend(Settings):
             parts = _fit(needed, data, seed=seed)
             advance(len(recipes))
         total = sum(weights[name] for name in parts)
-        return FittedBlend(parts, {name: weights[name] / total for name in parts}, tuple(recipes))
+        return FittedBlend(parts, {name: weights[name] / total for name in parts}, names)
 
     def restore(self, arrays: Arrays) -> "FittedBlend":
         """The fitted model whose `arrays()` these are.
@@ -196,6 +199,17 @@ class FittedBlend:
 
     def _ordered(self) -> list[str]:
         return sorted(self.parts, key=lambda name: (-self.weights[name], name))
+
+
+def _affordable(recipes: Mapping[str, Recipe], shape: DataShape) -> dict[str, Recipe]:
+    free = available_bytes() * _SHARE
+    costs = {name: one.cost(shape) for name, one in recipes.items()}
+    chosen = {
+        name: one
+        for name, one in recipes.items()
+        if costs[name].bytes <= free and costs[name].seconds <= _LONGEST_S
+    }
+    return chosen or dict(recipes)
 
 
 def _fit(

@@ -56,12 +56,17 @@ class Ease(Settings):
     popularity_power: float = Field(default=0.0, ge=-1, le=1)
     """How much a product is marked down for the number of its customers."""
 
+    recency_decay: float = Field(default=1.0, gt=0, le=1)
+    """What one step back in the customer's past multiplies a product's say by, at scoring. Below 1
+    for sequences: on s3rec-beauty 0.7 is worth a sixth of NDCG@10; elsewhere it costs."""
+
     weights: Literal["binary", "as_given"] = "binary"
     """Whether any past weight counts as one, in the fit and in the scoring."""
 
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "strength": (4.0, 2.0, 8.0, 1.0, 16.0, 0.5),
         "popularity_power": (0.0, 0.1, 0.2, -0.1),
+        "recency_decay": (1.0, 0.7, 0.9),
         "dropout": (0.5, 0.25, 0.0, 0.7),
         "activity_power": (0.5, 0.25, 0.0, 0.75),
     }
@@ -126,7 +131,7 @@ class Ease(Settings):
         return FittedItemToItem(
             weights=weights,
             base=base,
-            step_decay=1.0,
+            step_decay=self.recency_decay,
             binary=self.weights == "binary",
             reason="bought_together",
         )

@@ -49,6 +49,10 @@ class LocalEase(Settings):
     popularity_power: float = Field(default=0.0, ge=-1, le=1)
     """How much a product is marked down for the number of its customers."""
 
+    recency_decay: float = Field(default=1.0, gt=0, le=1)
+    """What one step back in the customer's past multiplies a product's say by, at scoring. Below 1
+    for sequences: on s3rec-beauty 0.7 is worth a sixth of NDCG@10; elsewhere it costs."""
+
     weights: Literal["binary", "as_given"] = "binary"
     """Whether any past weight counts as one, in the fit and in the scoring."""
 
@@ -56,6 +60,7 @@ class LocalEase(Settings):
         "strength": (4.0, 2.0, 8.0, 1.0, 16.0),
         "neighbours": (100, 50, 200, 25),
         "popularity_power": (0.0, 0.1, 0.2, -0.1),
+        "recency_decay": (1.0, 0.7, 0.9),
         "dropout": (0.5, 0.25, 0.0, 0.7),
         "activity_power": (0.5, 0.25, 0.75),
     }
@@ -65,7 +70,9 @@ class LocalEase(Settings):
         products, width = float(shape.products), float(min(self.neighbours, shape.products))
         solve = products * (2e-10 * width**3 + 3e-8 * width**2) + 2e-8 * products**2
         memory = (9 if products <= 8192 else 4.5) * products**2 + 24 * products * width  # noqa: PLR2004
-        return Cost(0.05 + gram_seconds(shape) + solve, int(memory + 24 * _CELLS))
+        return Cost(
+            0.05 + gram_seconds(shape) + solve, int(memory + 24 * min(_CELLS, products * width**2))
+        )
 
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedItemToItem:
         """Learn from `data`. Nothing is drawn at random.
@@ -117,7 +124,7 @@ class LocalEase(Settings):
         return FittedItemToItem(
             weights=weights,
             base=base,
-            step_decay=1.0,
+            step_decay=self.recency_decay,
             binary=self.weights == "binary",
             reason="bought_together",
         )

@@ -35,7 +35,7 @@ class PastToFuture(Settings):
     Cost: cube of the products in time, some 12 bytes times their square in memory.
     """
 
-    strength: float = Field(default=1.0, gt=0)
+    strength: float = Field(default=4.0, gt=0)
     """Regulariser, in mean squared occasions of a product."""
 
     dropout: float = Field(default=0.5, ge=0, lt=1)
@@ -57,7 +57,7 @@ class PastToFuture(Settings):
     """A step of a customer with `n` steps counts as `n ** -activity_power`."""
 
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "strength": (1.0, 2.0, 0.5, 4.0, 8.0),
+        "strength": (4.0, 2.0, 8.0, 1.0),
         "recency_decay": (0.7, 0.85, 0.5, 1.0),
         "future_decay": (0.6, 0.8, 0.3),
         "past_decay": (0.5, 0.7, 0.85),

@@ -8,6 +8,7 @@ from worlds import block_world, random_world
 
 from oferta.errors import ArtefactInvalid, ModelTooLarge, SettingsInvalid
 from oferta.interactions.lists import Lists
+from oferta.models import blend as blend_module
 from oferta.models import memory
 from oferta.models.blend import Blend, FittedBlend
 from oferta.models.blend_weights import LAST, Candidates, candidates_of, choose_weights, spread
@@ -126,10 +127,17 @@ def test_candidates_are_what_any_model_lists_with_what_all_say_of_it():
 
 def test_a_part_that_would_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 10_000)
+    monkeypatch.setattr(blend_module, "available_bytes", lambda: 10**12)
     model = fit(Blend(parts={"ease": {}, "popularity": {}}), RANDOM)
     assert dict(model.weights) == {"popularity": 1.0}
     with pytest.raises(ModelTooLarge):
         fit(Blend(parts={"ease": {}}), RANDOM)
+
+
+def test_a_part_that_takes_too_long_is_left_out():
+    made = Blend(parts={"ease": {}, "ials": {}})
+    shape = replace(RANDOM.shape, customers=30_000, products=50_000, interactions=10**6)
+    assert made.cost(shape).seconds < 0.1 * recipe("ease").cost(shape).seconds
 
 
 def test_parts_that_are_no_models_or_of_models_are_refused():
