@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from scipy.sparse import coo_matrix, csr_array, csr_matrix, hstack, identity
 
 from oferta.errors import ExtraMissing, SettingsInvalid
-from oferta.models.attributes import one_hot
+from oferta.models.attributes import describe_products, one_hot
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost
 from oferta.models.vectors import FittedVectors, completed, mean_vectors, restore_vectors
@@ -52,8 +52,10 @@ class Hybrid(Settings):
     """Threads of the learner, as many as there are processors at most. They write to the same
     vectors without locks: with more than one, the same seed does not give the same model."""
 
-    features: Literal["both", "customers", "products", "none"] = "both"
-    """Whose features are learnt from, where the data has any."""
+    features: Literal["customers", "both", "products", "none"] = "customers"
+    """Whose features are learnt together with the ids, where the data has any. Learnt so, those of
+    products cost known customers .005 of NDCG@10 on a shop's reviews. Else they are learnt on top,
+    for products that nobody chose; with `none` they play no part."""
 
     product_ids: bool = True
     """Whether a product with features has a vector of its own beside theirs. Without, products of
@@ -72,7 +74,11 @@ class Hybrid(Settings):
 
     def twin(self) -> Self | None:
         """The same model without features: what must be shown beside it."""
-        return None if self.features == "none" else self.model_copy(update={"features": "none"})
+        return (
+            None
+            if self.features == "none"
+            else self.model_copy(update={"features": "none", "product_ids": True})
+        )
 
     def cost(self, shape: DataShape) -> Cost:
         """What fitting on data of this shape will take, with one thread and without features."""
@@ -149,10 +155,13 @@ class Hybrid(Settings):
         effects: NDArray[np.float32],
         of_customers: csr_matrix,
     ) -> FittedVectors:
+        fold_in = _fold_in(products)
+        if self.features == "customers":
+            products = describe_products(data, products)
         scorer = EmbeddingScorer(
             products=products,
             cold=mean_vectors(data, own),
-            fold_in=_fold_in(products),
+            fold_in=fold_in,
             attributes=effects if len(effects) else None,
         )
         whole = np.asarray(of_customers @ np.vstack([own, effects]), np.float32)

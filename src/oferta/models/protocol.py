@@ -122,6 +122,6 @@ def with_twins(recipes: Mapping[str, Recommender]) -> dict[str, Recommender]:
     for name, recipe in recipes.items():
         found[name] = recipe
         twin = recipe.twin() if isinstance(recipe, LearnsFeatures) else None
-        if twin is not None and twin not in recipes.values():
+        if twin is not None and twin not in [*recipes.values(), *found.values()]:
             found[f"{name} (ids only)"] = twin
     return found

@@ -37,7 +37,7 @@ def described(features: np.ndarray | None) -> ProductFeatures | None:
     return ProductFeatures(names, csr_array(features))
 
 
-def fit(data: TrainingData = DATA, **settings: float):
+def fit(data: TrainingData = DATA, **settings: float | str):
     return Hybrid(**{"factors": 8, "epochs": 5, **settings}).fit(
         data, rng=np.random.default_rng(1), progress=Silent()
     )
@@ -59,14 +59,15 @@ def test_scores_are_those_that_the_library_predicts(features: np.ndarray | None)
     ).reshape(80, 50)  # fmt: skip
     with_past = np.diff(DATA.histories.indptr) > 0
     predicted -= bare.user_biases[:, None]
-    scores = fit(data).score(DATA.histories)
+    scores = fit(data, features="both").score(DATA.histories)
     # With features, what nobody chose has those of its features alone.
     chosen = np.bincount(DATA.histories.product, minlength=50) > 0
     compared = np.ix_(with_past, chosen if features is not None else np.ones(50, np.bool_))
     np.testing.assert_allclose(scores[compared], predicted[compared], rtol=1e-4, atol=1e-5)
 
 
-def test_a_feature_places_a_product_that_nobody_chose():
+@pytest.mark.parametrize("learnt", ["both", "customers"], ids=["with the ids", "on top"])
+def test_a_feature_places_a_product_that_nobody_chose(learnt: str):
     """Each block has one more product, never bought: only its feature says whose it is."""
     world = block_world(((40, 5), (27, 8), (61, 4)))
     data = world.data
@@ -83,7 +84,9 @@ def test_a_feature_places_a_product_that_nobody_chose():
     new = np.array([one.endswith("new") for one in products.ids])
 
     def own_first(features: np.ndarray | None) -> float:
-        model = fit(replace(wider, product_features=described(features)), epochs=20)
+        model = fit(
+            replace(wider, product_features=described(features)), epochs=20, features=learnt
+        )
         best = model.score(wider.histories)[:, new].argmax(axis=1)
         return float((block[new][best] == world.block).mean())
 
@@ -125,11 +128,16 @@ def test_a_customer_without_a_past_has_the_mean_vector_of_their_segment():
     ("data", "settings"),
     [
         (DATA, {"learning_rate": 1e30}),
-        (replace(DATA, product_features=described(np.full((50, 1), np.nan, np.float32))), {}),
+        (
+            replace(DATA, product_features=described(np.full((50, 1), np.nan, np.float32))),
+            {"features": "both"},
+        ),
     ],
     ids=["diverged", "feature is NaN"],
 )
-def test_numbers_that_are_not_finite_are_refused(data: TrainingData, settings: dict[str, float]):
+def test_numbers_that_are_not_finite_are_refused(
+    data: TrainingData, settings: dict[str, float | str]
+):
     with pytest.raises(SettingsInvalid, match=r"(?s)models.hybrid.*finite"):
         fit(data, **settings)
 
@@ -242,6 +250,6 @@ def test_the_twin_is_the_same_without_features():
 def test_without_ids_products_of_the_same_features_are_the_same():
     features = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
     described = ProductFeatures(("a", "b", "c"), csr_array(features))
-    model = fit(replace(DATA, product_features=described), product_ids=False)
+    model = fit(replace(DATA, product_features=described), features="products", product_ids=False)
     assert len(np.unique(model.scorer.products, axis=0)) == 3
     assert len(np.unique(fit(product_ids=False).scorer.products, axis=0)) == 50  # no features
