@@ -64,6 +64,7 @@ def write_scores(
             "model": [f"{name}/{version}"] * len(owners),
             "reason": pl.Series(REASONS)[owners % len(REASONS)],
             "because": product[(chosen + 1) % products],
+            "probability": None,
         },
         schema=columns.SCORES,
     ).with_columns(pl.when(pl.col("rank") > 1).then("because"))

@@ -103,6 +103,8 @@ SCORES = pl.Schema(
         "model": pl.String(),  # name/version of the registered model
         "reason": pl.String(),  # a code of `oferta.scoring.reasons`
         "because": pl.String(),  # the product that the reason names, where it names one
+        # The calibrated chance that it is chosen; null of popular lists and uncalibrated models.
+        "probability": pl.Float32(),
     }
 )
 """Batch scores: what releases, exports, audiences and what-ifs read. Sorted by customer, rank."""

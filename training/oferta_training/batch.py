@@ -217,6 +217,7 @@ def _blocks(
         described = known_by_attributes(what.loaded.live, block)
         reason[described] = REASONS.index("fits_profile")
         own_list = described | (np.diff(block.indptr) > 0)
+        chance = _chances(what.loaded, best, own_list)
         without_past = np.where(own_list, popular.HAS_OWN_LIST, block.segment)
         lists.fill(best, reason, without_past, mask.slice(start, stop))
         # A block of numbers may be far more as text, so it is cut before it becomes text.
@@ -228,7 +229,16 @@ def _blocks(
                 TopK(best.products[some], best.scores[some]),
                 because=because[some],
                 reason=reason[some],
+                chance=chance[some],
             ).with_columns(pl.lit(what.model).alias("model"))
+
+
+def _chances(loaded: Loaded, best: TopK, own_list: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`(customers, k) float32`: calibrated chances of the lists that the model made; else NaN."""
+    chance = np.full(best.scores.shape, np.nan, np.float32)
+    if loaded.calibration is not None:
+        chance[own_list] = loaded.calibration.probability(best.scores[own_list])
+    return chance
 
 
 def _score_rows(
@@ -238,6 +248,7 @@ def _score_rows(
     *,
     because: NDArray[np.int32],
     reason: NDArray[np.uint8],
+    chance: NDArray[np.float32],
 ) -> pl.DataFrame:
     listed = best.products >= 0
     ids = data.customers.ids.slice(start, len(best.products))
@@ -250,6 +261,7 @@ def _score_rows(
             pl.lit("").alias("model"),
             pl.Series("reason", REASONS, dtype=pl.String).gather(reason[owner]),
             data.products.take(named[listed]).alias("because"),
+            pl.Series("probability", chance[listed]).fill_nan(None),
         )
         .rename({"id": "customer_id"})
         .select(columns.SCORES.names())

@@ -1,7 +1,7 @@
 """A training job: one TOML file, one frozen object. Every default is stated here, once."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -60,6 +60,14 @@ class Embedding(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+class Calibration(Settings):
+    """Whether scores are told as chances, too. Lists are ranked by the scores."""
+
+    method: Literal["none", "isotonic", "platt", "auto"] = "none"
+    """How: steps, a curve of two numbers, or whichever suits how much was chosen. Costs a second
+    fit of every model that is compared, and of the winner."""
+
+
 class Scores(Settings):
     """How much of the scores is kept."""
 
@@ -82,6 +90,7 @@ _SECTIONS = {
     "product_features": "features",
     "allow_protected": "policy",
     "exposure": "gate.fairness",
+    "calibrate": "calibration",
 }
 """Where a job states what its evaluation takes from it."""
 
@@ -106,6 +115,7 @@ class Job(Settings):
     tuning: Tuning = Tuning()
     gate: Guards = Guards()
     embedding: Embedding = Embedding()
+    calibration: Calibration = Calibration()
     scores: Scores = Scores()
     models: dict[str, dict[str, Any]] = Field(
         default={"popularity": {}, "transitions": {}, "ease": {}, "als": {}}, min_length=1
@@ -122,6 +132,7 @@ class Job(Settings):
             "product_features": self.features.products,
             "allow_protected": self.policy.allow_protected,
             "exposure": self.gate.fairness.exposure,
+            "calibrate": self.calibration.method,
         }
         if self.evaluation.candidates:
             raise ValueError(

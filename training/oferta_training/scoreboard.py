@@ -12,6 +12,7 @@ from oferta.evaluation.scorecard import Evaluation, Scorecard
 
 _ACCURACY = ("hr", "precision", "recall", "mrr", "map", "ndcg")
 _BEYOND = ("coverage", "novelty", "popularity_share", "diversity")
+_PRODUCTS_TOLD = 25
 _HEADINGS = {
     "hr": "HR",
     "precision": "P",
@@ -68,6 +69,9 @@ def _beyond(evaluation: Evaluation, k: int) -> Table:
     table.add_column(f"{ordering} behind best", justify="right", no_wrap=True)
     for name in _BEYOND:
         table.add_column(_HEADINGS[name], justify="right", no_wrap=True)
+    calibrated = evaluation.protocol.calibrate != "none"
+    if calibrated:
+        table.add_column("ECE", justify="right", no_wrap=True)
     table.add_column("fit", justify="right", no_wrap=True)
     table.add_column("lists", justify="right", no_wrap=True)
     for card in evaluation.results:
@@ -78,10 +82,25 @@ def _beyond(evaluation: Evaluation, k: int) -> Table:
             f"{card.metrics[f'novelty@{k}'].mean:.2f}",
             f"{card.metrics[f'popularity_share@{k}'].mean:.1%}",
             f"{card.metrics[f'diversity@{k}'].mean:.2f}",
+            *([_ece(card)] if calibrated else []),
             f"{card.fit_s:.1f} s",
             f"{card.recommend_s:.1f} s",
         )
     return table
+
+
+def _ece(card: Scorecard) -> str:
+    return "-" if card.calibration is None else _short(card.calibration.ece)
+
+
+def _by_product(card: Scorecard, k: int) -> str:
+    most = sorted(card.products.items(), key=lambda one: (-one[1].pairs, one[0]))
+    told = ", ".join(
+        f"{name} {_short(one.recall[f'recall@{k}'], 3)}" for name, one in most[:_PRODUCTS_TOLD]
+    )
+    rest = len(most) - _PRODUCTS_TOLD
+    more = f" and {rest} more in --json" if rest > 0 else ""
+    return f"recall@{k} of {card.model} by product, the most asked for first: {told}{more}"
 
 
 def _behind(evaluation: Evaluation, card: Scorecard) -> Text:
@@ -130,6 +149,8 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield f"{counts['cold']:,} customers are cold: nothing was known of them"
     if counts["without_candidates"]:
         yield f"{counts['without_candidates']:,} test rows without candidates were left out"
+    if evaluation.results and evaluation.results[0].products:
+        yield _by_product(evaluation.results[0], evaluation.protocol.k[-1])
     for skipped in evaluation.skipped:
         yield f"{skipped.model} was skipped: {skipped.why}"
     if evaluation.results:

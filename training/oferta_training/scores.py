@@ -27,7 +27,7 @@ from oferta import columns
 from oferta.errors import SourceRefused
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 CUSTOMERS = pl.Schema(
     {

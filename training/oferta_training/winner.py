@@ -9,12 +9,14 @@ from pathlib import Path
 import orjson
 from numpy.random import default_rng
 
+from oferta.evaluation.calibration import calibration_of
 from oferta.events.dataset import Dataset
 from oferta.models import catalog
 from oferta.models.data import TrainingData
 from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.models.saved import Origin, save
 from oferta.progress import Progress
+from oferta.scoring.calibration import CalibrationMap
 from oferta_training import registry
 from oferta_training.code import code_version
 from oferta_training.job import Job
@@ -23,13 +25,17 @@ from oferta_training.registry import Version
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Winner:
-    """The best recipe, fitted on everything, with the vectors its version carries."""
+    """The best recipe, fitted on everything, with the vectors its version carries.
+
+    `calibration` is None where the job asks for none, or the data can not be cut to fit one on.
+    """
 
     name: str
     settings: Mapping[str, object]
     recipe: Recommender
     fitted: FittedRecommender
     embeddings: Embeddings
+    calibration: CalibrationMap | None
 
 
 def fit_on_everything(
@@ -49,7 +55,17 @@ def fit_on_everything(
         embeddings = vectors.fit(data, rng=default_rng(job.seed), progress=progress).embeddings()
     if embeddings is None:
         raise ValueError(f"[embedding] model '{job.embedding.model}' has no vectors")
-    return Winner(model, settings, recipe, fitted, embeddings)
+    calibration = None
+    if job.calibration.method != "none":
+        calibration = calibration_of(
+            recipe,
+            data,
+            method=job.calibration.method,
+            k=job.scores.top_n,
+            seed=job.seed,
+            progress=progress,
+        )
+    return Winner(model, settings, recipe, fitted, embeddings, calibration)
 
 
 def register_winner(
@@ -86,6 +102,7 @@ def register_winner(
             recipe=winner.recipe,
             data=data,
             embeddings=winner.embeddings,
+            calibration=winner.calibration,
             origin=origin,
         )
         return registry.register(home, run_id=run_id, name=job.name, artefact=artefact, facts=facts)

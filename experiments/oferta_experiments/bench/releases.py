@@ -91,6 +91,7 @@ def write_scores(folder: Path, *, customers: int, rng: Generator) -> ScoresFolde
             "model": pl.repeat("bench/1", customers * _LIST, eager=True),
             "reason": pl.repeat("bought_together", customers * _LIST, eager=True),
             "because": products.gather((listed.ravel() + 1) % _PRODUCTS),
+            "probability": None,
         }
     ).cast(columns.SCORES).write_parquet(folder / "part-00000.parquet")
     pl.DataFrame(

@@ -19,11 +19,13 @@ from oferta.models.catalog import MODELS, recipe
 from oferta.models.data import TrainingData
 from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.scoring.artefact import Meta, read_artefact, write_artefact
+from oferta.scoring.calibration import CalibrationMap
 from oferta.scoring.live import LiveScorer
 from oferta.scoring.packed import pack_live, unpack_live
 from oferta.settings import Settings, parse
 
 _MODEL, _LIVE, _EMBEDDINGS, _PAST = "model.", "live.", "embeddings.", "past."
+_CALIBRATION = "calibration."
 _OPTIONAL = ("features", "age_days", "count")  # of a past: not every data has them
 _VECTORS = ("products", "cold", "precision", "alpha", "attributes")
 _WEIGHTS = ("share", "weights", "base", "indptr", "indices", "data")
@@ -35,6 +37,7 @@ _ALLOWED = frozenset(
         *(f"{_MODEL}{name}" for name in _OF_MODELS),
         *(f"{_MODEL}{part}.{name}" for part in MODELS for name in _OF_MODELS),
         f"{_MODEL}blend",
+        *(f"{_CALIBRATION}{name}" for name in ("score", "value")),
         *(f"{_MODEL}{name}" for name in (*_TREES, *_TRAITS)),
         *(f"{_LIVE}{name}" for name in _VECTORS),
         *(f"{_LIVE}{name}" for name in ("indptr", "neighbour", "weight", "base", "step")),
@@ -79,6 +82,7 @@ class Loaded:
         past: the training pasts, in the order of `customers`, `known` being the row.
         segments: labels of the segments; `past.segment` are positions in it.
         customer_features: what the codes in `past.features` mean; None where it took none.
+        calibration: from the model's scores to chances; None where it was not calibrated.
         meta: where it comes from.
     """
 
@@ -92,6 +96,7 @@ class Loaded:
     past: Histories
     segments: tuple[str, ...]
     customer_features: CustomerFeatures | None
+    calibration: CalibrationMap | None
     meta: Origin
 
     def histories(self, rows: NDArray[np.integer]) -> Histories:
@@ -137,6 +142,7 @@ def save(
     recipe: Recommender,
     data: TrainingData,
     embeddings: Embeddings | None = None,
+    calibration: CalibrationMap | None = None,
     origin: Origin,
 ) -> None:
     """Write `fitted` as a new artefact folder.
@@ -165,6 +171,7 @@ def save(
         f"{_PAST}recency": past.recency,
         f"{_PAST}segment": past.segment,
         **_prefixed(_PAST, _present(past)),
+        **({} if calibration is None else _prefixed(_CALIBRATION, calibration.arrays())),
         **_prefixed("customers.", pack_texts(data.customers.ids)),
         **_prefixed("products.", pack_texts(data.products.ids)),
     }
@@ -210,6 +217,7 @@ def load(folder: Path) -> Loaded:
             **{name: arrays.get(f"{_PAST}{name}") for name in _OPTIONAL},
         )
         described = meta.extra.get("customer_features")
+        chances = _part(arrays, _CALIBRATION)
         vectors = Embeddings(arrays[f"{_EMBEDDINGS}customers"], arrays[f"{_EMBEDDINGS}products"])
         loaded = Loaded(
             name=meta.kind,
@@ -222,6 +230,7 @@ def load(folder: Path) -> Loaded:
             past=past,
             segments=tuple(str(label) for label in meta.extra["segments"]),
             customer_features=None if described is None else CustomerFeatures.from_json(described),
+            calibration=CalibrationMap.restore(chances) if chances else None,
             meta=Origin(
                 seed=meta.seed,
                 data_fingerprint=meta.data_fingerprint,

@@ -88,6 +88,10 @@ def evaluate(
     saturation: Annotated[
         Literal["none", "log", "binary"], typer.Option(help="What repeats of an event add.")
     ] = "log",
+    calibrate: Annotated[
+        Literal["none", "isotonic", "platt", "auto"],
+        typer.Option(help="Make chances of scores and tell what they are worth. A second fit."),
+    ] = "none",
     json: Annotated[
         str | None, typer.Option(help="Write the figures to this file; - for standard output.")
     ] = None,
@@ -144,6 +148,7 @@ def evaluate(
         "allow_protected": _reasons(allow_protected or []),
         "customer_features": _names(customer_features),
         "product_features": _names(product_features),
+        "calibrate": calibrate,
         "weighting": {"half_life_days": half_life, "saturation": saturation},
     }
     _check_budget(budget)
