@@ -253,3 +253,17 @@ def test_without_ids_products_of_the_same_features_are_the_same():
     model = fit(replace(DATA, product_features=described), features="products", product_ids=False)
     assert len(np.unique(model.scorer.products, axis=0)) == 3
     assert len(np.unique(fit(product_ids=False).scorer.products, axis=0)) == 50  # no features
+
+
+@pytest.mark.parametrize("learnt", ["both", "customers"], ids=["with the ids", "on top"])
+def test_products_that_nobody_chose_are_what_their_features_are(learnt: str):
+    """Two of the same features have the same vector, whatever was drawn for them at the start."""
+    products = IdMap.of([*DATA.products.ids, "x1", "x2", "x3"])
+    features = np.eye(3, dtype=np.float32)[np.arange(53) % 3]
+    features[-3:] = [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
+    data = replace(DATA, products=products, product_features=described(features))
+    vectors = fit(data, features=learnt).scorer.products
+    np.testing.assert_array_equal(vectors[-3], vectors[-2])
+    assert not np.array_equal(vectors[-2], vectors[-1])
+    plain = fit(data, features="none").scorer.products
+    assert not np.array_equal(plain[-3], plain[-2])
