@@ -26,7 +26,8 @@ from oferta.settings import Settings
 _ROWS = 4000  # validation rows that weights are chosen by; more change them little
 _BLOCK_BYTES = 64 << 20
 _SHARE = 0.8  # of the free memory, for one part
-_LONGEST_S = 600.0  # a blend fits every part twice
+_LONGEST_S = 300.0  # of all parts' fits; a blend fits each twice
+_USUAL = ("ease", "ials", "local_ease", "past_to_future", "transitions")
 
 
 class Blend(Settings):
@@ -38,9 +39,7 @@ class Blend(Settings):
     weight are then fitted on all of the data.
     """
 
-    parts: dict[str, dict[str, Any]] = Field(
-        default={"ease": {}, "ials": {}, "local_ease": {}, "transitions": {}}, min_length=1
-    )
+    parts: dict[str, dict[str, Any]] = Field(default={name: {} for name in _USUAL}, min_length=1)
     """The models by name, with the settings that are stated. Where none is, those chosen when the
     models were tuned by themselves, else the defaults."""
 
@@ -76,7 +75,8 @@ class Blend(Settings):
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> "FittedBlend":
         """Learn from `data`: the weights, then the models.
 
-        A part that would not fit into memory, or take over ten minutes, is left out.
+        Parts that would not fit into memory, or with which a fit of all would take over five
+        minutes, are left out, the dearest first.
 
         Raises:
             ModelTooLarge: not even one part would fit.
@@ -202,14 +202,15 @@ class FittedBlend:
 
 
 def _affordable(recipes: Mapping[str, Recipe], shape: DataShape) -> dict[str, Recipe]:
-    free = available_bytes() * _SHARE
+    # The cheapest first, while all together take no longer than they may.
+    free, spent = available_bytes() * _SHARE, 0.0
     costs = {name: one.cost(shape) for name, one in recipes.items()}
-    chosen = {
-        name: one
-        for name, one in recipes.items()
-        if costs[name].bytes <= free and costs[name].seconds <= _LONGEST_S
-    }
-    return chosen or dict(recipes)
+    chosen = set()
+    for name in sorted(recipes, key=lambda name: costs[name].seconds):
+        if costs[name].bytes <= free and spent + costs[name].seconds <= _LONGEST_S:
+            chosen.add(name)
+            spent += costs[name].seconds
+    return {name: one for name, one in recipes.items() if name in chosen} or dict(recipes)
 
 
 def _fit(

@@ -69,9 +69,9 @@ class PastToFuture(Settings):
         """What fitting on data of this shape will take."""
         steps = np.log(_FAINT) / np.log([self.past_decay, self.future_decay]) + 2
         entries = 40.0 * shape.events * float(steps.sum())
-        mapped = 1.5e-11 * float(shape.products) ** 3
+        mapped = 1e-11 * float(shape.products) ** 3
         return Cost(
-            0.1 + 2 * solving_seconds(shape) + mapped + 2e-7 * shape.events * float(steps.prod()),
+            0.1 + solving_seconds(shape) + mapped + 2e-7 * shape.events * float(steps.prod()),
             solving_bytes(shape.products) + int(entries),
         )
 

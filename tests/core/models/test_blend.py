@@ -125,6 +125,19 @@ def test_candidates_are_what_any_model_lists_with_what_all_say_of_it():
     np.testing.assert_allclose(found.ndcg(weights), gains, rtol=1e-5)
 
 
+def test_what_may_not_be_listed_is_no_candidate():
+    """Also where a list is as long as the catalogue."""
+    validation = with_validation(WORLD.data, WORLD.missing).validation()
+    assert len(WORLD.data.products) < 50
+    model = recipe("ease").fit(WORLD.data, rng=np.random.default_rng(0), progress=Silent())
+    found = candidates_of(
+        {"ease": model.score}, validation, most=999, block=50, rng=np.random.default_rng(0)
+    )
+    allowed = len(WORLD.data.products) - np.diff(WORLD.data.histories.indptr)
+    np.testing.assert_array_equal((found.scores[:, :, 0] > LAST).sum(axis=1), allowed)
+    assert found.wanted.sum() == len(allowed)
+
+
 def test_a_part_that_would_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 10_000)
     monkeypatch.setattr(blend_module, "available_bytes", lambda: 10**12)
@@ -134,7 +147,8 @@ def test_a_part_that_would_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch):
         fit(Blend(parts={"ease": {}}), RANDOM)
 
 
-def test_a_part_that_takes_too_long_is_left_out():
+def test_a_part_that_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(blend_module, "available_bytes", lambda: 10**15)
     made = Blend(parts={"ease": {}, "ials": {}})
     shape = replace(RANDOM.shape, customers=30_000, products=50_000, interactions=10**6)
     assert made.cost(shape).seconds < 0.1 * recipe("ease").cost(shape).seconds
