@@ -14,7 +14,7 @@ _ROWS = 1024
 _DENSE_PAIR = 50  # what one pair of a sparse product costs, in cells of a dense one
 _DOUBLE_TO = 8192
 """Products up to which the solution is in float64. Beyond, float32 halves memory and time: on
-s3rec-beauty (12,101 products) NDCG@10 was the same to five digits."""
+s3rec-beauty (12,101 products) NDCG@10 was .03843 instead of .03845."""
 
 
 def solving_seconds(shape: DataShape) -> float:
