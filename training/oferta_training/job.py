@@ -63,9 +63,10 @@ class Embedding(Settings):
 class Calibration(Settings):
     """Whether scores are told as chances, too. Lists are ranked by the scores."""
 
-    method: Literal["none", "isotonic", "platt", "auto"] = "none"
-    """How: steps, a curve of two numbers, or whichever suits how much was chosen. Costs a second
-    fit of every model that is compared, and of the winner."""
+    method: Literal["none", "isotonic", "platt", "auto", "own"] = "none"
+    """How: steps, a curve of two numbers, or whichever suits how much was chosen; these cost a
+    second fit of every model that is compared, and of the winner. `own`: as the model states them,
+    if it does."""
 
 
 class Scores(Settings):

@@ -59,6 +59,7 @@ def fit_on_everything(
     if job.calibration.method != "none":
         calibration = calibration_of(
             recipe,
+            fitted,
             data,
             method=job.calibration.method,
             k=job.scores.top_n,

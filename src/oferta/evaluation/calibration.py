@@ -7,7 +7,7 @@ chances are shown of, so they are what maps are fitted on and judged by. In a ca
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator, default_rng
@@ -17,13 +17,13 @@ from oferta.errors import SplitRefused
 from oferta.interactions.histories import Histories
 from oferta.interactions.lists import Lists
 from oferta.models.data import TrainingData
-from oferta.models.protocol import Recommender
+from oferta.models.protocol import FittedRecommender, Recommender
 from oferta.models.recommend import block_size
 from oferta.progress import Progress
 from oferta.scoring.calibration import CalibrationMap
 from oferta.scoring.topk import ProductMask, top_k
 
-Method = Literal["isotonic", "platt", "auto"]
+Method = Literal["isotonic", "platt", "auto", "own"]
 
 SMALL = 256
 """Products up to which every allowed pair is judged, and recall is told by product."""
@@ -31,6 +31,7 @@ SMALL = 256
 _ROWS = 20_000  # to fit a map on; more change it little
 _FEW = 1000  # chosen slots below which steps would follow chance: a curve of two numbers then
 _BINS = 10
+_LOGS = np.linspace(-16, 0, 1601)  # lines between these are off by a hundred-thousandth of a chance
 _CERTAIN = 1e-6  # chances nearer to 0 or 1 count as this far away in the log loss
 
 
@@ -39,6 +40,16 @@ class Scorer(Protocol):
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`, freshly made."""
+        ...
+
+
+@runtime_checkable
+class StatesChances(Protocol):
+    """A fitted model whose scores may be logs of chances."""
+
+    @property
+    def states_chances(self) -> bool:
+        """Whether they are."""
         ...
 
 
@@ -114,6 +125,7 @@ class Reliability:
 
 def calibration_of(
     recipe: Recommender,
+    fitted: FittedRecommender,
     data: TrainingData,
     *,
     method: Method,
@@ -121,12 +133,16 @@ def calibration_of(
     seed: int,
     progress: Progress,
 ) -> CalibrationMap | None:
-    """The map from the scores of `recipe` to chances, from a cut of `data` that no model saw.
+    """The map from the scores of `fitted` to chances, from a cut of `data` that no model saw.
 
-    The recipe is fitted on what is before the cut and the map on what it then lists; a recipe that
+    Its recipe is fitted on what is before the cut and the map on what it then lists; a recipe that
     learns from a cut itself makes one inside. `k`: slots of a list, in catalogues of more than 256
     products. None where the data can not be cut, or nothing listed was chosen. Cost: one more fit.
+    Method `own` needs neither: the chances are those that the model states; None where it does not.
     """
+    if method == "own":
+        states = isinstance(fitted, StatesChances) and fitted.states_chances
+        return CalibrationMap(_LOGS, np.exp(_LOGS)) if states else None
     if data.validation is None:
         return None
     try:
@@ -134,10 +150,10 @@ def calibration_of(
     except SplitRefused:
         return None
     rng = default_rng([seed, 5])
-    fitted = recipe.fit(held_out.data, rng=default_rng(seed), progress=progress)
+    inner = recipe.fit(held_out.data, rng=default_rng(seed), progress=progress)
     asked = _some(Asked(held_out.histories, held_out.test, held_out.removed), rng)
     small = len(data.products) <= SMALL
-    return map_of(slots_of(fitted, asked, k=None if small else k), method=method)
+    return map_of(slots_of(inner, asked, k=None if small else k), method=method)
 
 
 def map_of(slots: Slots, *, method: Method) -> CalibrationMap | None:

@@ -70,6 +70,7 @@ class Chances:
         k, rows = max(protocol.k), fold.rows
         calibration = calibration_of(
             recipe,
+            fitted,
             fold.data,
             method=protocol.calibrate,
             k=k,

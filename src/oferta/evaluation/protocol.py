@@ -77,9 +77,10 @@ class Protocol(Settings):
     exposure: tuple[str, ...] = ()
     """Product groups, as `category=loan`, whose share of every list is told as a metric."""
 
-    calibrate: Literal["none", "isotonic", "platt", "auto"] = "none"
+    calibrate: Literal["none", "isotonic", "platt", "auto", "own"] = "none"
     """How scores become chances, whose reliability is then told; costs a second fit. `auto`: steps,
-    or a curve of two numbers where little was chosen."""
+    or a curve of two numbers where little was chosen. `own`: as the model states them, where it
+    does."""
 
     weighting: Weighting = Weighting()
 

@@ -89,7 +89,7 @@ def evaluate(
         Literal["none", "log", "binary"], typer.Option(help="What repeats of an event add.")
     ] = "log",
     calibrate: Annotated[
-        Literal["none", "isotonic", "platt", "auto"],
+        Literal["none", "isotonic", "platt", "auto", "own"],
         typer.Option(help="Make chances of scores and tell what they are worth. A second fit."),
     ] = "none",
     json: Annotated[

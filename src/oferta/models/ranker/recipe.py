@@ -208,6 +208,11 @@ class FittedRanker:
         """That of the best part: trees give none."""
         return self._best().reason
 
+    @property
+    def states_chances(self) -> bool:
+        """Whether scores are logs of the chance that a product is the next: of all products."""
+        return isinstance(self.ranking, Chooser)
+
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """`(customers, products) float32`."""
         return self.ranking.score(histories)
