@@ -39,7 +39,7 @@ class Ease(Settings):
 
     strength: float = Field(default=4.0, gt=0)
     """Regulariser, in mean customers of a product: about how many must share two products before it
-    says much. In this unit the best of five data sets were alike; in customers they were 40 to
+    says much. In this unit the best of the data sets tried were alike; in customers they were 40 to
     1,000."""
 
     l2: float | None = Field(default=None, gt=0)
