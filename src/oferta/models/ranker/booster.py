@@ -50,14 +50,14 @@ class Examples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trees:
-    """Fitted trees. Safe to share between threads.
+    """Fitted trees, or the mean of several. Safe to share between threads.
 
     Attributes:
-        text: LightGBM's own description of them, as bytes `(n,) uint8`.
+        text: LightGBM's own description of them, as bytes `(n,) uint8`, with a 0 between several.
     """
 
     text: NDArray[np.uint8]
-    _model: Any = field(repr=False)
+    _models: tuple[Any, ...] = field(repr=False)
 
     @staticmethod
     def restore(text: NDArray[np.uint8]) -> "Trees":
@@ -69,30 +69,39 @@ class Trees:
         import lightgbm  # noqa: PLC0415 - half a second that only this model pays
 
         try:
-            model = lightgbm.Booster(model_str=text.tobytes().decode("utf-8"))
+            models = tuple(
+                lightgbm.Booster(model_str=one)
+                for one in text.tobytes().decode("utf-8").split("\0")
+            )
         except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
             raise ArtefactInvalid("model arrays", f"no trees in them ({error})") from None
-        return Trees(text, model)
+        return Trees(text, models)
+
+    @staticmethod
+    def mean_of(several: "Sequence[Trees]") -> "Trees":
+        """What several say on average."""
+        text = b"\0".join(one.text.tobytes() for one in several)
+        return Trees.restore(np.frombuffer(text, np.uint8))
 
     @property
     def count(self) -> int:
         """Rounds of boosting."""
-        return int(self._model.current_iteration())
+        return int(self._models[0].current_iteration())
 
     @property
     def columns(self) -> int:
         """Columns that a row has."""
-        return int(self._model.num_feature())
+        return int(self._models[0].num_feature())
 
     @property
     def classes(self) -> int:
         """Numbers that a row gives."""
-        return int(self._model.num_model_per_iteration())
+        return int(self._models[0].num_model_per_iteration())
 
     def score(self, columns: NDArray[np.float32]) -> NDArray[np.float32]:
         """`(rows,)` or `(rows, classes) float32`: what the trees add, without what they add to."""
-        found = self._model.predict(columns, raw_score=True, num_threads=1)
-        return np.asarray(found, np.float32)
+        said = [one.predict(columns, raw_score=True, num_threads=1) for one in self._models]
+        return np.asarray(sum(said[1:], said[0]) / len(said), np.float32)
 
 
 def grow(

@@ -32,6 +32,7 @@ from oferta.scoring.topk import ProductMask
 _LATELY_DAYS = 30.0
 _PAIRS = 2_000_000  # to learn from: some 300 MB and two minutes
 _WATCHED = 0.2  # of the rows say when to stop
+_BAGS = 3  # trees grown from other draws, whose mean is taken: one alone is swayed by its draws
 _FEWEST = 50  # chosen candidates below which nothing is learnt
 _GAP = np.float32(1.0)  # between the last candidate and the best of the rest
 
@@ -166,7 +167,9 @@ def learn_order(
         watched=examples.of(draw),
         patience=learning.patience,
     ).count
-    return grow(examples, params, rounds=rounds), names
+    seeds = range(learning.params["seed"], learning.params["seed"] + _BAGS)
+    grown = [grow(examples, {**params, "seed": seed}, rounds=rounds) for seed in seeds]
+    return Trees.mean_of(grown), names
 
 
 def sorter_of(

@@ -107,7 +107,7 @@ class Ranker(Settings):
         fitting = [cost for cost in costs if cost.bytes <= available_bytes()] or costs
         pairs = min(float(shape.customers) * self.candidates * len(costs) / 2, 2e6)
         return Cost(
-            1 + 2 * sum(cost.seconds for cost in fitting) + 5e-5 * pairs,
+            1 + 2 * sum(cost.seconds for cost in fitting) + 1e-4 * pairs,
             sum(cost.bytes for cost in fitting) + int(400 * pairs) + (64 << 20),
         )
 
