@@ -15,6 +15,7 @@ JOB = {
     "evaluation": {"k": [3], "metric": "ndcg@3", "split": "time:31d"},
     "policy": {"repeatable": False},
     "embedding": {"settings": {"factors": 8}},
+    "calibration": {"method": "auto"},
     "scores": {"top_n": 4},
     "models": {
         "popularity": {"by_segment": False},

@@ -47,6 +47,22 @@ def test_a_small_catalogue_is_scored_whole(shop: Shop) -> None:
     assert shop.scores.top_n == 17
 
 
+def test_lists_of_the_model_say_how_likely_each_product_is(shop: Shop) -> None:
+    cold = shop.scores.customer_rows().select("customer_id", "cold")
+    rows = lists(shop.scores).join(cold, on="customer_id")
+    own, popular = rows.filter(~pl.col("cold")), rows.filter("cold")
+    assert len(popular) > 0
+    assert popular["probability"].null_count() == len(popular)
+    told = own.drop_nulls("probability")
+    assert told["probability"].is_between(0, 1).all()
+    assert len(told) > len(own) / 2
+    # Ranked by the score, whose chances never rise down a list.
+    steps = told.sort("customer_id", "rank").with_columns(
+        pl.col("probability").diff().over("customer_id").alias("step")
+    )
+    assert (steps["step"].drop_nulls() <= 0).all()
+
+
 def test_hidden_and_ended_products_are_in_no_list(shop: Shop) -> None:
     assert not set(lists(shop.scores)["product_id"]) & {"car-0", "home-0"}
     assert not set(shop.scores.popular_rows()["product_id"]) & {"car-0", "home-0"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy.sparse import csr_array
 from worlds import block_world, events, random_world, read
 
 from oferta.errors import ArtefactInvalid, SettingsInvalid
@@ -15,7 +16,8 @@ from oferta.models.catalog import recipe
 from oferta.models.data import TrainingData, Validation
 from oferta.models.ranker.listed import Sorter
 from oferta.models.ranker.occasions import all_but_one, occasions_of
-from oferta.models.ranker.pairs import candidates_of
+from oferta.models.ranker.pairs import ProductFacts, candidates_of, pair_columns
+from oferta.models.ranker.profile import Known
 from oferta.models.ranker.recipe import FittedRanker, Ranker
 from oferta.models.ranker.whole import Chooser
 from oferta.progress import Silent
@@ -196,6 +198,20 @@ def test_a_large_catalogues_ranker_survives_as_arrays():
     ):
         with pytest.raises(ArtefactInvalid):
             made.restore({**arrays, name: broken})
+
+
+def test_candidates_are_told_how_alike_they_are_to_what_was_had():
+    traits = np.array([[1, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+    traits /= np.linalg.norm(traits, axis=1, keepdims=True)
+    facts = ProductFacts(np.zeros((4, 2), np.float32), csr_array(traits))
+    data = read(events([("ann", "p0", "purchase", 0), ("bob", "p2", "purchase", 0)]))
+    past = replace(data.histories, product=np.array([0, 2], np.int32))
+    scores = np.tile(np.arange(4, dtype=np.float32), (2, 1))
+    found = candidates_of([scores], 4, mask=ProductMask(np.ones(4, np.bool_)))
+    known = Known(4, 0, 0, 0, ordered=True, aged=False)
+    likeness = pair_columns(past, found, facts, known=known)[:, 3 + 4]
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(likeness, [1, 1, 0, half, 0, 0, 1, half], rtol=1e-5)
 
 
 def test_the_number_of_threads_changes_nothing():

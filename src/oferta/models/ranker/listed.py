@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from oferta.interactions.histories import Histories
 from oferta.models.data import TrainingData, Validation
@@ -209,5 +209,6 @@ def _facts(data: TrainingData) -> ProductFacts:
     if data.product_features is not None:
         matrix = data.product_features.matrix
         length = np.sqrt(np.asarray(matrix.sum(axis=1)).ravel())  # its entries are ones
-        traits = csr_array(diags_array(1 / np.maximum(length, 1)) @ matrix).astype(np.float32)
+        own = np.repeat(1 / np.maximum(length, 1), np.diff(matrix.indptr)).astype(np.float32)
+        traits = csr_array((own, matrix.indices, matrix.indptr), shape=matrix.shape)
     return ProductFacts(columns, traits)

@@ -126,18 +126,20 @@ def _likeness(
     histories: Histories, candidates: Candidates, facts: ProductFacts, owner: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     # Share of the past that has the candidate's features: cosine of the two.
-    if facts.traits is None:
+    traits = facts.traits
+    if traits is None:
         return np.zeros((len(owner), 0), np.float32)
     past = csr_array(
         (histories.weight, histories.product, histories.indptr),
-        shape=(len(histories), facts.traits.shape[0]),
+        shape=(len(histories), traits.shape[0]),
     )
-    taste = (past @ facts.traits).toarray()
+    likes: csr_array = past @ traits
+    taste = likes.toarray()
     taste /= np.maximum(np.linalg.norm(taste, axis=1, keepdims=True), 1e-12)
     said = np.empty(len(owner), np.float32)
     for start in range(0, len(owner), 1 << 18):
         piece = slice(start, start + (1 << 18))
-        rows = facts.traits[candidates.product[piece]]
+        rows: csr_array = traits[candidates.product[piece]]
         entries = np.repeat(owner[piece], np.diff(rows.indptr))
         terms = rows.data * taste[entries, rows.indices]
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
