@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from oferta.errors import SettingsInvalid, UnknownName
-from oferta_experiments.accuracy.page import Done, OffPolicy, page
+from oferta_experiments.accuracy.page import Answered, OffPolicy, page
 from oferta_experiments.accuracy.table import Bar, Row, answers, read_table
 from oferta_experiments.off_policy.synthetic import PUBLISHED, Error
 from oferta_experiments.study.result import (
@@ -62,16 +62,16 @@ def row(*bars: Bar) -> Row:
 @pytest.mark.parametrize(
     ("bar", "met"),
     [
-        (Bar(metric="ndcg@10", at_least=0.30), True),
-        (Bar(metric="ndcg@10", at_least=0.3001), False),
-        (Bar(metric="ndcg@10", at_least=0.20, of="popular"), True),
-        (Bar(metric="ndcg@10", at_least=1.45, times="popular"), True),
-        (Bar(metric="ndcg@10", at_least=1.51, times="popular"), False),
-        (Bar(metric="fit_s", at_most=9.0), True),
-        (Bar(metric="fit_s", at_most=8.9), False),
-        (Bar(metric="ece", at_most=0.02), True),
-        (Bar(metric="ece", at_most=0.009), False),
-        (Bar(above="popular"), True),
+        (Bar(of="blend", metric="ndcg@10", at_least=0.30), True),
+        (Bar(of="blend", metric="ndcg@10", at_least=0.3001), False),
+        (Bar(of="popular", metric="ndcg@10", at_least=0.20), True),
+        (Bar(of="blend", metric="ndcg@10", at_least=1.45, times="popular"), True),
+        (Bar(of="blend", metric="ndcg@10", at_least=1.51, times="popular"), False),
+        (Bar(of="blend", metric="fit_s", at_most=9.0), True),
+        (Bar(of="blend", metric="fit_s", at_most=8.9), False),
+        (Bar(of="blend", metric="ece", at_most=0.02), True),
+        (Bar(of="blend", metric="ece", at_most=0.009), False),
+        (Bar(of="blend", above="popular"), True),
         (Bar(of="popular", above="blend"), False),
     ],
 )
@@ -81,14 +81,14 @@ def test_a_bar_is_reached_or_not(bar: Bar, met: bool):
 
 
 def test_a_difference_that_may_be_chance_reaches_nothing():
-    (answer,) = answers(row(Bar(above="popular")), result("no difference"))
+    (answer,) = answers(row(Bar(of="blend", above="popular")), result("no difference"))
     assert not answer.met
     assert "+0.1000 [+0.0500, +0.1500]" in answer.found
 
 
 def test_a_stretch_is_told_and_never_failed():
-    (near,) = answers(row(Bar(metric="ndcg@10", at_least=0.29, stretch=0.31)), result())
-    (far,) = answers(row(Bar(metric="ndcg@10", at_least=0.29, stretch=0.295)), result())
+    (near,) = answers(row(Bar(of="blend", metric="ndcg@10", at_least=0.29, stretch=0.31)), result())
+    (far,) = answers(row(Bar(of="blend", metric="ndcg@10", at_least=0.29, stretch=0.295)), result())
     assert near.met
     assert far.met
     assert "reached" not in near.asked
@@ -98,10 +98,10 @@ def test_a_stretch_is_told_and_never_failed():
 @pytest.mark.parametrize(
     "bar",
     [
-        Bar(metric="ndcg@5", at_least=0.1),
-        Bar(metric="ece", at_most=0.1, of="popular"),
-        Bar(metric="ndcg@10", at_least=0.1, of="blnd"),
-        Bar(above="populr"),
+        Bar(of="blend", metric="ndcg@5", at_least=0.1),
+        Bar(of="popular", metric="ece", at_most=0.1),
+        Bar(of="blnd", metric="ndcg@10", at_least=0.1),
+        Bar(of="blend", above="populr"),
     ],
 )
 def test_what_the_result_does_not_have_is_named_with_the_nearest(bar: Bar):
@@ -110,7 +110,11 @@ def test_what_the_result_does_not_have_is_named_with_the_nearest(bar: Bar):
 
 
 def test_a_bar_that_asks_nothing_or_two_things_is_refused(tmp_path: Path):
-    for text in ("metric = 'ndcg@10'", "at_least = 0.2", "metric='a'\nat_least=1\nabove='b'"):
+    for text in (
+        "of='a'\nmetric='m'",
+        "of='a'\nat_least=0.2",
+        "of='a'\nmetric='m'\nat_least=1\nabove='b'",
+    ):
         path = tmp_path / "table.toml"
         path.write_text(
             f"[[rows]]\nstudy='s'\ndata='d'\npublished='p'\n[[rows.bars]]\n{text}\n",
@@ -121,13 +125,13 @@ def test_a_bar_that_asks_nothing_or_two_things_is_refused(tmp_path: Path):
 
 
 def test_the_page_says_where_a_bar_is_not_reached_and_why():
-    short = row(Bar(metric="ndcg@10", at_least=0.4))
-    fine = row(Bar(metric="ndcg@10", at_least=0.3))
-    done = [Done(one, result(), answers(one, result())) for one in (short, fine)]
+    short = row(Bar(of="blend", metric="ndcg@10", at_least=0.4))
+    fine = row(Bar(of="blend", metric="ndcg@10", at_least=0.3))
+    done = [Answered(one, result(), answers(one, result())) for one in (short, fine)]
     text = page(done, OffPolicy({**PUBLISHED, "dr": Error(0.02, 0.001)}))
     assert "**1 of 3 rows reach all of their bars.**" in text
     missed = text[text.index("## Where a bar is not reached") : text.index("## The protocols")]
-    assert "ndcg@10 >= 0.4000: 0.3000 (blend). Few customers." in missed
+    assert "ndcg@10 >= 0.4000: 0.3000 [0.2900, 0.3100] (blend). Few customers." in missed
     assert missed.count("- **shop**") == 1
     assert "full ranking. Fits: blend 9.0 s, popular 1.0 s." in text
 

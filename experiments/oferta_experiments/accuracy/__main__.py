@@ -14,7 +14,7 @@ from oferta.errors import OfertaError
 from oferta.events.dataset import open_dataset
 from oferta.home import home_folder
 from oferta.progress import Terminal
-from oferta_experiments.accuracy.page import Done, OffPolicy, page
+from oferta_experiments.accuracy.page import Answered, OffPolicy, page
 from oferta_experiments.accuracy.table import Row, answers, read_table
 from oferta_experiments.off_policy.synthetic import RUNS, relative_errors, summary
 from oferta_experiments.study.run import Place, run_study
@@ -24,7 +24,7 @@ SEED = 7  # of the folds of the reward models
 TABLE, PAGE = "table.toml", "ACCURACY.md"
 
 
-def run(folder: Path, only: Sequence[str], *, home: Path, console: Console) -> list[Done]:
+def run(folder: Path, only: Sequence[str], *, home: Path, console: Console) -> list[Answered]:
     """Every row of the table in `folder`, or only those of the studies named.
 
     What has run with the same file and data is not run again.
@@ -40,12 +40,12 @@ def run(folder: Path, only: Sequence[str], *, home: Path, console: Console) -> l
     return done
 
 
-def _run(row: Row, folder: Path, home: Path, console: Console, progress: Terminal) -> Done:
+def _run(row: Row, folder: Path, home: Path, console: Console, progress: Terminal) -> Answered:
     spec = load_study(folder)
     dataset = open_dataset(spec.source(folder), home=home, clock=SystemClock(), progress=progress)
     place = Place(folder, home, perf_counter, progress, console.print)
     result = run_study(spec, dataset, place=place)
-    return Done(row, result, answers(row, result))
+    return Answered(row, result, answers(row, result))
 
 
 def main(

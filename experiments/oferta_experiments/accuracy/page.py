@@ -12,15 +12,15 @@ _OFF_POLICY = "../../../docs/off-policy.md"
 _HEAD = """# Accuracy
 
 `make accuracy` makes this page: a study per row, each with its own report. Settings are tuned on a
-cut of train or the published validation part, never on the test. Figures are comparable only under
-the protocol stated beside them; what the choices mean is in
-[docs/evaluation.md](../../../docs/evaluation.md).
+cut of train or the published validation part, never on the test, and the variant that is asked is
+named in `table.toml`. Figures are comparable only under the protocol stated beside them; what the
+choices mean is in [docs/evaluation.md](../../../docs/evaluation.md).
 
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Answered:
     """A row with its study's result and what came of its bars."""
 
     row: Row
@@ -57,7 +57,7 @@ class OffPolicy:
         return all(answer.met for answer in self.answers)
 
 
-def page(done: Sequence[Done], off_policy: OffPolicy) -> str:
+def page(done: Sequence[Answered], off_policy: OffPolicy) -> str:
     """The whole page."""
     reached = sum(one.met for one in done) + off_policy.met
     lines = [_HEAD, f"**{reached} of {len(done) + 1} rows reach all of their bars.**\n\n"]
@@ -76,7 +76,7 @@ def page(done: Sequence[Done], off_policy: OffPolicy) -> str:
     return "".join(lines)
 
 
-def _row(one: Done) -> str:
+def _row(one: Answered) -> str:
     cells = [
         f"[{_cell(one.row.data)}]({one.row.study}/REPORT.md)",
         _cell(one.row.published),
@@ -100,12 +100,12 @@ def _off_policy(one: OffPolicy) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _shortfall(one: Done) -> str:
+def _shortfall(one: Answered) -> str:
     missed = "; ".join(f"{a.asked}: {a.found}" for a in one.answers if not a.met)
     return f"- **{one.row.study}**: {missed}. {one.row.remark}".rstrip() + "\n"
 
 
-def _protocol(one: Done) -> str:
+def _protocol(one: Answered) -> str:
     remark = "" if not one.row.remark or not one.met else f" {one.row.remark}"
     fits = ", ".join(f"{v.name} {v.fit_s:.1f} s" for v in one.result.variants)
     return f"- **{one.row.study}**: {one.result.sentence}. Fits: {fits}.{remark}\n"

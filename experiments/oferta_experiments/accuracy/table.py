@@ -11,7 +11,6 @@ from oferta.errors import UnknownName
 from oferta.settings import Settings, load
 from oferta_experiments.study.result import StudyResult, Variant
 
-BEST = "best"
 _COSTS = ("fit_s", "recommend_s")
 _CHANCES = ("ece", "brier")
 
@@ -20,7 +19,8 @@ class Bar(Settings):
     """One thing that a row must reach.
 
     Attributes:
-        of: the variant that is asked; `best`: the best by the study's metric.
+        of: the variant that is asked. It is named here, before the study runs: the best of the test
+            would be flattered by it.
         metric: `ndcg@10` and the like, `fit_s`, `ece`, ...
         at_least, at_most: the bar. With `times`, it is a multiple of that variant's own figure.
         above: a variant that must be beaten by the paired, corrected comparison on the study's
@@ -28,7 +28,7 @@ class Bar(Settings):
         stretch: what would be better still; reported and never failed.
     """
 
-    of: str = BEST
+    of: str
     metric: str = ""
     at_least: float | None = None
     at_most: float | None = None
@@ -109,7 +109,7 @@ def _answer(bar: Bar, result: StudyResult) -> Answer:
     if bar.stretch is not None:
         reached = value >= bar.stretch if bar.at_most is None else value <= bar.stretch
         asked += f", stretch {_number(bar.stretch)}{' reached' if reached else ''}"
-    return Answer(asked, f"{_number(value)} ({variant.name})", met)
+    return Answer(asked, f"{_number(value)}{_interval(variant, bar.metric)} ({variant.name})", met)
 
 
 def _above(name: str, other: str, result: StudyResult) -> Answer:
@@ -145,9 +145,14 @@ def figure(variant: Variant, metric: str) -> float:
 def _variant(result: StudyResult, name: str) -> Variant:
     known: Iterable[str] = [one.name for one in result.variants]
     for one in result.variants:
-        if name in {BEST, one.name}:
+        if name == one.name:
             return one
     raise UnknownName("variant", name, known)
+
+
+def _interval(variant: Variant, metric: str) -> str:
+    found = variant.metrics.get(metric)
+    return "" if found is None else f" [{_number(found.low)}, {_number(found.high)}]"
 
 
 def _number(value: float) -> str:
