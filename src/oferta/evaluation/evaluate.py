@@ -49,6 +49,7 @@ def evaluate(
     share: float = 1.0,
     trials: Trials | None = None,
     parts: Mapping[str, Recommender] | None = None,
+    twins: bool = True,
 ) -> Evaluation:
     """The models of `recipes`, judged on the same test rows.
 
@@ -56,7 +57,8 @@ def evaluate(
     same data, recipes and protocol give the same figures, save for the seconds. A model too dear
     for `limits` has no scorecard; the evaluation says why. With `tune`, up to that many settings of
     each model are tried on a cut of train first, and the best ones are fitted on all of train.
-    Where models may take features, each that learns from them is judged without them too.
+    Where models may take features, each that learns from them is judged without them too, unless
+    `twins` is False: for callers who asked for these recipes alone.
     With a `share` below 1 models learn from that share of train's customers, drawn by the seed; the
     test rows and what is known of them stay the same. `trials` and `parts` are for the search: see
     `oferta.evaluation.tune`. Where no model could be fitted, `results` is empty and `skipped` says
@@ -82,7 +84,7 @@ def evaluate(
             parts=parts,
         )
         recipes = tuned.recipes
-    if protocol.customer_features or protocol.product_features:
+    if twins and (protocol.customer_features or protocol.product_features):
         recipes = with_twins(recipes)
     pace = 1.0 if tuned is None else tuned.pace
     outcomes = {name: _Outcome() for name in recipes}

@@ -215,5 +215,5 @@ def _of_some(events: pl.DataFrame, share: float, seed: int) -> pl.DataFrame:
     if share >= 1:
         return events
     ids = events.select(pl.col("customer_id").unique().sort())
-    draw = default_rng([seed, 0, 3]).random(len(ids))
+    draw = default_rng([seed, 0, _DRAW]).random(len(ids))
     return events.join(ids.filter(pl.Series(draw) < share), on="customer_id", how="semi")

@@ -278,3 +278,16 @@ def test_a_model_that_learns_from_features_is_shown_without_them_too():
 def test_auc_is_refused_where_all_products_are_ranked():
     with pytest.raises(SettingsInvalid, match="cold-products"):
         run(shop(), "popularity", split="random:0.2", metric="auc")
+
+
+def test_whoever_asks_for_one_recipe_gets_no_twin_beside_it():
+    pytest.importorskip("lightfm", reason="the hybrid model needs the extra 'hybrid'")
+    found = evaluate(
+        Described(shop(60).rows),
+        {"hybrid": recipe("hybrid", {"epochs": 1})},
+        protocol=Protocol(split="random:0.2", customer_features=("kind",)),
+        limits=limits(),
+        progress=Silent(),
+        twins=False,
+    )
+    assert [card.model for card in found.results] == ["hybrid"]
