@@ -14,7 +14,10 @@ from oferta.features.coding import Coding, coding_of
 from oferta.interactions.idmap import IdMap
 
 _FEWEST = 20  # customers that make a category: of fewer a model learns their names
-_BINS = 16
+_LEAST_BINS, _MOST_BINS = 8, 64
+_CUSTOMERS_A_BIN = 500
+"""On a validation cut of an insurer's 39,000 customers 64 bins gave a second stage .430 of HR@1, 16
+gave .421, 256 gave .430; a thousand customers cannot fill as many."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,9 @@ def customer_features_of(frame: pl.DataFrame, columns: Sequence[str]) -> Custome
     _require(frame, columns)
     if not columns:
         return None
+    bins = min(max(len(frame) // _CUSTOMERS_A_BIN, _LEAST_BINS), _MOST_BINS)
     return CustomerFeatures(
-        tuple(coding_of(frame[column], fewest=_FEWEST, bins=_BINS) for column in columns)
+        tuple(coding_of(frame[column], fewest=_FEWEST, bins=bins) for column in columns)
     )
 
 
