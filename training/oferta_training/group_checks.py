@@ -1,13 +1,11 @@
 """The guards that look at groups of customers: nobody worse off, nobody served much worse."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from oferta.errors import UnknownName
 from oferta.evaluation.scorecard import Scorecard
+from oferta.evaluation.significance import holm, paired_test
 from oferta_training.facts import OTHER, UNKNOWN, Facts
 from oferta_training.guards import FairnessGuard, SegmentGuard
 from oferta_training.verdict import Outcome, unmeasured
@@ -46,8 +44,10 @@ def segments(
         found += [(f"{by}={label}", rows) for label, rows in groups.items()]
     customer = facts.customer
     shortfall = candidate - (1 - guard.margin) * champion
-    p = [_p_of_a_loss(shortfall[rows], customer[rows]) for _, rows in found]
-    adjusted = _holm(p)
+    p = [
+        paired_test(shortfall[rows], customer=customer[rows], than_zero="less") for _, rows in found
+    ]
+    adjusted = holm(p)
     worse = [
         f"{label}: {candidate[rows].mean():.4f} against {champion[rows].mean():.4f} over "
         f"{len(np.unique(customer[rows])):,} customers (p {chance:.2g} after Holm)"
@@ -105,29 +105,3 @@ def _ratio(by: str, what: str, means: dict[str, float], least: float) -> Outcome
         f"of {by}={highest}: {'not ' if ratio >= least else ''}below {least:.2f}"
     )
     return Outcome("fairness", ratio >= least, ratio, least, sentence)
-
-
-def _p_of_a_loss(values: Values, customer: NDArray[np.integer]) -> float:
-    """One-sided p of a mean of zero or more, rows of one customer belonging together.
-
-    The mean over rows is a ratio of sums over customers; its variance is that of the residuals
-    (linearised, with the small-sample factor), on customers - 1 degrees of freedom.
-    """
-    unit = np.unique(customer, return_inverse=True)[1]
-    customers = int(unit.max()) + 1
-    size = np.bincount(unit, minlength=customers)
-    mean = float(values.mean())
-    residual = np.bincount(unit, values, customers) - mean * size
-    error = np.sqrt(customers / (customers - 1) * float(residual @ residual)) / len(values)
-    if error <= 1e-12 * max(abs(mean), 1e-12):
-        return 0.0 if mean < 0 else 1.0
-    return float(stdtr(customers - 1, mean / error))
-
-
-def _holm(p: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, in the order given (Holm 1979)."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(np.arange(len(p), 0, -1) * np.asarray(p)[order])
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1.0)
-    return [float(value) for value in adjusted]

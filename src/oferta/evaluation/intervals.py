@@ -1,17 +1,17 @@
 """How sure a mean is: bootstrap over customers, because a customer's rows belong together."""
 
 from dataclasses import dataclass
-from math import erfc, sqrt
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from oferta.evaluation.significance import paired_test
+
 _DRAWS = 1000  # the ends of a 95 % interval then move by about 3 % of its width between seeds
 _BLOCK = 50  # draws held at once: 8 MB at the most units
 _MOST_UNITS = 20_000
 _ENDS = (2.5, 97.5)
-_COUNTED = 0.02  # the least p-value that 1,000 draws tell by counting: ten of them beyond 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +71,17 @@ def paired_differences(
 ) -> list[Difference]:
     """Each column of `values` `(rows, pairs)`, differences row by row, with interval and p-value.
 
-    The p-value is two-sided, of the draws that give the interval: twice the share of them on the
-    other side of 0, so that it is under .05 where the interval does not hold 0. Where fewer than
-    ten are there, which is too few to count, it is the normal tail at the draws' standard error.
+    The p-value is two-sided and of a t test over customers (`paired_test`): in small groups the
+    draws are narrower than chance. At its edge one of the two may hold 0 where the other does not.
     """
     if not len(values):
         return [Difference(Interval(0.0, 0.0, 0.0), 1.0) for _ in range(values.shape[1])]
-    drawn = _means_drawn(values, rng=rng, customer=customer)
     return [
-        Difference(interval, _p_value(interval.mean, column))
-        for interval, column in zip(_intervals(values, drawn), drawn.T, strict=True)
+        Difference(interval, paired_test(column, customer=customer))
+        for interval, column in zip(
+            bootstrap(values, rng=rng, customer=customer), values.T, strict=True
+        )
     ]
-
-
-def _p_value(mean: float, drawn: NDArray[np.float64]) -> float:
-    beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    counted = min(2 * (beyond + 1) / (len(drawn) + 1), 1.0)
-    error = float(drawn.std())
-    if counted > _COUNTED or error == 0:
-        # Without any error there is nothing to draw from: all rows are alike.
-        return counted if error else float(mean == 0)
-    return min(erfc(abs(mean) / error / sqrt(2)), counted)
 
 
 def _intervals(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[Interval]:

@@ -69,10 +69,9 @@ def test_chance_agrees_with_the_interval_and_with_theory():
     errors = np.array([0.0, 1.0, 1.8, 2.2, 3.0, 5.0])
     found = paired_differences(noise[:, None] + errors, rng=default_rng(4))
     for one, error in zip(found, errors, strict=True):
-        assert one.p_value == pytest.approx(erfc(error / sqrt(2)), rel=0.6, abs=0.05)
+        assert one.p_value == pytest.approx(erfc(error / sqrt(2)), rel=0.1)
         inside = one.interval.low <= 0 <= one.interval.high
         assert inside == (one.p_value >= 0.05)
-    assert found[-1].p_value < 1e-5  # far below what 1,000 draws can count
     mirrored = paired_differences(-noise[:, None] - errors, rng=default_rng(4))
     assert [one.p_value for one in mirrored] == pytest.approx([one.p_value for one in found])
 
