@@ -104,6 +104,13 @@ def test_the_family_is_asked_before_the_category() -> None:
     assert not sells_credit(products)
 
 
+@pytest.mark.parametrize("stated", [None, False])
+def test_where_the_family_is_blank_the_category_of_that_product_speaks(stated: bool | None) -> None:
+    products = pl.DataFrame({"family": ["insurance", None, " "], "category": ["a", "car loan", "b"]})
+    assert sells_credit(products, stated=stated)
+    assert not sells_credit(products.filter(pl.col("category") != "car loan"))
+
+
 @pytest.mark.bench_data
 @pytest.mark.parametrize(
     ("folder", "by_name", "by_content"),
