@@ -37,7 +37,7 @@ from oferta_training.ledger import Ledger, ledger_path
 BASE: Mapping[str, Any] = {
     "question": "What helps?",
     "dataset": "shop",
-    "segments": ["activity", "cold", "kind"],
+    "report_by": ["activity", "cold", "kind"],
     "segment_customers": 20,
     "evaluation": {"split": "time:31d", "k": [3, 5], "metric": "ndcg@3"},
     "variants": [
@@ -142,7 +142,7 @@ def test_another_study_or_other_data_start_anew_and_say_so(
 
 def test_a_variant_over_the_budget_is_left_out_and_the_others_are_judged(world: World):
     """Popularity declares .02 s and EASE .05, over half of these .084; the clock stands still."""
-    found = world.run("dear", budget={"minutes": 0.0014}, segments=[], timer=lambda: 0.0)
+    found = world.run("dear", budget={"minutes": 0.0014}, report_by=[], timer=lambda: 0.0)
     assert [one.variant for one in found.left] == ["together"]
     assert "over half of the budget" in found.left[0].why
     assert [one.name for one in found.variants] == ["popular"]
@@ -153,20 +153,20 @@ def test_a_variant_over_the_budget_is_left_out_and_the_others_are_judged(world: 
 def test_stated_chances_are_judged_where_a_study_or_a_guard_asks(world: World):
     """Kept with the figures, so that a promotion can hold them to their limit."""
     guards = {"calibration": {"ece": 1e-9}}
-    found = world.run("chances", guards=guards, segments=[])
+    found = world.run("chances", guards=guards, report_by=[])
     for one in found.variants:
         assert one.calibration is not None
         assert one.calibration.bins
         assert 0 < one.calibration.ece < 1
     with pytest.raises(PromotionRefused, match="guard 'calibration'"):
-        promoted(world, "chances", "together", guards=guards, segments=[])
+        promoted(world, "chances", "together", guards=guards, report_by=[])
     asked = parse({**BASE, "calibrate": True}, StudySpec, place="test")
     assert asked.evaluation.calibrate == "auto"
 
 
 def test_an_unknown_segment_is_refused_before_anything_is_fitted(world: World):
     with pytest.raises(UnknownName, match="Did you mean 'kind'"):
-        world.run("wrong", segments=["kin"])
+        world.run("wrong", report_by=["kin"])
     assert not list(world.home.glob("studies/wrong-*"))
 
 
@@ -198,8 +198,8 @@ def test_variants_of_studies_on_the_same_rows_are_paired_and_others_only_shown(
 ):
     world.run("plain")
     third = {"name": "vectors", "model": "als", "settings": {"factors": 8}}
-    world.run("more", question="And vectors?", variants=[third], segments=[])
-    world.run("longer", evaluation={"split": "time:31d", "k": [5]}, segments=[])
+    world.run("more", question="And vectors?", variants=[third], report_by=[])
+    world.run("longer", evaluation={"split": "time:31d", "k": [5]}, report_by=[])
     places = [str(world.folder / name) for name in ("plain", "more")]
     found = compare_results(places, home=world.home)
     assert found.warnings == ()

@@ -88,6 +88,13 @@ def test_every_mistake_is_named_at_once_with_the_nearest_known_name(tmp_path: Pa
         assert expected in said, said
 
 
+def test_what_the_report_tells_apart_is_no_input_of_a_model(tmp_path: Path):
+    said = """question = "?"\ndataset = "demo"\nreport_by = ["kind"]\n[[variants]]\nname = "a"\nmodel = "ease"\n"""
+    spec = load_study(written(tmp_path, said))
+    assert spec.report_by == ("kind",)
+    assert spec.variant("a").protocol(spec.evaluation).segments == ()
+
+
 def test_a_variant_changes_what_is_learnt_and_keeps_what_it_does_not_state():
     spec = StudySpec.model_validate(
         {

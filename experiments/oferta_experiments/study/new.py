@@ -28,7 +28,7 @@ baseline = "popular"
 
 # By what customers are told apart in the report: "activity" (how many products they had before),
 # "cold" (whether anything was known of them), and any attribute of your customers, as "country".
-segments = ["activity", "cold"]
+report_by = ["activity", "cold"]
 
 # Whether settings are searched first, on a part of the training data: never on the test.
 search = false

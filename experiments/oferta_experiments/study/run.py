@@ -78,7 +78,7 @@ def run_study(spec: StudySpec, dataset: Dataset, *, place: Place) -> StudyResult
         UnknownName: a segment that the customers do not have.
         SplitRefused, SettingsInvalid: the study does not fit the data.
     """
-    check_segments(spec.segments, dataset.customers())
+    check_segments(spec.report_by, dataset.customers())
     file = spec.candidates_file(place.folder)
     candidates = None if file is None else read_candidates(file)
     content = fingerprint(dataset, candidates)
@@ -131,7 +131,7 @@ def make_result(bench: Bench, place: Place) -> StudyResult:
     rows = pl.DataFrame({"customer_id": [], "past": []}) if rows is None else rows
     facts = Facts(metric, rows["customer_id"], rows["past"].to_numpy(), _customers(bench, rows))
     customer = facts.customer if judged else np.zeros(0, np.int32)
-    groups = groups_of(facts, spec.segments, min_customers=spec.segment_customers) if judged else []
+    groups = groups_of(facts, spec.report_by, min_customers=spec.segment_customers) if judged else []
     asked: dict[str, Any] = {"baseline": spec.reference, "customer": customer}
     seed = spec.evaluation.seed
     differences = compare.differences(values, **asked, seed=seed)

@@ -83,7 +83,7 @@ class StudySpec(Settings):
     baseline: str = ""
     """The variant that others are compared with; empty: the first."""
 
-    segments: tuple[str, ...] = ("activity", "cold")
+    report_by: tuple[str, ...] = ("activity", "cold")
     """By what customers are told apart in the report: `activity`, `cold`, or any attribute."""
 
     segment_customers: int = Field(default=50, ge=10)
