@@ -15,7 +15,8 @@
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ExtraMissing                an optional package is not installed
     ├── NothingFitted               every model of a job was skipped
-    ├── ModelTooLarge               a fit that would not finish within the memory or time given
+    ├── FitFailed                   a fit that gave no model: numbers that grew without bound
+    │   └── ModelTooLarge           a fit that would not fit into memory
     ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
     ├── RegistryError               no such model version, or no champion yet
     ├── PromotionRefused            a guard failed: the champion is untouched
@@ -196,7 +197,17 @@ class NothingFitted(OfertaError):
         super().__init__(f"no model of the job could be fitted: {said}")
 
 
-class ModelTooLarge(OfertaError):
+class FitFailed(OfertaError):
+    """A fit that gave no model on this data, with these settings; others may still do."""
+
+    code = "model.fit_failed"
+
+    def __init__(self, model: str, why: str) -> None:
+        self.model = model
+        super().__init__(f"{model} {why}")
+
+
+class ModelTooLarge(FitFailed):
     """A fit that would not fit into memory; says what to use instead."""
 
     code = "model.too_large"
@@ -205,8 +216,9 @@ class ModelTooLarge(OfertaError):
         self.needs_bytes = needs_bytes
         self.has_bytes = has_bytes
         super().__init__(
-            f"{model} would need {needs_bytes / 2**30:.1f} GiB and {has_bytes / 2**30:.1f} GiB "
-            f"are free. {remedy}"
+            model,
+            f"would need {needs_bytes / 2**30:.1f} GiB and {has_bytes / 2**30:.1f} GiB are free. "
+            f"{remedy}",
         )
 
 

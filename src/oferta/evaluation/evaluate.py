@@ -9,7 +9,7 @@ import polars as pl
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from oferta.errors import ModelTooLarge
+from oferta.errors import FitFailed
 from oferta.evaluation.calibration import SMALL
 from oferta.evaluation.chances import Chances, Listed
 from oferta.evaluation.folds import Fold, cut_into, gather
@@ -119,7 +119,7 @@ def evaluate(
                         limits=limits,
                         progress=progress,
                     )
-            except ModelTooLarge as error:
+            except FitFailed as error:
                 refused = str(error)
             if refused is not None:
                 skipped[name] = refused

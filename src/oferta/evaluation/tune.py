@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.random import default_rng
 
-from oferta.errors import ModelTooLarge
+from oferta.errors import FitFailed
 from oferta.evaluation.folds import Fold, Material, make_fold
 from oferta.evaluation.limits import Limits, seconds_to_judge
 from oferta.evaluation.protocol import Protocol
@@ -305,7 +305,7 @@ class _Search:
         begun = self.limits.timer()
         try:
             fitted = candidate.fit(fold.data, rng=default_rng([seed, 0]), progress=Silent())
-        except ModelTooLarge as error:
+        except FitFailed as error:
             self._take({**entry, "why": str(error)}, candidate, fold)
             if self.trials is not None:
                 self.trials.keep(self.model, self.skipped[-1], settings)

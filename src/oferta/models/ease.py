@@ -88,7 +88,7 @@ class Ease(Settings):
 
         Raises:
             ModelTooLarge: the products' square would not fit into memory.
-            SettingsInvalid: `l2` is too small to be solved.
+            FitFailed: `l2` is too small to be solved.
         """
         del rng
         require_memory(

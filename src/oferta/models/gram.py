@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dpotri, spotrf, spotri
 from scipy.sparse import csr_array
 
-from oferta.errors import SettingsInvalid
+from oferta.errors import FitFailed
 from oferta.models.data import DataShape
 
 _ROWS = 1024
@@ -78,13 +78,13 @@ def inverse_of(gram: NDArray[np.floating], *, model: str) -> NDArray[np.float32]
     """The inverse of a positive definite matrix, as float32 in C order. `gram` is used up.
 
     Raises:
-        SettingsInvalid: the matrix is not positive definite in its precision.
+        FitFailed: the matrix is not positive definite in its precision.
     """
     factorise, invert = (dpotrf, dpotri) if gram.dtype == np.float64 else (spotrf, spotri)
     # In place, upper triangle only: half the memory of a general inverse.
     factor, failed = factorise(gram, lower=0, clean=0, overwrite_a=1)
     if failed:
-        raise SettingsInvalid(f"models.{model}", ["the regulariser is too small: raise it"])
+        raise FitFailed(model, "can not be solved: its regulariser is too small, raise it")
     upper, _ = invert(factor, lower=0, overwrite_c=1)
     size = len(upper)
     inverse = np.empty((size, size), np.float32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from scipy.sparse import coo_matrix, csr_array, csr_matrix, hstack, identity
 
-from oferta.errors import ExtraMissing, SettingsInvalid
+from oferta.errors import ExtraMissing, FitFailed
 from oferta.models.attributes import describe_products, one_hot
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.protocol import Arrays, Cost
@@ -90,7 +90,7 @@ class Hybrid(Settings):
         """Learn from `data`. With one thread the same data and generator state give the same model.
 
         Raises:
-            SettingsInvalid: the vectors grew without bound, or a feature is not finite.
+            FitFailed: the vectors grew without bound, or a feature is not finite.
         """
         model = _library()(
             no_components=self.factors,
@@ -115,7 +115,7 @@ class Hybrid(Settings):
                             num_threads=threads,
                         )
                 except ValueError as error:
-                    raise SettingsInvalid("models.hybrid", [str(error)]) from None
+                    raise FitFailed("hybrid", f"could not be fitted: {error}") from None
                 advance(1)
         if described is not None and self.product_ids:
             # The own part of what nobody chose was only ever pushed away: leave the features'.

@@ -82,7 +82,8 @@ class Recommender(Protocol):
         """Learn from `data`. The same data and generator state give the same model.
 
         Raises:
-            ModelTooLarge: the fit would not fit into memory; says what to use instead.
+            FitFailed: no model of this data with these settings; `ModelTooLarge` where it would not
+                fit into memory.
         """
         ...
 

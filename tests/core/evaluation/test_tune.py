@@ -5,7 +5,17 @@ from typing import Any, ClassVar
 
 import polars as pl
 import pytest
-from core.evaluation.worlds import Bursting, Declared, World, crowd, day, frame, limits, shop
+from core.evaluation.worlds import (
+    Bursting,
+    Declared,
+    Failing,
+    World,
+    crowd,
+    day,
+    frame,
+    limits,
+    shop,
+)
 from numpy.random import default_rng
 
 from oferta.evaluation.evaluate import evaluate
@@ -278,9 +288,31 @@ def test_a_model_that_bursts_while_it_is_tuned_is_skipped_and_the_others_go_on()
     assert "would need 2.0 GiB" in model_log(found, "bursting")["skipped"][0]["why"]
 
 
+def test_a_trial_that_fails_is_told_and_the_search_goes_on():
+    found = tuned(fashions(), {"failing": Failing()}, split="time:5d")
+    log = model_log(found, "failing")
+    assert [one["settings"] for one in log["skipped"]] == [{"half_life_days": 1.0}]
+    assert "grew without bound" in log["skipped"][0]["why"]
+    assert len(log["tried"]) == 2
+    assert found.results[0].settings["half_life_days"] == 5
+
+
+def test_a_model_that_cannot_be_fitted_is_skipped_and_the_others_are_judged():
+    found = tuned(
+        fashions(), {"failing": Failing(always=True), "other": Searched()}, split="time:5d"
+    )
+    assert [card.model for card in found.results] == ["other"]
+    assert [(one.model, one.why) for one in found.skipped] == [
+        ("failing", "failing grew without bound")
+    ]
+
+
 def test_stated_settings_are_kept_and_the_default_is_tried_first():
-    variants = settings_to_try(Ease(l2=7.0), 20, rng=default_rng(1))
-    assert variants == [Ease(l2=7.0)]
+    stated = Searched(half_life_days=7.0)
+    assert settings_to_try(stated, 20, rng=default_rng(1)) == [stated]
+    some = settings_to_try(Ease(dropout=0.1), 20, rng=default_rng(1))
+    assert {one.dropout for one in some if isinstance(one, Ease)} == {0.1}
+    assert len(some) == 20
     variants = settings_to_try(Ease(), 4, rng=default_rng(1))
     assert variants[0] == Ease()
     assert len(variants) == 4

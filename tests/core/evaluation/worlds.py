@@ -1,16 +1,16 @@
 """Small worlds to evaluate on: events written as rows, models that say what they are told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.random import Generator, default_rng
 
 from oferta.columns import EVENTS
-from oferta.errors import ModelTooLarge
+from oferta.errors import FitFailed, ModelTooLarge
 from oferta.evaluation.limits import Limits
 from oferta.evaluation.splits import ROW
 from oferta.events.types import EventType, event_types
@@ -76,6 +76,18 @@ class Bursting(Popularity):
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedPopularity:
         del data, rng, progress
         raise ModelTooLarge("bursting", 2 << 30, 1 << 30, remedy="Use another.")
+
+
+class Failing(Popularity):
+    """Popularity that fails to be fitted where its half-life is of one day, or always."""
+
+    always: bool = False
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"half_life_days": (None, 1.0, 5.0)}
+
+    def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedPopularity:
+        if self.always or self.half_life_days == 1:
+            raise FitFailed("failing", "grew without bound")
+        return super().fit(data, rng=rng, progress=progress)
 
 
 class Declared(Popularity):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from worlds import random_world
 
-from oferta.errors import SettingsInvalid
+from oferta.errors import FitFailed
 from oferta.models import gram
 from oferta.models.data import TrainingData
 from oferta.models.ease import Ease
@@ -87,6 +87,6 @@ def test_large_catalogues_are_solved_in_single_precision(monkeypatch: pytest.Mon
 
 def test_a_regulariser_too_small_to_solve_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gram, "_DOUBLE_TO", 0)
-    with pytest.raises(SettingsInvalid, match="too small"):
+    with pytest.raises(FitFailed, match="too small"):
         # More products than customers: without a regulariser there is no solution.
         fit(Ease(l2=1e-12), random_world(customers=5, products=40))

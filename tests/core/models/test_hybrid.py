@@ -14,7 +14,7 @@ import pytest
 from scipy.sparse import coo_matrix, csr_array, csr_matrix, eye, hstack
 from worlds import block_world, events, random_world, read
 
-from oferta.errors import ArtefactInvalid, ExtraMissing, SettingsInvalid
+from oferta.errors import ArtefactInvalid, ExtraMissing, FitFailed
 from oferta.features.coding import Coding
 from oferta.features.customers import CustomerFeatures
 from oferta.features.products import ProductFeatures
@@ -138,7 +138,7 @@ def test_a_customer_without_a_past_has_the_mean_vector_of_their_segment():
 def test_numbers_that_are_not_finite_are_refused(
     data: TrainingData, settings: dict[str, float | str]
 ):
-    with pytest.raises(SettingsInvalid, match=r"(?s)models.hybrid.*finite"):
+    with pytest.raises(FitFailed, match=r"(?s)hybrid.*finite"):
         fit(data, **settings)
 
 
