@@ -19,12 +19,18 @@ _PLAIN = Weighting()
 
 @dataclass(frozen=True, slots=True)
 class DataShape:
-    """How large the data is: what a cost estimate needs."""
+    """How large the data is: what a cost estimate needs.
+
+    `customer_values` and `product_values` are how many values of features one of them has on the
+    mean; 0 without features.
+    """
 
     customers: int
     products: int
     interactions: int  # distinct (customer, product) pairs
     events: int
+    customer_values: float = 0.0
+    product_values: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,22 @@ class TrainingData:
             shape=(len(self.customers), len(self.products)),
         )
 
+    @cached_property
+    def _customer_values(self) -> float:
+        codes = self.histories.features
+        return 0.0 if codes is None else int((codes >= 0).sum()) / max(len(codes), 1)
+
     @property
     def shape(self) -> DataShape:
         """The data's size."""
+        described, products = self.product_features, len(self.products)
         return DataShape(
             customers=len(self.customers),
-            products=len(self.products),
+            products=products,
             interactions=len(self.histories.product),
             events=len(self.events),
+            customer_values=self._customer_values,
+            product_values=0.0 if described is None else described.matrix.nnz / max(products, 1),
         )
 
 

@@ -81,9 +81,17 @@ class Hybrid(Settings):
         )
 
     def cost(self, shape: DataShape) -> Cost:
-        """What fitting on data of this shape will take, with one thread and without features."""
+        """What fitting on data of this shape will take, with one thread.
+
+        A step sums the vectors of a row's features, so each costs it about a third more.
+        """
         rows, d = shape.customers + shape.products, float(self.factors)
-        epoch = shape.interactions * (6e-7 + d * 1.3e-8)
+        learnt = 1.0
+        if self.features in {"both", "customers"}:
+            learnt += 0.35 * shape.customer_values
+        if self.features in {"both", "products"}:
+            learnt += 0.45 * shape.product_values
+        epoch = shape.interactions * (6e-7 + d * 1.3e-8) * learnt
         return Cost(0.05 + self.epochs * epoch, int(24 * rows * d + 48 * shape.interactions))
 
     def fit(self, data: TrainingData, *, rng: Generator, progress: Progress) -> FittedVectors:

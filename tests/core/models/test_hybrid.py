@@ -142,6 +142,20 @@ def test_numbers_that_are_not_finite_are_refused(
         fit(data, **settings)
 
 
+def test_features_that_are_learnt_are_part_of_the_cost_and_others_are_not():
+    shape = DATA.shape
+    rich = replace(shape, customer_values=4.0, product_values=6.0)
+    plain, told, both = (
+        Hybrid(epochs=1000).cost(shape).seconds,
+        Hybrid(epochs=1000, features="customers").cost(rich).seconds,
+        Hybrid(epochs=1000, features="both").cost(rich).seconds,
+    )
+    assert 2 * plain < told < both
+    assert Hybrid(epochs=1000, features="none").cost(rich).seconds == plain
+    data = replace(DATA, product_features=described(np.ones((50, 3), np.float32)))
+    assert data.shape.product_values == 3
+
+
 def test_vectors_of_another_length_are_refused():
     arrays = fit().arrays()
     with pytest.raises(ArtefactInvalid, match="unlike vectors"):
