@@ -6,7 +6,7 @@ chances are shown of, so they are what maps are fitted on and judged by. In a ca
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -61,13 +61,15 @@ class Asked:
         histories: a past per row.
         test: what each row chose.
         removed: what its list must not hold.
-        candidates: what alone may be listed; None: every product.
+        candidates: what alone may be listed for each row; None: every product.
+        ranked: `(products,) bool`, what alone may be listed for any row; None: every product.
     """
 
     histories: Histories
     test: Lists
     removed: Lists
     candidates: Lists | None = None
+    ranked: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -151,7 +153,8 @@ def calibration_of(
         return None
     rng = default_rng([seed, 5])
     inner = recipe.fit(held_out.data, rng=default_rng(seed), progress=progress)
-    asked = _some(Asked(held_out.histories, held_out.test, held_out.removed), rng)
+    given = Asked(held_out.histories, held_out.test, held_out.removed, ranked=held_out.ranked)
+    asked = _some(given, rng)
     small = len(data.products) <= SMALL
     return map_of(slots_of(inner, asked, k=None if small else k), method=method)
 
@@ -229,7 +232,12 @@ def _some(asked: Asked, rng: Generator) -> Asked:
     if len(asked) <= _ROWS:
         return asked
     rows = np.sort(rng.choice(len(asked), _ROWS, replace=False))
-    return Asked(asked.histories.take(rows), asked.test.take(rows), asked.removed.take(rows))
+    return replace(
+        asked,
+        histories=asked.histories.take(rows),
+        test=asked.test.take(rows),
+        removed=asked.removed.take(rows),
+    )
 
 
 def _blocks(model: Scorer, asked: Asked) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -237,7 +245,8 @@ def _blocks(model: Scorer, asked: Asked) -> Iterator[tuple[int, NDArray[np.float
     if not len(asked):
         return
     width = model.score(asked.histories.slice(0, 1)).shape[1]
-    mask = ProductMask(np.ones(width, np.bool_), asked.removed.indptr, asked.removed.product)
+    listable = np.ones(width, np.bool_) if asked.ranked is None else asked.ranked
+    mask = ProductMask(listable, asked.removed.indptr, asked.removed.product)
     size = block_size(width)
     for start in range(0, len(asked), size):
         stop = min(start + size, len(asked))

@@ -80,7 +80,7 @@ class Chances:
         if calibration is None:
             self.uncut = True
             return
-        asked = Asked(rows.histories, rows.test, rows.removed, rows.candidates)
+        asked = Asked(rows.histories, rows.test, rows.removed, rows.candidates, rows.ranked)
         kinds = [(self.listed, k)]
         small = len(fold.data.products) <= SMALL
         for kept, length in [*kinds, (self.every, None)] if small else kinds:

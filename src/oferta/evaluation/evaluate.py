@@ -9,7 +9,7 @@ import polars as pl
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from oferta.errors import FitFailed
+from oferta.errors import FitFailed, SettingsInvalid
 from oferta.evaluation.calibration import SMALL
 from oferta.evaluation.chances import Chances, Listed
 from oferta.evaluation.folds import Fold, cut_into, gather
@@ -67,8 +67,14 @@ def evaluate(
     Raises:
         SplitRefused: the data cannot give the protocol's split; carries those that it can.
         UnknownName: a column, event type or metric that is not there.
+        SettingsInvalid: chances are asked for, and candidates given.
     """
     protocol = protocol.model_copy(update={"candidates": candidates is not None})
+    if candidates is not None and protocol.calibrate not in {"none", "own"}:
+        raise SettingsInvalid(
+            "calibrate",
+            ["chances are learnt on lists of all products: leave it out with given candidates"],
+        )
     ordering, begun = protocol.ordering, limits.timer()
     material = gather(source, protocol, candidates)
     tuned = None

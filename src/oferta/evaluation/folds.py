@@ -205,7 +205,8 @@ def validation_of(
             like=how,
             depth=depth + 1,
         )
-        return Validation(fold.data, fold.rows.histories, fold.rows.test, fold.rows.removed)
+        rows = fold.rows
+        return Validation(fold.data, rows.histories, rows.test, rows.removed, rows.ranked)
 
     return made
 

@@ -162,12 +162,12 @@ class _Validation:
             train = self._cut.train.join(
                 chosen, on="customer_id", how="semi", maintain_order="left"
             )
-            parts = Split(
-                train if share < 1 else self._cut.train,
-                None,
-                test.join(judges, on="customer_id", how="semi"),
-                self._cut.starts_at,
-                0,
+            parts = replace(
+                self._cut,
+                train=train if share < 1 else self._cut.train,
+                valid=None,
+                test=test.join(judges, on="customer_id", how="semi"),
+                left_out=0,
             )
             self._folds[share] = make_fold(parts, self._material, self.protocol)
         return self._folds[share]

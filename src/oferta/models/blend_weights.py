@@ -89,6 +89,8 @@ def _candidates(
     said = [scores / spread(scores) for scores in raw]
     products = said[0].shape[1]
     forbidden = _mask(validation.removed.indptr, validation.removed.product, rows, products)
+    if validation.ranked is not None:
+        forbidden |= ~validation.ranked
     wanted = _mask(validation.test.indptr, validation.test.product, rows, products)
     depth = min(_DEPTH, products)
     listed = np.zeros(forbidden.shape, np.bool_)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from oferta.features.customers import CustomerFeatures
@@ -103,9 +105,11 @@ class Validation:
         histories: the pasts of `n` rows, as known from `data`.
         test: what each row then chose, one product or more.
         removed: what each row's list must not hold.
+        ranked: `(products,) bool`, what alone is listed for any row; None: every product.
     """
 
     data: TrainingData
     histories: Histories
     test: Lists
     removed: Lists
+    ranked: NDArray[np.bool_] | None = None

@@ -1,12 +1,13 @@
 """Fitting maps to chances on what no model saw, and judging chances."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from core.evaluation.worlds import World, frame, limits
+from core.evaluation.worlds import World, crowd, frame, limits
 from numpy.random import default_rng
 
+from oferta.errors import SettingsInvalid
 from oferta.evaluation.calibration import Asked, Slots, map_of, reliability, slots_of
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.protocol import Protocol
@@ -103,6 +104,9 @@ def test_slots_are_listed_products_and_what_may_not_be_listed_is_none():
     only = slots_of(model, asked(rows.test, rows.removed, lists([0, 2], [3])), k=3)
     np.testing.assert_allclose(only.score, [0.5, 0.1, 0.1])
     assert only.chosen.tolist() == [True, False, True]
+    new = np.array([True, False, False, True])
+    only = slots_of(model, replace(rows, ranked=new), k=None)
+    np.testing.assert_allclose(only.score, [0.1, 0.7, 0.4, 0.1])
 
 
 def sold(customers: int = 400) -> World:
@@ -139,6 +143,36 @@ def test_an_evaluation_tells_what_chances_are_worth_where_it_is_asked():
     assert without.calibration is None
     assert "calibration" not in without.as_json()
     assert without.metrics == card.metrics
+
+
+def test_where_new_products_alone_are_listed_chances_are_theirs_too():
+    (card,) = evaluate(
+        crowd(300, products=20),
+        {"popularity": recipe("popularity")},
+        protocol=Protocol(split="cold-products:0.2", k=(2,), calibrate="auto"),
+        limits=limits(),
+        progress=Silent(),
+    ).results
+    assert card.calibration is not None
+    assert card.calibration.count == 2 * card.rows
+    assert card.calibration_every is not None
+    assert card.calibration_every.count == 4 * card.rows  # of twenty products four are new
+    # Whoever is asked chose one of the four or more: a map of all products would say a twentieth.
+    chosen = sum(one.observed * one.count for one in card.calibration_every.bins)
+    stated = sum(one.stated * one.count for one in card.calibration_every.bins)
+    assert stated == pytest.approx(chosen, rel=0.3)
+
+
+def test_chances_of_given_candidates_are_refused():
+    with pytest.raises(SettingsInvalid, match="given candidates"):
+        evaluate(
+            sold(),
+            {"popularity": recipe("popularity")},
+            protocol=Protocol(split="column:part", calibrate="auto"),
+            limits=limits(),
+            progress=Silent(),
+            candidates=sold().rows.select("customer_id", "product_id").unique(),
+        )
 
 
 def test_only_a_model_that_states_chances_has_its_own():

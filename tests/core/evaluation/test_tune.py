@@ -288,6 +288,16 @@ def test_a_model_that_bursts_while_it_is_tuned_is_skipped_and_the_others_go_on()
     assert "would need 2.0 GiB" in model_log(found, "bursting")["skipped"][0]["why"]
 
 
+def test_settings_for_new_products_are_chosen_among_new_products():
+    """By the metric that only they have; and of each setting's lists they are all that is there."""
+    found = tuned(
+        crowd(200, products=30), {"ease": Ease()}, split="cold-products:0.2", metric="auc", k=(3,),
+        settings=2,
+    )  # fmt: skip
+    values = [one["value"] for one in model_log(found, "ease")["tried"]]
+    assert values == [0.5, 0.5]  # without features all new products are alike
+
+
 def test_a_trial_that_fails_is_told_and_the_search_goes_on():
     found = tuned(fashions(), {"failing": Failing()}, split="time:5d")
     log = model_log(found, "failing")

@@ -84,7 +84,9 @@ class Sorter:
         wanted = validation.test.owners() * np.int64(len(self.facts.columns))
         wanted = wanted + validation.test.product
         removed = ProductMask(
-            np.ones(len(self.facts.columns), np.bool_),
+            np.ones(len(self.facts.columns), np.bool_)
+            if validation.ranked is None
+            else validation.ranked,
             validation.removed.indptr,
             validation.removed.product,
         )
