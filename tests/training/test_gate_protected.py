@@ -112,6 +112,16 @@ def test_the_exposure_of_a_product_group_is_its_share_of_the_lists(shop: Shop) -
     assert found.results[0].metrics["exposure:category=car@3"].mean == pytest.approx(shares.mean())
 
 
+def test_the_exposure_guard_is_asked_in_a_whole_run_and_its_figures_are_logged(shop: Shop) -> None:
+    """Popular by kind: cars are shown to car owners alone, which the guard calls steering."""
+    gate = {"fairness": {"by": ["kind"], "exposure": ["category=car"], "min_customers": 30}}
+    done = trained(shop.dataset, shop.home, name="exposed", gate=gate)
+    (steering,) = [one for one in done.verdict.outcomes if "exposure" in one.sentence]
+    assert (steering.guard, steering.passed) == ("fairness", False)
+    logged = tracking.client(shop.home).get_run(done.run_id).data.metrics
+    assert 0 < logged["exposure_category_car_at_3"] < 1
+
+
 def test_reasons_of_the_job_are_those_of_its_evaluation() -> None:
     job = parse({"policy": ALLOWED}, Job, place="test")
     assert job.evaluation.allow_protected == {"cust_gender": WHY}

@@ -35,8 +35,11 @@ _SERVER = os.environ.get("MLFLOW_TRACKING_URI")
 """A tracking server of the user's. Read once: MLflow sets the variable itself later on."""
 
 
-_ALLOWED = re.compile(r"[^\w.\- /]")
-"""Everything but what MLflow takes in the name of a parameter."""
+_FORBIDDEN = re.compile(r"[^\w.\- ]")
+"""Everything but what MLflow takes in any name of a parameter or a metric: a slash makes it a path,
+and not every path is one."""
+
+_LONGEST_NAME = 250
 
 
 def tracking_uri(home: Path) -> str:
@@ -108,18 +111,20 @@ def log_params(tracker: MlflowClient, run_id: str, params: Mapping[str, Any]) ->
 
     Signs that MLflow does not allow in a name become `_`; `job.json` has them as they are.
     """
-    flat = {_ALLOWED.sub("_", name): str(value) for name, value in _flat(params)}
+    flat = {_plain(name): str(value) for name, value in _flat(params)}
     tracker.log_batch(run_id, params=[Param(name, value) for name, value in flat.items()])
 
 
 def log_metrics(tracker: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
-    """Metrics by name; `ndcg@10` becomes `ndcg_at_10`, as MLflow allows no at-sign."""
+    """Metrics by name; `ndcg@10` becomes `ndcg_at_10`, as MLflow allows no at-sign.
+
+    So do other signs become `_`, as in `exposure_category_loan_at_10`; `evaluation.json` has the
+    names as they are.
+    """
     now_ms = tracker.get_run(run_id).info.start_time
+    plain = {_plain(name.replace("@", "_at_")): value for name, value in metrics.items()}
     tracker.log_batch(
-        run_id,
-        metrics=[
-            Metric(name.replace("@", "_at_"), value, now_ms, 0) for name, value in metrics.items()
-        ],
+        run_id, metrics=[Metric(name, value, now_ms, 0) for name, value in plain.items()]
     )
 
 
@@ -129,6 +134,10 @@ def log_json(tracker: MlflowClient, run_id: str, name: str, content: object) -> 
         path = Path(folder) / name
         path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str))
         tracker.log_artifact(run_id, str(path))
+
+
+def _plain(name: str) -> str:
+    return _FORBIDDEN.sub("_", name)[:_LONGEST_NAME]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
