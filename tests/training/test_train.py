@@ -5,12 +5,16 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from mlflow.exceptions import MlflowException
+from numpy.random import default_rng
+from shop import write_shop
 from trained_shop import JOB, NOW, Shop
 
 from oferta.clock import FixedClock
 from oferta.errors import ArtefactInvalid, NothingFitted, RegistryError
+from oferta.events.dataset import open_dataset
 from oferta.models.protocol import Cost
 from oferta.models.saved import load
 from oferta.progress import Silent
@@ -132,6 +136,57 @@ def test_a_champion_that_could_not_be_judged_stays(
     found = registry.champion(shop.home, "giant")
     assert found is not None
     assert found.number == 1
+
+
+BY_SEGMENT = {"popularity": {"by_segment": True}}
+
+
+def test_the_champion_learns_from_what_its_own_job_lets_it(shop: Shop) -> None:
+    """Popularity by kind against popularity of all: the second job knows of no kinds."""
+    again(shop, name="kinds", models=BY_SEGMENT)
+    second = again(shop, name="kinds", models=BY_SEGMENT, segments={})
+    means = {card.model: card.metrics["ndcg@3"].mean for card in second.evaluation.results}
+    assert means["champion"] > means["popularity"]
+    assert second.verdict.failing == ("overall",)
+
+
+def test_a_champion_whose_attributes_the_data_lacks_by_now_stays(
+    shop: Shop, tmp_path: Path
+) -> None:
+    again(shop, name="lacking", models=BY_SEGMENT)
+    source = write_shop(tmp_path / "source")
+    customers = pl.read_csv(source / "customers.csv").drop("kind")
+    customers.write_csv(source / "customers.csv")
+    clock = FixedClock(NOW)
+    dataset = open_dataset(source, home=shop.home, clock=clock, progress=Silent())
+    job = parse({**JOB, "name": "lacking", "models": BY_SEGMENT, "segments": {}}, Job, place="test")
+    second = train(dataset, job, home=shop.home, clock=clock, progress=Silent())
+    assert not second.verdict.promoted
+    assert "could not be judged: it cannot be fitted: unknown customer attribute 'kind'" in (
+        second.verdict.because
+    )
+
+
+def test_a_twin_without_features_is_shown_and_never_registered(tmp_path: Path) -> None:
+    """Features that say nothing, and no vectors of the products' own: ids alone are better."""
+    pytest.importorskip("lightfm", reason="the hybrid model needs the extra 'hybrid'")
+    source, home = write_shop(tmp_path / "source"), tmp_path / ".oferta"
+    customers = pl.read_csv(source / "customers.csv")
+    drawn = default_rng(1).integers(0, 3, len(customers))
+    mood = pl.Series("mood", [f"mood {one}" for one in drawn])
+    customers.with_columns(mood).write_csv(source / "customers.csv")
+    clock = FixedClock(NOW)
+    dataset = open_dataset(source, home=home, clock=clock, progress=Silent())
+    hybrid = {"factors": 8, "epochs": 20, "product_ids": False}
+    changes = {"features": {"customers": ["mood"]}, "models": {"hybrid": hybrid}}
+    job = parse({**JOB, **changes, "calibration": {}}, Job, place="test")
+    for others in ([], ["champion"]):
+        done = train(dataset, job, home=home, clock=clock, progress=Silent())
+        shown = [card.model for card in done.evaluation.results]
+        assert shown[0] == "hybrid (ids only)"
+        assert sorted(shown) == sorted(["hybrid", "hybrid (ids only)", *others])
+        assert (done.best.model, done.version.model) == ("hybrid", "hybrid")
+        assert done.verdict.promoted
 
 
 def test_a_job_none_of_whose_models_fits_says_why(

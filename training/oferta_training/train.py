@@ -2,8 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -11,29 +10,26 @@ import orjson
 from numpy.random import default_rng
 
 from oferta.clock import Clock
-from oferta.errors import ExtraMissing, NothingFitted
+from oferta.errors import NothingFitted
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.intervals import Interval
 from oferta.evaluation.limits import Limits
-from oferta.evaluation.scorecard import Evaluation, Scorecard
+from oferta.evaluation.scorecard import Evaluation, Scorecard, Skipped
 from oferta.events.dataset import Dataset
-from oferta.models import catalog
 from oferta.models.memory import available_bytes
 from oferta.privacy.credit import sells_credit
 from oferta.progress import Progress
 from oferta_training import plots, registry, tracking
+from oferta_training.champions import champions_card
 from oferta_training.code import code_version
 from oferta_training.data import job_data
 from oferta_training.facts import Facts
 from oferta_training.gate import decide
 from oferta_training.job import Job
 from oferta_training.promotions import promote
-from oferta_training.registry import Version
+from oferta_training.registry import CHAMPION, Version
 from oferta_training.verdict import Verdict, unjudged
 from oferta_training.winner import fit_on_everything, register_winner
-
-_CHAMPION_ENTRY = "champion"
-"""Under which name the champion's recipe takes part in the comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +62,29 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
     with tracking.run(home, experiment_id=experiment, name=job.name, tags=tags) as run_id:
         _log_inputs(home, run_id, dataset, job)
         champion = registry.champion(home, job.name)
-        evaluation = _compare(dataset, job, champion, progress)
-        _log_comparison(home, run_id, experiment, evaluation)
+        evaluation = evaluate(
+            dataset,
+            job.recipes(),
+            protocol=job.evaluation,
+            limits=_limits(job),
+            progress=progress,
+            tune=job.tuning.settings,
+        )
+        best = _best(evaluation, job)
+        theirs = None
+        if champion is not None:
+            theirs = champions_card(
+                home,
+                champion,
+                dataset,
+                asked=job.evaluation,
+                rows_digest=evaluation.rows_digest,
+                limits=_limits(job),
+                progress=progress,
+            )
+            evaluation = _beside(evaluation, theirs)
+        _log_comparison(home, run_id, experiment, evaluation, best=best)
         _log_protected(home, run_id, evaluation)
-        best = _best(evaluation)
         data = job_data(dataset, job)
         winner = fit_on_everything(best.model, best.settings, data, job=job, progress=progress)
         version = register_winner(
@@ -80,63 +95,39 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
             dataset.customers().collect(),
             credit=sells_credit(dataset.products().collect(), stated=job.policy.credit),
         )
-        verdict = _judge(evaluation, best, champion, facts=facts, job=job)
+        if champion is not None and isinstance(theirs, str):
+            verdict = unjudged(f"the champion {champion.label} could not be judged: it {theirs}")
+        else:
+            verdict = decide(best, theirs, facts=facts, guards=job.gate, rng=default_rng(job.seed))
         verdict = promote(home, version, verdict, over=champion, clock=clock, by="oferta train")
     return Trained(version, evaluation, best, verdict, run_id)
 
 
-def _compare(
-    dataset: Dataset, job: Job, champion: Version | None, progress: Progress
-) -> Evaluation:
-    """All of the job's models, and the champion's recipe, on the same split.
-
-    The recipe, not the stored arrays: those may have been fitted on the very rows tested now.
-    """
-    recipes = job.recipes()
-    if champion is not None:
-        with suppress(ExtraMissing):  # then the champion is not judged, and stays
-            recipes[_CHAMPION_ENTRY] = catalog.recipe(
-                champion.model, orjson.loads(champion.settings)
-            )
-    return evaluate(
-        dataset,
-        recipes,
-        protocol=job.evaluation,
-        limits=Limits(job.tuning.budget_minutes * 60, available_bytes(), monotonic),
-        progress=progress,
-        tune=job.tuning.settings,
-    )
+def _limits(job: Job) -> Limits:
+    return Limits(job.tuning.budget_minutes * 60, available_bytes(), monotonic)
 
 
-def _best(evaluation: Evaluation) -> Scorecard:
+def _best(evaluation: Evaluation, job: Job) -> Scorecard:
     """The best of the job's own models; ties go to the one listed first.
 
+    A twin without features, shown beside its model, is none of them.
+
     Raises:
-        NothingFitted: only the champion's recipe could be fitted.
+        NothingFitted: none of them could be fitted.
     """
     for card in evaluation.results:
-        if card.model != _CHAMPION_ENTRY:
+        if card.model in job.models:
             return card
     raise NothingFitted((one.model, one.why) for one in evaluation.skipped)
 
 
-def _judge(
-    evaluation: Evaluation, best: Scorecard, champion: Version | None, *, facts: Facts, job: Job
-) -> Verdict:
-    """Whether `best` may replace `champion`: one that could not be judged is not replaced."""
-    judged = {card.model: card for card in evaluation.results}
-    if champion is not None and _CHAMPION_ENTRY not in judged:
-        why = {one.model: one.why for one in evaluation.skipped}.get(
-            _CHAMPION_ENTRY, "needs a library that is not installed"
-        )
-        return unjudged(f"the champion {champion.label} could not be judged: it {why}")
-    return decide(
-        best,
-        judged[_CHAMPION_ENTRY] if champion is not None else None,
-        facts=facts,
-        guards=job.gate,
-        rng=default_rng(job.seed),
-    )
+def _beside(evaluation: Evaluation, theirs: Scorecard | str) -> Evaluation:
+    """The evaluation with the champion among the results, or why it is not."""
+    if isinstance(theirs, str):
+        return replace(evaluation, skipped=(*evaluation.skipped, Skipped(CHAMPION, theirs)))
+    metric = evaluation.protocol.ordering
+    cards = sorted((*evaluation.results, theirs), key=lambda card: -card.metrics[metric].mean)
+    return replace(evaluation, results=tuple(cards))
 
 
 def _log_inputs(home: Path, run_id: str, dataset: Dataset, job: Job) -> None:
@@ -150,11 +141,13 @@ def _log_inputs(home: Path, run_id: str, dataset: Dataset, job: Job) -> None:
     tracking.log_json(tracker, run_id, "job.json", resolved)
 
 
-def _log_comparison(home: Path, run_id: str, experiment: str, evaluation: Evaluation) -> None:
+def _log_comparison(
+    home: Path, run_id: str, experiment: str, evaluation: Evaluation, *, best: Scorecard
+) -> None:
     """Figures of the best with the run, one child run per model, the tables and the plots."""
     tracker = tracking.client(home)
     metric = evaluation.protocol.ordering
-    tracking.log_metrics(tracker, run_id, _means(_best(evaluation).metrics))
+    tracking.log_metrics(tracker, run_id, _means(best.metrics))
     tracking.log_json(tracker, run_id, "evaluation.json", evaluation.as_json(run_id))
     for card in evaluation.results:
         with tracking.run(
