@@ -11,7 +11,7 @@ from numpy.random import default_rng
 from oferta.evaluation.calibration import Reliability
 from oferta.privacy.findings import Finding
 from oferta_training.checks import overall
-from oferta_training.gate import check, decide
+from oferta_training.gate import decide
 from oferta_training.group_checks import segments
 from oferta_training.guards import Guards, SegmentGuard
 from oferta_training.verdict import Outcome
@@ -111,9 +111,9 @@ def test_a_model_equal_to_the_champion_passes_every_relative_guard(seed: int) ->
     rows = int(rng.integers(1300, 4000))
     figures = rng.random(rows) * (rng.random(rows) < 0.3)
     facts = facts_of(rows, customers=rows // 2, regions=3, seed=seed)
-    outcomes = check(
+    outcomes = decide(
         card(figures), card(figures.copy()), facts=facts, guards=EVERY_RELATIVE_GUARD, rng=rng
-    )
+    ).outcomes
     assert {outcome.guard for outcome in outcomes} >= {"overall", "segments", "coverage", "cost"}
     assert [outcome.sentence for outcome in outcomes if not outcome.passed] == []
 
@@ -162,9 +162,9 @@ def test_the_cold_are_a_segment_of_their_own() -> None:
 def test_a_segment_guard_of_an_unknown_attribute_fails_closed() -> None:
     same = default_rng(1).random(500)
     guards = Guards.model_validate({"segments": {"by": ["regoin"]}})
-    outcomes = check(
+    outcomes = decide(
         card(same), card(same), facts=facts_of(500, regions=2), guards=guards, rng=default_rng(1)
-    )
+    ).outcomes
     failed = one(outcomes, "segments")
     assert not failed.passed
     assert "Did you mean 'region'" in failed.sentence
@@ -173,9 +173,9 @@ def test_a_segment_guard_of_an_unknown_attribute_fails_closed() -> None:
 def test_a_segment_guard_without_a_large_enough_group_fails_closed() -> None:
     same = default_rng(1).random(500)
     guards = Guards.model_validate({"segments": {"by": ["region"]}})
-    outcomes = check(
+    outcomes = decide(
         card(same), card(same), facts=facts_of(500, regions=20), guards=guards, rng=default_rng(1)
-    )
+    ).outcomes
     (failed,) = [outcome for outcome in outcomes if not outcome.passed]
     assert failed.guard == "segments"
     assert "no group by region has 200 customers" in failed.sentence
@@ -186,7 +186,9 @@ def test_coverage_below_a_share_of_the_champions_is_refused() -> None:
     ours, theirs = card(same, coverage=0.1), card(same, coverage=0.2)
     for share, passed in ((0.4, True), (0.6, False)):
         guards = Guards.model_validate({"coverage": {"share": share}})
-        outcomes = check(ours, theirs, facts=facts_of(500), guards=guards, rng=default_rng(1))
+        outcomes = decide(
+            ours, theirs, facts=facts_of(500), guards=guards, rng=default_rng(1)
+        ).outcomes
         assert one(outcomes, "coverage").passed is passed
 
 
@@ -209,7 +211,10 @@ def test_a_declared_calibration_that_was_not_measured_fails_closed() -> None:
         card(np.full(50, 0.5)), None, facts=facts_of(50), guards=guards, rng=default_rng(1)
     )
     assert verdict.failing == ("calibration",)
-    assert "not measured: no chances were stated: set evaluation.calibrate" in verdict.because
+    assert (
+        "not measured: no chances were stated: set [calibration] method, in a study calibrate"
+        in verdict.because
+    )
 
 
 @pytest.mark.parametrize(("ece", "passed"), [(0.04, True), (0.06, False)])
@@ -227,7 +232,9 @@ def test_a_group_served_below_four_fifths_of_the_best_served_is_refused() -> Non
     guards = Guards.model_validate({"fairness": {"by": ["region"]}})
     for worse, passed in ((0.9, True), (0.7, False)):
         figures = np.where(second, worse, 1.0) * 0.5
-        outcomes = check(card(figures), None, facts=facts, guards=guards, rng=default_rng(1))
+        outcomes = decide(
+            card(figures), None, facts=facts, guards=guards, rng=default_rng(1)
+        ).outcomes
         found = one(outcomes, "fairness")
         assert found.passed is passed
         assert found.measured == pytest.approx(worse)
@@ -242,21 +249,21 @@ def test_a_product_group_shown_to_one_group_of_customers_alone_is_refused() -> N
     plain = card(np.full(2000, 0.5))
     shown = {**plain.values, "exposure:category=loan@10": np.where(second, 0.1, 0.4)}
     steering = replace(plain, values=shown)
-    outcomes = check(steering, None, facts=facts, guards=guards, rng=default_rng(1))
+    outcomes = decide(steering, None, facts=facts, guards=guards, rng=default_rng(1)).outcomes
     assert [outcome.passed for outcome in outcomes if outcome.guard == "fairness"] == [True, False]
-    unseen = check(plain, None, facts=facts, guards=guards, rng=default_rng(1))
+    unseen = decide(plain, None, facts=facts, guards=guards, rng=default_rng(1)).outcomes
     assert "was not measured" in unseen[1].sentence
 
 
 def test_fairness_between_groups_too_small_to_compare_fails_closed() -> None:
     guards = Guards.model_validate({"fairness": {"by": ["region"]}})
-    outcomes = check(
+    outcomes = decide(
         card(np.full(300, 0.5)),
         None,
         facts=facts_of(300, regions=2),
         guards=guards,
         rng=default_rng(1),
-    )
+    ).outcomes
     assert not one(outcomes, "fairness").passed
 
 
@@ -270,7 +277,9 @@ def test_a_model_slower_than_the_limits_is_refused() -> None:
         ({"factor": 4}, True),
     ):
         guards = Guards.model_validate({"cost": limits})
-        outcomes = check(ours, theirs, facts=facts_of(50), guards=guards, rng=default_rng(1))
+        outcomes = decide(
+            ours, theirs, facts=facts_of(50), guards=guards, rng=default_rng(1)
+        ).outcomes
         assert all(found.passed for found in outcomes if found.guard == "cost") is passed
 
 
@@ -278,13 +287,13 @@ def test_milliseconds_are_no_cost() -> None:
     """Three times a fit of two milliseconds is the machine's mood."""
     same = default_rng(1).random(50)
     guards = Guards.model_validate({"cost": {"factor": 1.5}})
-    outcomes = check(
+    outcomes = decide(
         card(same, fit_s=0.006),
         card(same, fit_s=0.002),
         facts=facts_of(50),
         guards=guards,
         rng=default_rng(1),
-    )
+    ).outcomes
     assert all(found.passed for found in outcomes)
 
 

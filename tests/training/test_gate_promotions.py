@@ -9,15 +9,20 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
+from shop import write_shop
 from typer.testing import CliRunner
 
 from oferta.cli import app, load_commands
 from oferta.clock import FixedClock
-from oferta.errors import RegistryError
+from oferta.errors import PromotionRefused, RegistryError
+from oferta.events.dataset import open_dataset
+from oferta.progress import Silent
 from oferta_training import registry, tracking
+from oferta_training.job import Job
 from oferta_training.ledger import Ledger, ledger_path
-from oferta_training.promotions import promote, roll_back
+from oferta_training.promotions import promote, refuse, roll_back
 from oferta_training.registry import Version
 from oferta_training.verdict import Outcome, Verdict
 
@@ -53,13 +58,17 @@ def home(empty: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(empty, tmp_path / ".oferta"))
 
 
-def registered(home: Path, name: str = "shop") -> Version:
-    """One more version, as small as the registry takes it."""
+def registered(
+    home: Path, name: str = "shop", *, job: Job | None = None, dataset: Path | None = None
+) -> Version:
+    """One more version, as small as the registry takes it: with the job that made it."""
     tracker = tracking.client(home)
     if name not in {model.name for model in tracker.search_registered_models()}:
         tracker.create_registered_model(name)
-    tags = {"oferta.model": "ease", "oferta.fingerprint": "f00d"}
-    made = tracker.create_model_version(name, source=str(home), run_id="run", tags=tags)
+    run_id = tracker.create_run(tracking.experiment(home, name)).info.run_id
+    tracking.log_json(tracker, run_id, "job.json", (job or Job()).model_dump(mode="json"))
+    tags = {"oferta.model": "ease", "oferta.fingerprint": "f00d", "oferta.dataset": str(dataset)}
+    made = tracker.create_model_version(name, source=str(home), run_id=run_id, tags=tags)
     return registry.find(home, f"{name}/{made.version}")
 
 
@@ -71,8 +80,8 @@ def ledger(home: Path) -> Ledger:
     return Ledger(ledger_path(home), CLOCK)
 
 
-def act(home: Path, verdict: Verdict = PASSED) -> Version:
-    version = registered(home)
+def act(home: Path, verdict: Verdict = PASSED, *, made: Version | None = None) -> Version:
+    version = made or registered(home)
     over = registry.champion(home, "shop")
     promote(home, version, verdict, over=over, clock=CLOCK, by="a test")
     return version
@@ -88,7 +97,7 @@ def test_a_promotion_is_in_the_alias_the_tags_and_the_ledger(home: Path) -> None
     tags = tracking.client(home).get_model_version("shop", "1").tags
     assert champion(home) == 1
     assert tags["oferta.gate"] == PASSED.because
-    assert tags["oferta.promoted_at"] == "2025-07-02T00:00:00+00:00"
+    assert ledger(home).reigns("shop") == [(version.label, CLOCK.now())]
     assert json.loads(tags["oferta.guards"]) == [
         {
             "guard": "overall",
@@ -111,8 +120,7 @@ def test_a_refusal_names_the_failing_guards_and_moves_nothing(home: Path) -> Non
     (_, entry) = ledger(home).entries()[-1]
     assert entry.action == "refused promotion"
     assert entry.guards == "segments, cost"
-    tags = tracking.client(home).get_model_version("shop", "2").tags
-    assert "oferta.promoted_at" not in tags
+    assert [label for label, _ in ledger(home).reigns("shop")] == ["shop/1"]
 
 
 def test_a_long_verdict_still_fits_into_the_registry(home: Path) -> None:
@@ -152,6 +160,66 @@ def test_a_champion_that_somebody_set_in_mlflow_is_put_on_record(home: Path) -> 
     act(home, REFUSED)
     assert actions(home) == ["promoting", "promoted", "found champion", "refused promotion"]
     assert ledger(home).champions("shop") == ["shop/1", "shop/2"]
+
+
+def test_what_was_made_champion_by_hand_does_not_come_back(home: Path) -> None:
+    """A version that the gate refused, set in MLflow: being found does not make it let through."""
+    act(home)
+    refused = act(home, REFUSED)
+    tracking.client(home).set_registered_model_alias("shop", "champion", str(refused.number))
+    act(home)
+    assert "found champion" in actions(home)
+    with pytest.raises(RegistryError, match=r"around the gate.*Were champion: shop/1, shop/3"):
+        roll_back(home, "shop", refused.number, reason="I like it", clock=CLOCK, by="a test")
+    assert champion(home) == 3
+
+
+def test_a_refusal_before_there_is_a_version_is_on_record(home: Path) -> None:
+    refuse(home, "shop", REFUSED, dataset="f00d", clock=CLOCK, by="a study")
+    (_, entry) = ledger(home).entries()[-1]
+    assert (entry.action, entry.model, entry.dataset) == ("refused promotion", "shop", "f00d")
+    assert (entry.guards, entry.reason) == ("segments, cost", REFUSED.because)
+    assert ledger(home).champions("shop") == []
+
+
+def catalogue(folder: Path, category: str) -> Path:
+    """A dataset whose customers have a gender and whose products are of the category."""
+    source = write_shop(folder / "source")
+    customers = pl.read_csv(source / "customers.csv")
+    customers.with_columns(pl.lit("F").alias("gender")).write_csv(source / "customers.csv")
+    products = pl.read_csv(source / "products.csv")
+    products.with_columns(pl.lit(category).alias("category")).write_csv(source / "products.csv")
+    home = folder / ".oferta"
+    return open_dataset(source, home=home, clock=CLOCK, progress=Silent()).path
+
+
+@pytest.mark.parametrize(("sold", "back"), [("toys", True), ("car loan", False)])
+def test_going_back_asks_whether_credit_is_sold_by_now(
+    home: Path, tmp_path: Path, sold: str, back: bool
+) -> None:
+    """A model of sex was champion of a shop that has begun to lend since."""
+    policy = {"allow_protected": {"gender": "toys"}}
+    job = Job.model_validate({"features": {"customers": ["gender"]}, "policy": policy})
+    act(home, made=registered(home, job=job, dataset=catalogue(tmp_path / "then", "toys")))
+    act(home, made=registered(home, dataset=catalogue(tmp_path / "now", sold)))
+    if back:
+        roll_back(home, "shop", 1, reason="sales fell", clock=CLOCK, by="a test")
+    else:
+        with pytest.raises(PromotionRefused, match=r"gender \(sex\)"):
+            roll_back(home, "shop", 1, reason="sales fell", clock=CLOCK, by="a test")
+        (_, entry) = ledger(home).entries()[-1]
+        assert (entry.action, entry.guards) == ("refused promotion", "protected")
+    assert champion(home) == (1 if back else 2)
+
+
+def test_going_back_to_a_model_of_attributes_whose_data_is_gone_is_refused(
+    home: Path, tmp_path: Path
+) -> None:
+    job = Job.model_validate({"features": {"customers": ["gender"]}})
+    act(home, made=registered(home, job=job, dataset=tmp_path / "gone"))
+    act(home)
+    with pytest.raises(PromotionRefused, match="not measured"):
+        roll_back(home, "shop", 1, reason="sales fell", clock=CLOCK, by="a test")
 
 
 def test_a_verdict_over_a_champion_that_is_gone_promotes_nothing(home: Path) -> None:
@@ -250,7 +318,10 @@ def test_the_command_lists_versions_and_goes_back(home: Path) -> None:
     assert "shop/1 (ease) is champion again, in place of shop/2" in run(
         home, "--to", "1", "--reason", "sales fell"
     )
-    assert json.loads(run(home, "shop", "--json"))[2]["aliases"] == ["champion"]
+    versions = json.loads(run(home, "shop", "--json"))
+    assert versions[2]["aliases"] == ["champion"]
+    assert versions[1]["promoted_at"] == CLOCK.now().isoformat()
+    assert versions[0]["promoted_at"] is None
 
 
 @pytest.mark.parametrize(

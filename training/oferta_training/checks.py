@@ -1,12 +1,14 @@
 """The guards that look at everybody at once, one function each: figures in, what was found out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from oferta.evaluation.intervals import Interval, paired_difference
 from oferta.evaluation.scorecard import Scorecard
-from oferta_training.facts import Facts
+from oferta.privacy.findings import Finding
 from oferta_training.guards import CalibrationGuard, CostGuard, CoverageGuard
 from oferta_training.verdict import Outcome, unmeasured
 
@@ -65,7 +67,8 @@ def calibration(ece: float | None, *, guard: CalibrationGuard) -> tuple[Outcome,
     if guard.ece is None:
         return ()
     if ece is None:
-        return (unmeasured("calibration", "no chances were stated: set evaluation.calibrate"),)
+        why = "no chances were stated: set [calibration] method, in a study calibrate"
+        return (unmeasured("calibration", why),)
     return (_at_most("calibration", "the expected calibration error", ece, guard.ece),)
 
 
@@ -95,12 +98,12 @@ def cost(
     return tuple(outcomes)
 
 
-def protected(facts: Facts) -> Outcome:
+def protected(findings: Sequence[Finding], *, credit: bool) -> Outcome:
     """Whether a model of protected attributes stays away from credit; always asked."""
-    if not facts.protected:
+    if not findings:
         return Outcome("protected", True, None, None, "no protected attribute is used")
-    used = ", ".join(f"{one.column} ({one.attribute})" for one in facts.protected)
-    if facts.credit:
+    used = ", ".join(f"{one.column} ({one.attribute})" for one in findings)
+    if credit:
         sentence = (
             f"the model uses {used}, and the catalogue holds credit, or does not say that it holds "
             "none: train without them, or state [policy] credit = false where nothing is lent"

@@ -9,21 +9,6 @@ from oferta_training.guards import Guards
 from oferta_training.verdict import Outcome, Verdict
 
 
-def check(
-    candidate: Scorecard,
-    champion: Scorecard | None,
-    *,
-    facts: Facts,
-    guards: Guards,
-    rng: Generator,
-) -> tuple[Outcome, ...]:
-    """What every declared guard, and `protected`, found; both cards are of the same test rows.
-
-    Without a champion those guards that compare with one are not asked; limits of their own hold.
-    """
-    return decide(candidate, champion, facts=facts, guards=guards, rng=rng).outcomes
-
-
 def decide(
     candidate: Scorecard,
     champion: Scorecard | None,
@@ -32,7 +17,11 @@ def decide(
     guards: Guards,
     rng: Generator,
 ) -> Verdict:
-    """Whether the candidate may replace the champion: it may where no guard fails."""
+    """Whether the candidate may replace the champion: it may where no guard fails.
+
+    Both cards are of the same test rows. Without a champion those guards that compare with one are
+    not asked; limits of their own hold.
+    """
     metric, k = facts.metric, facts.metric.partition("@")[2]
     outcomes: list[Outcome] = []
     difference = None
@@ -50,7 +39,7 @@ def decide(
     outcomes += checks.calibration(ece, guard=guards.calibration)
     outcomes += group_checks.fairness(candidate, facts=facts, k=k, guard=guards.fairness)
     outcomes += checks.cost(candidate, champion, guard=guards.cost)
-    outcomes.append(checks.protected(facts))
+    outcomes.append(checks.protected(facts.protected, credit=facts.credit))
     failing = [one for one in outcomes if not one.passed]
     if failing:
         because = "; ".join(f"guard '{one.guard}': {one.sentence}" for one in failing)

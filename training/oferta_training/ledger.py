@@ -46,7 +46,8 @@ class Entry:
             or the alias, so that a process killed right after it has left its name.
         release, fence: numbers of the release and of the swap; None of a champion.
         previous: the release that was live before, as far as it was known.
-        model, model_run, dataset: what the release was made of, or which version it is about.
+        model, model_run, dataset: what the release was made of, or which version it is about; a
+            model without a number where a promotion was refused before there was a version.
         customers: how many have a row in it.
         reason: why, in a person's words: of a rollback or an override; or the code of a refusal;
             or the gate's sentence.
@@ -117,10 +118,22 @@ class Ledger:
 
     def champions(self, name: str) -> list[str]:
         """The versions of the model `name` that were champion, in order, as `name/number`."""
+        return [label for label, _ in self.reigns(name)]
+
+    def reigns(self, name: str) -> list[tuple[str, datetime]]:
+        """The same, each with when it became champion, or was found to be."""
+        return self._acts(name, CHAMPION_DONE)
+
+    def let_through(self, name: str) -> list[str]:
+        """The same, without those that no gate ever let through: set by hand, and found."""
+        passed = {label for label, _ in self._acts(name, ("promoting", "promoted"))}
+        return [label for label in self.champions(name) if label in passed]
+
+    def _acts(self, name: str, actions: tuple[Action, ...]) -> list[tuple[str, datetime]]:
         return [
-            entry.model
-            for _, entry in self.entries()
-            if entry.action in CHAMPION_DONE
+            (entry.model, at)
+            for at, entry in self.entries()
+            if entry.action in actions
             and entry.model is not None
             and entry.model.rpartition("/")[0] == name
         ]

@@ -14,8 +14,9 @@ from pathlib import Path
 import orjson
 
 from oferta.clock import Clock
-from oferta.errors import RegistryError
+from oferta.errors import PromotionRefused, ProtectedAttribute
 from oferta_training import registry
+from oferta_training.eligible import check_eligible
 from oferta_training.ledger import Entry, Ledger, ledger_path
 from oferta_training.registry import CHALLENGER, CHAMPION, Version
 from oferta_training.verdict import Outcome, Verdict, unjudged
@@ -31,8 +32,8 @@ def promote(
 
     `over` is the champion that it was judged against, None where there was none: where another has
     become champion meanwhile, the verdict is of the past, and the version becomes challenger. `by`
-    names the act, as `oferta train`. The version's tags keep the verdict (`oferta.gate`), the
-    guards' outcomes (`oferta.guards`) and when it became champion (`oferta.promoted_at`).
+    names the act, as `oferta train`. The version's tags keep the verdict (`oferta.gate`) and the
+    guards' outcomes (`oferta.guards`); since when it is champion, the ledger knows.
 
     Raises:
         RegistryError: the registry did not answer; nothing has moved.
@@ -43,7 +44,7 @@ def promote(
         if verdict.promoted and now is not None and (over is None or over.label != now.label):
             verdict = unjudged(
                 f"{now.label} became champion while it was judged against "
-                f"{'none' if over is None else over.label}: train again"
+                f"{'none' if over is None else over.label}: compare it with that one"
             )
         tags = {"oferta.gate": verdict.because, "oferta.guards": _brief(verdict.outcomes)}
         entry = Entry(
@@ -57,11 +58,9 @@ def promote(
         )
         if not verdict.promoted:
             registry.set_alias(home, version, CHALLENGER, tags=tags)
-            refused = ", ".join(verdict.failing) or None
-            ledger.append(replace(entry, action="refused promotion", guards=refused, replaced=None))
+            _note_refusal(ledger, entry, verdict.failing)
             return verdict
         ledger.append(entry)
-        tags["oferta.promoted_at"] = clock.now().isoformat()
         registry.set_alias(home, version, CHAMPION, tags=tags)
         ledger.append(replace(entry, action="promoted"))
     return verdict
@@ -72,23 +71,17 @@ def roll_back(
 ) -> tuple[Version, Version | None]:
     """Make an earlier champion champion again; it, and the one it replaced.
 
-    Only a version that was champion before: any other would come in around the gate.
+    Only a version that was champion before, by the gate: any other would come in around it. What is
+    sold may have changed since, so the guard of protected attributes is asked again.
 
     Raises:
-        RegistryError: no such version, it never was champion, or it is champion now.
+        RegistryError: no such version, or not one that may come back.
+        PromotionRefused, ProtectedAttribute: `protected` refuses it; on record.
     """
     ledger = Ledger(ledger_path(home), clock)
     with _alone(home):
         before = note_unrecorded(home, name, ledger)
         version = registry.find(home, f"{name}/{number}")
-        if before is not None and before.number == number:
-            raise RegistryError(f"{version.label} is the champion already")
-        if version.label not in ledger.champions(name):
-            were = ", ".join(dict.fromkeys(ledger.champions(name))) or "none"
-            raise RegistryError(
-                f"{version.label} never was champion, so no gate has let it through. "
-                f"Were champion: {were}."
-            )
         entry = Entry(
             "rolling champion back",
             model=version.label,
@@ -98,11 +91,24 @@ def roll_back(
             replaced=None if before is None else before.label,
             by=by,
         )
+        try:
+            check_eligible(home, version, before, ledger=ledger, clock=clock)
+        except (PromotionRefused, ProtectedAttribute) as error:
+            _note_refusal(ledger, replace(entry, reason=str(error)), ("protected",))
+            raise
         ledger.append(entry)
-        tags = {"oferta.promoted_at": clock.now().isoformat(), "oferta.rolled_back": reason}
-        registry.set_alias(home, version, CHAMPION, tags=tags)
+        registry.set_alias(home, version, CHAMPION, tags={"oferta.rolled_back": reason})
         ledger.append(replace(entry, action="champion rolled back"))
     return version, before
+
+
+def refuse(home: Path, name: str, verdict: Verdict, *, dataset: str, clock: Clock, by: str) -> None:
+    """Put on record that the guards refused what was to become a version of the model `name`.
+
+    For callers that register nothing before the guards have passed. `dataset` is the fingerprint.
+    """
+    entry = Entry("refused promotion", model=name, dataset=dataset, reason=verdict.because, by=by)
+    _note_refusal(Ledger(ledger_path(home), clock), entry, verdict.failing)
 
 
 def note_unrecorded(home: Path, name: str, ledger: Ledger) -> Version | None:
@@ -119,6 +125,12 @@ def note_unrecorded(home: Path, name: str, ledger: Ledger) -> Version | None:
             Entry("found champion", model=now.label, model_run=now.run_id, dataset=now.fingerprint)
         )
     return now
+
+
+def _note_refusal(ledger: Ledger, entry: Entry, failing: tuple[str, ...]) -> None:
+    """`entry` as a refused promotion, with the guards that refused it."""
+    guards = ", ".join(failing) or None
+    ledger.append(replace(entry, action="refused promotion", guards=guards, replaced=None))
 
 
 @contextmanager

@@ -67,13 +67,11 @@ class Standing:
     Attributes:
         aliases: `champion`, `challenger`, and any that somebody else has set.
         gate: why the gate let it through, or did not.
-        promoted_at: when it became champion last, ISO 8601; None where it never did.
     """
 
     version: Version
     aliases: tuple[str, ...]
     gate: str
-    promoted_at: str | None
 
 
 def register(
@@ -194,7 +192,6 @@ def standings(home: Path, name: str) -> list[Standing]:
                 version=_version(one),
                 aliases=tuple(sorted(aliases.get(int(one.version), ()))),
                 gate=(one.tags or {}).get("oferta.gate", ""),
-                promoted_at=(one.tags or {}).get("oferta.promoted_at"),
             )
             for one in found
         ),

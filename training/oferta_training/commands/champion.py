@@ -1,5 +1,6 @@
 """`oferta champion`: which version is champion, which were, and going back to one of those."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ def champion(
     from oferta.errors import SettingsInvalid
     from oferta.home import home_folder
     from oferta_training import promotions, registry
+    from oferta_training.ledger import Ledger, ledger_path
 
     folder = home_folder(home)
     name = registry.model_name(folder, model)
@@ -42,7 +44,11 @@ def champion(
         if reason:
             raise SettingsInvalid("--reason", ["goes with --to VERSION"])
         found = registry.standings(folder, name)
-        typer.echo(json.dumps([_as_json(one) for one in found]) if as_json else _table(found))
+        reigns = Ledger(ledger_path(folder), SystemClock()).reigns(name)
+        since = {label: at.isoformat() for label, at in reigns}
+        typer.echo(
+            json.dumps([_as_json(one, since) for one in found]) if as_json else _table(found, since)
+        )
         return
     if not reason.strip():
         raise SettingsInvalid("--reason", ["say why: the ledger keeps it"])
@@ -59,22 +65,22 @@ def champion(
     )
 
 
-def _as_json(one: "Standing") -> dict[str, object]:
+def _as_json(one: "Standing", since: Mapping[str, str]) -> dict[str, object]:
     return {
         "version": one.version.label,
         "model": one.version.model,
         "aliases": list(one.aliases),
-        "promoted_at": one.promoted_at,
+        "promoted_at": since.get(one.version.label),
         "gate": one.gate,
         "run_id": one.version.run_id,
     }
 
 
-def _table(found: "list[Standing]") -> str:
+def _table(found: "list[Standing]", since: Mapping[str, str]) -> str:
     lines = [f"{'version':>7}  {'alias':10}  {'promoted at':19}  {'model':14}  gate"]
     lines += [
         f"{one.version.number:>7}  {', '.join(one.aliases) or '-':10}  "
-        f"{(one.promoted_at or '-')[:19]:19}  {one.version.model:14}  {one.gate}"
+        f"{since.get(one.version.label, '-')[:19]:19}  {one.version.model:14}  {one.gate}"
         for one in found
     ]
     return "\n".join(lines)
