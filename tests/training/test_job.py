@@ -32,7 +32,7 @@ def test_the_evaluation_weighs_events_as_the_job_does(tmp_path: Path) -> None:
 
 def test_candidates_are_no_choice_of_a_job_and_a_stored_job_still_reads(tmp_path: Path) -> None:
     """They come with a file of them, which only the command of evaluation takes."""
-    with pytest.raises(SettingsInvalid, match=r"evaluation\.candidates"):
+    with pytest.raises(SettingsInvalid, match=r"evaluation: .candidates"):
         load_job(written(tmp_path, "[evaluation]\ncandidates = true\n"))
     assert Job.model_validate(Job().model_dump()) == Job()
 
@@ -41,7 +41,9 @@ def test_segments_are_those_of_the_job_and_cannot_be_two(tmp_path: Path) -> None
     job = load_job(written(tmp_path, '[segments]\nby = ["kind"]\nmin_customers = 9\n'))
     assert (job.evaluation.segments, job.evaluation.segment_customers) == (("kind",), 9)
     text = '[segments]\nby = ["kind"]\n[evaluation]\nsegments = ["age"]\n'
-    with pytest.raises(SettingsInvalid, match=r"state it under \[segments\]"):
+    with pytest.raises(
+        SettingsInvalid, match=r"evaluation: .segments.: state it under \[segments\]"
+    ):
         load_job(written(tmp_path, text))
 
 

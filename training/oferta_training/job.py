@@ -1,9 +1,9 @@
 """A training job: one TOML file, one frozen object. Every default is stated here, once."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from oferta.errors import UnknownName
 from oferta.evaluation.protocol import Protocol
@@ -56,7 +56,7 @@ class Tuning(Settings):
 class Embedding(Settings):
     """The model whose vectors a registered version carries when its own model has none."""
 
-    model: str = "als"
+    model: str = "ials"
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -95,6 +95,9 @@ _SECTIONS = {
 }
 """Where a job states what its evaluation takes from it."""
 
+_BEFORE = {"interactions", "segments", "features", "policy", "gate", "calibration"}
+"""Fields of a job that its evaluation follows, and so are stated before it."""
+
 
 class Job(Settings):
     """Everything that decides what a training run does, but the data and the clock."""
@@ -107,46 +110,50 @@ class Job(Settings):
     segments: Segments = Segments()
     features: Features = Features()
     policy: Policy = Policy()
-    evaluation: Protocol = Protocol(k=(5, 10, 20), metric="ndcg@10")
+    calibration: Calibration = Calibration()
+    gate: Guards = Guards()
+    evaluation: Protocol = Field(
+        default=Protocol(k=(5, 10, 20), metric="ndcg@10"), validate_default=True
+    )
     """How models are compared: docs/evaluation.md. What `[interactions]`, `[segments]`,
     `[features]`, `[policy]` and `[gate]` say is taken from there;
     `keep_seen`, where it is not stated, is `policy.repeatable`, so that what is measured is what
     will be published."""
 
     tuning: Tuning = Tuning()
-    gate: Guards = Guards()
     embedding: Embedding = Embedding()
-    calibration: Calibration = Calibration()
     scores: Scores = Scores()
     models: dict[str, dict[str, Any]] = Field(
-        default={"popularity": {}, "transitions": {}, "ease": {}, "als": {}}, min_length=1
+        default={"popularity": {}, "transitions": {}, "ease": {}, "ials": {}}, min_length=1
     )
     """The models to compare, by name, each with the settings that differ from its defaults."""
 
-    @model_validator(mode="after")
-    def _one_truth(self) -> Self:
+    @field_validator("evaluation")
+    @classmethod
+    def _one_truth(cls, value: Protocol, info: ValidationInfo) -> Protocol:
+        if not info.data.keys() >= _BEFORE:  # one of them is wrong, which is told
+            return value
+        job = cls.model_construct(**info.data)
         stated: dict[str, Any] = {
-            "weighting": self.interactions,
-            "segments": self.segments.by,
-            "segment_customers": self.segments.min_customers,
-            "customer_features": self.features.customers,
-            "product_features": self.features.products,
-            "allow_protected": self.policy.allow_protected,
-            "exposure": self.gate.fairness.exposure,
-            "calibrate": self.calibration.method,
+            "weighting": job.interactions,
+            "segments": job.segments.by,
+            "segment_customers": job.segments.min_customers,
+            "customer_features": job.features.customers,
+            "product_features": job.features.products,
+            "allow_protected": job.policy.allow_protected,
+            "exposure": job.gate.fairness.exposure,
+            "calibrate": job.calibration.method,
         }
-        if self.evaluation.candidates:
+        if value.candidates:
             raise ValueError(
-                "evaluation.candidates: a job ranks all products: only `oferta evaluate` takes them"
+                "'candidates': a job ranks all products: only `oferta evaluate` takes them"
             )
-        for name in stated.keys() & self.evaluation.model_fields_set:
-            if getattr(self.evaluation, name) != stated[name]:
-                section = _SECTIONS[name]
-                raise ValueError(f"evaluation.{name}: state it under [{section}] alone")
-        if "keep_seen" not in self.evaluation.model_fields_set:
-            stated["keep_seen"] = self.policy.repeatable
-        object.__setattr__(self, "evaluation", self.evaluation.model_copy(update=stated))
-        return self
+        for name in stated.keys() & value.model_fields_set:
+            if getattr(value, name) != stated[name]:
+                raise ValueError(f"'{name}': state it under [{_SECTIONS[name]}] alone")
+        if "keep_seen" not in value.model_fields_set:
+            stated["keep_seen"] = job.policy.repeatable
+        return value.model_copy(update=stated)
 
     @field_validator("models")
     @classmethod

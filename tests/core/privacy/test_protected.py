@@ -106,7 +106,9 @@ def test_the_family_is_asked_before_the_category() -> None:
 
 @pytest.mark.parametrize("stated", [None, False])
 def test_where_the_family_is_blank_the_category_of_that_product_speaks(stated: bool | None) -> None:
-    products = pl.DataFrame({"family": ["insurance", None, " "], "category": ["a", "car loan", "b"]})
+    products = pl.DataFrame(
+        {"family": ["insurance", None, " "], "category": ["a", "car loan", "b"]}
+    )
     assert sells_credit(products, stated=stated)
     assert not sells_credit(products.filter(pl.col("category") != "car loan"))
 
