@@ -22,7 +22,7 @@ from oferta.evaluation.source import Source
 from oferta.evaluation.tune import Trials
 from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
-from oferta.models.protocol import Recommender, with_twins
+from oferta.models.protocol import Composite, Recommender, with_twins
 from oferta.progress import Progress
 
 
@@ -60,9 +60,10 @@ def evaluate(
     Where models may take features, each that learns from them is judged without them too, unless
     `twins` is False: for callers who asked for these recipes alone.
     With a `share` below 1 models learn from that share of train's customers, drawn by the seed; the
-    test rows and what is known of them stay the same. `trials` and `parts` are for the search: see
-    `oferta.evaluation.tune`. Where no model could be fitted, `results` is empty and `skipped` says
-    why.
+    test rows and what is known of them stay the same. `trials` are for the search: see
+    `oferta.evaluation.tune`. `parts` are recipes by model, whose settings composites take for parts
+    that they state nothing of; those that a search chooses come before them. Where no model could
+    be fitted, `results` is empty and `skipped` says why.
 
     Raises:
         SplitRefused: the data cannot give the protocol's split; carries those that it can.
@@ -70,11 +71,7 @@ def evaluate(
         SettingsInvalid: chances are asked for, and candidates given.
     """
     protocol = protocol.model_copy(update={"candidates": candidates is not None})
-    if candidates is not None and protocol.calibrate not in {"none", "own"}:
-        raise SettingsInvalid(
-            "calibrate",
-            ["chances are learnt on lists of all products: leave it out with given candidates"],
-        )
+    _refuse_chances_of(candidates, protocol)
     ordering, begun = protocol.ordering, limits.timer()
     material = gather(source, protocol, candidates)
     tuned = None
@@ -90,6 +87,8 @@ def evaluate(
             parts=parts,
         )
         recipes = tuned.recipes
+    else:
+        recipes = _with_parts(recipes, parts or {})
     if twins and (protocol.customer_features or protocol.product_features):
         recipes = with_twins(recipes)
     pace = 1.0 if tuned is None else tuned.pace
@@ -129,7 +128,9 @@ def evaluate(
                 refused = str(error)
             if refused is not None:
                 skipped[name] = refused
-    customer_id = pl.concat(whose)
+    customer_id, products_known = pl.concat(whose), np.concatenate(past).astype(np.int32)
+    # Events and rows are those of all folds together; a customer is one in all of them.
+    counts["cold"] = customer_id.filter(pl.Series(products_known == 0)).n_unique()
     cards = [
         _card(
             name,
@@ -146,7 +147,7 @@ def evaluate(
         protocol=protocol,
         target=tuple(sorted(material.target)),
         customer_id=customer_id,
-        past=np.concatenate(past).astype(np.int32),
+        past=products_known,
         rows_digest=blake2b(b"".join(tested), digest_size=16).hexdigest(),
         learners=learners,
         counts=counts,
@@ -155,6 +156,23 @@ def evaluate(
         tuning=None if tuned is None else tuned.log,
         protected=material.protected,
     )
+
+
+def _refuse_chances_of(candidates: pl.DataFrame | None, protocol: Protocol) -> None:
+    if candidates is not None and protocol.calibrate not in {"none", "own"}:
+        raise SettingsInvalid(
+            "calibrate",
+            ["chances are learnt on lists of all products: leave it out with given candidates"],
+        )
+
+
+def _with_parts(
+    recipes: Mapping[str, Recommender], parts: Mapping[str, Recommender]
+) -> dict[str, Recommender]:
+    return {
+        name: recipe.with_parts(parts) if isinstance(recipe, Composite) else recipe
+        for name, recipe in recipes.items()
+    }
 
 
 def _fit_and_judge(

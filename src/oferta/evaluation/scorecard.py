@@ -101,7 +101,9 @@ class Evaluation:
             such evaluations may be paired.
         learners: customers that models learnt from; with folds, the most of any.
         counts: of the data and the test: `train`, `valid`, `test`, `left_out` events;
-            `test_pairs`; `dropped_seen`, `cold`, `without_candidates`. Over all folds.
+            `test_rows`, `test_pairs`; `dropped_seen`, `without_candidates`: sums over all folds, in
+            which an event may be several times. `cold`: customers without a past in any fold, each
+            once.
         results: best first by the protocol's metric.
         skipped: models that were not fitted, and why.
         tuning: what was tried, where settings were tuned.

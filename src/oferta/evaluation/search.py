@@ -25,7 +25,7 @@ def settings_to_try(recipe: Recommender, limit: int, *, rng: Generator) -> list[
     """
     if not isinstance(recipe, BaseModel):
         return [recipe]
-    space = _open(recipe)
+    space = open_settings(recipe)
     drawn = [dict(zip(space, values, strict=True)) for values in _draw(list(space.values()), rng)]
     variants: list[Recommender] = [recipe]
     for values in drawn:
@@ -61,7 +61,7 @@ class Proposals:
         self._recipe = recipe
         self._seed = tuple(seed)
         self._drawn = settings_to_try(recipe, limit, rng=default_rng(seed))
-        self._space = _open(recipe)
+        self._space = open_settings(recipe)
         self._told: list[tuple[dict[str, int], float]] = []
         self._proposed: list[Recommender] = []
         sizes = [len(values) for values in self._space.values()]
@@ -153,7 +153,7 @@ def quiet_optuna() -> Iterator[None]:
         logging.getLogger("optuna").setLevel(level)
 
 
-def _open(recipe: Recommender) -> dict[str, tuple[Any, ...]]:
+def open_settings(recipe: Recommender) -> dict[str, tuple[Any, ...]]:
     """The part of the search space that was not stated."""
     if not isinstance(recipe, BaseModel):
         return {}

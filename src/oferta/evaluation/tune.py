@@ -15,7 +15,7 @@ from oferta.evaluation.limits import Limits, seconds_to_judge
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import plain_settings
 from oferta.evaluation.scoring import judge
-from oferta.evaluation.search import Proposals, difference
+from oferta.evaluation.search import Proposals, difference, open_settings
 from oferta.evaluation.splits import Split
 from oferta.evaluation.validation import validation_split
 from oferta.models.protocol import Composite, Recommender
@@ -208,7 +208,7 @@ class _Search:
     def run(self, settings: int, seed: int, progress: Progress) -> Recommender:
         """The best settings found; the recipe itself where there was no time to try any."""
         self.begun = self.limits.timer()
-        proposals = Proposals(self.recipe, settings, seed=(seed, *self.model.encode()))
+        proposals = Proposals(self.recipe, settings, seed=(seed, *_kind(self.recipe).encode()))
         count = len(proposals.drawn())
         shares = self._shares(proposals.drawn())
         planned = sum(-(-count // 3**rung) for rung in range(len(shares)))
@@ -352,3 +352,8 @@ def _best_third(values: Sequence[tuple[float, Recommender]], *, of: int) -> list
     # A stable sort: of equal values the one that was tried first.
     ranked = sorted(values, key=lambda found: -found[0])
     return [candidate for _, candidate in ranked[: -(-of // 3)]]
+
+
+def _kind(recipe: Recommender) -> str:
+    # What sets draws of recipes apart: what is searched, and not the name that a caller gave it.
+    return " ".join((type(recipe).__name__, *open_settings(recipe)))

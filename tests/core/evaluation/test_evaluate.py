@@ -100,6 +100,12 @@ def test_folds_are_pooled_over_rows_and_listed():
     assert card.metrics["hr@10"].mean == pytest.approx(pooled)
 
 
+def test_a_customer_without_a_past_in_several_folds_is_one_customer():
+    found = run(shop(), "popularity", split="cold-customers:0.5", folds=3)
+    assert found.counts["test_rows"] == len(found.customer_id) == 90
+    assert found.counts["cold"] == found.customer_id.n_unique() < 60
+
+
 @pytest.mark.parametrize("split", ["random:0.2", "leave-one-out:random"])
 def test_the_same_data_and_protocol_give_the_same_figures(split: str):
     means = [

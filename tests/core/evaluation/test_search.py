@@ -13,6 +13,7 @@ from oferta.evaluation.limits import Limits
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation
 from oferta.evaluation.search import Proposals, settings_to_try
+from oferta.models.catalog import recipe
 from oferta.models.data import DataShape
 from oferta.models.ease import Ease
 from oferta.models.popularity import Popularity
@@ -185,6 +186,34 @@ def test_recipes_made_of_others_go_last_with_the_settings_chosen_for_those():
         "ease": settings["ease"],
         "other": Ease(l2=3.0).model_dump(),
     }
+
+
+def test_a_recipe_made_of_others_takes_their_settings_without_a_search_too():
+    found = evaluate(
+        shop(),
+        {"made": Made(seconds=0.0)},
+        protocol=Protocol(split="time:10d"),
+        limits=limits(),
+        progress=Silent(),
+        parts={"ease": Ease(l2=3.0)},
+    )
+    assert found.results[0].settings["parts"] == {"ease": Ease(l2=3.0).model_dump()}
+
+
+def test_a_recipe_is_searched_alike_whatever_it_is_called():
+    logs = []
+    for name in ("als", "Alternating least squares, wide"):
+        found = evaluate(
+            shop(),
+            {name: recipe("als", {"iterations": 1})},
+            protocol=Protocol(split="time:10d"),
+            limits=limits(),
+            progress=Silent(),
+            tune=4,
+        )
+        (one,) = told(found)
+        logs.append((one["tried"], one["chosen"]))
+    assert logs[0] == logs[1]
 
 
 class Slow(Popularity):
