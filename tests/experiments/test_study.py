@@ -38,7 +38,7 @@ BASE: Mapping[str, Any] = {
     "question": "What helps?",
     "dataset": "shop",
     "report_by": ["activity", "cold", "kind"],
-    "segment_customers": 20,
+    "segment_customers": 30,
     "evaluation": {"split": "time:31d", "k": [3, 5], "metric": "ndcg@3"},
     "variants": [
         {"name": "popular", "model": "popularity"},
@@ -135,7 +135,7 @@ def test_another_study_or_other_data_start_anew_and_say_so(
         dataset = open_dataset(other, home=world.home, clock=FixedClock(NOW), progress=Silent())
         again = world.run("plain", dataset=dataset)
     assert world.said == [
-        "study.toml or the data changed since the last run: everything starts anew."
+        "The evaluation or the data changed since the last run: everything starts anew."
     ]
     assert again.run_id != result.run_id
 
@@ -161,7 +161,7 @@ def test_stated_chances_are_judged_where_a_study_or_a_guard_asks(world: World):
     with pytest.raises(PromotionRefused, match="guard 'calibration'"):
         promoted(world, "chances", "together", guards=guards, report_by=[])
     asked = parse({**BASE, "calibrate": True}, StudySpec, place="test")
-    assert asked.evaluation.calibrate == "auto"
+    assert asked.protocol.calibrate == "auto"
 
 
 def test_an_unknown_segment_is_refused_before_anything_is_fitted(world: World):
@@ -258,7 +258,10 @@ def test_a_variant_becomes_champion_where_the_guards_let_it_and_not_where_one_fa
     assert second.verdict.difference is not None
     assert second.verdict.difference.mean == 0  # the same recipe, learnt from in the same way
     said = [entry.action for _, entry in Ledger(ledger_path(world.home), FixedClock(NOW)).entries()]
-    assert said == ["promoting", "promoted"] * 2
+    done = ["promoting", "promoted"]
+    assert said == [*done, "refused promotion", "refused promotion", *done]
+    refused = [entry for _, entry in Ledger(ledger_path(world.home), FixedClock(NOW)).entries()][2]
+    assert (refused.guards, refused.by) == ("overall", "oferta study promote champions")
 
 
 def test_a_study_that_was_not_run_as_it_is_now_promotes_nothing(world: World, result: StudyResult):

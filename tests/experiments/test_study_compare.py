@@ -14,7 +14,6 @@ from oferta_experiments.study.compare import (
     WORSE,
     best_of,
     differences,
-    holm,
     segments,
 )
 from oferta_experiments.study.result import Difference, Figure, Left, Trial, Variant
@@ -57,13 +56,6 @@ def compared(values: Values, baseline: str = "base") -> tuple[Difference, ...]:
 
 def said(values: Values, baseline: str = "base") -> str:
     return answer(shown(values), compared(values, baseline), metric=METRIC, baseline=baseline)
-
-
-def test_holm_by_hand():
-    """.01 x 4, .02 x 3, .03 x 2 and never falling, .04 x 1; capped at 1."""
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
-    assert holm([]) == []
 
 
 def test_each_is_compared_with_the_baseline_and_the_best_with_all_others():

@@ -23,7 +23,7 @@ question = "Do vectors beat what is popular?"
 dataset = "../shop"
 baseline = "popular"
 report_by = ["activity", "kind"]
-segment_customers = 20
+segment_customers = 30
 search = true
 learning_curve = true
 [evaluation]

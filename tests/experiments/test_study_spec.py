@@ -89,7 +89,8 @@ def test_every_mistake_is_named_at_once_with_the_nearest_known_name(tmp_path: Pa
 
 
 def test_what_the_report_tells_apart_is_no_input_of_a_model(tmp_path: Path):
-    said = """question = "?"\ndataset = "demo"\nreport_by = ["kind"]\n[[variants]]\nname = "a"\nmodel = "ease"\n"""
+    said = 'question = "?"\ndataset = "demo"\nreport_by = ["kind"]\n'
+    said += '[[variants]]\nname = "a"\nmodel = "ease"\n'
     spec = load_study(written(tmp_path, said))
     assert spec.report_by == ("kind",)
     assert spec.variant("a").protocol(spec.evaluation).segments == ()

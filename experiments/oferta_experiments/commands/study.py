@@ -42,7 +42,14 @@ def new(
 
 
 @app.command()
-def run(folder: _Folder, home: _Home = None, as_json: _AsJson = False) -> None:
+def run(
+    folder: _Folder,
+    home: _Home = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Judge again what other code or libraries judged.")
+    ] = False,
+    as_json: _AsJson = False,
+) -> None:
     """Judge the variants, compare them, write result.json, report.html and REPORT.md.
 
     Stopped or killed, the same command goes on where it stopped.
@@ -68,7 +75,7 @@ def run(folder: _Folder, home: _Home = None, as_json: _AsJson = False) -> None:
     try:
         dataset = _open(spec, folder, state)
         place = Place(folder, state, perf_counter, Terminal(), say)
-        result = run_study(spec, dataset, place=place)
+        result = run_study(spec, dataset, place=place, anew=anew)
     except (KeyboardInterrupt, SystemExit):
         say(f"\nStopped. What is done is kept: `oferta study run {folder}` goes on from here.")
         raise

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from oferta.errors import SettingsInvalid, UnknownName
 from oferta.evaluation.intervals import paired_differences
+from oferta.evaluation.significance import holm
 from oferta.interactions.idmap import IdMap
-from oferta_experiments.study.compare import figure, holm, verdict
+from oferta_experiments.study.compare import figure, verdict
 from oferta_experiments.study.result import Difference, StudyResult, Variant, read_result
 from oferta_experiments.study.state import find_state
 
@@ -126,7 +127,8 @@ def _entries(place: str, home: Path, *, several: bool) -> list[Entry]:
             continue
         values, customer = np.zeros(0), np.zeros(0, np.int32)
         if state is not None and rows is not None:
-            values = state.read(variant.name).values[result.metric]
+            done = state.read(variant.key) if variant.key else None
+            values = values if done is None else done.values[result.metric]
             customer = IdMap.of(rows["customer_id"]).rows(rows["customer_id"])
         entries.append(
             Entry(
@@ -134,7 +136,7 @@ def _entries(place: str, home: Path, *, several: bool) -> list[Entry]:
                 variant=variant,
                 label=f"{result.name}: {variant.name}" if several else variant.name,
                 metric=result.metric,
-                rows=None if rows is None else str(rows["digest"][0]),
+                rows=None if rows is None or not len(values) else str(rows["digest"][0]),
                 values=values,
                 customer=customer,
             )

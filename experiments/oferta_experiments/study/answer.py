@@ -6,7 +6,7 @@ from statistics import NormalDist
 from oferta.evaluation.cuts import TimeCut, parse_cut
 from oferta_experiments.study.compare import BETTER, LEVEL, NO_DIFFERENCE, WORSE
 from oferta_experiments.study.result import Difference, Left, Variant
-from oferta_experiments.study.spec import StudySpec
+from oferta_experiments.study.spec import SHARES, StudySpec
 
 _OFFLINE = (
     "Everything here is offline: how lists rank what customers chose anyway. Whether an offer "
@@ -72,15 +72,15 @@ def not_tested(
         _OFFLINE,
         _UNSHOWN,
     ]
-    if spec.evaluation.folds == 1:
+    if spec.protocol.folds == 1:
         said.append(
-            f"One split ({spec.evaluation.split}): another period, or another draw, may order "
+            f"One split ({spec.protocol.split}): another period, or another draw, may order "
             "close variants differently."
         )
     said.append(
-        f"One seed ({spec.evaluation.seed}): models that draw at random were fitted once each."
+        f"One seed ({spec.protocol.seed}): models that draw at random were fitted once each."
     )
-    days = _days(spec.evaluation.split)
+    days = _days(spec.protocol.split)
     if days is not None and days < _SHORT_DAYS:
         said.append(f"The test is {days:g} days: what pays off later is not seen.")
     if test_rows < _FEW_ROWS:
@@ -97,6 +97,12 @@ def not_tested(
             f"The budget of {spec.budget.minutes:g} minutes ended the search of "
             f"{_listed(stopped)} early: more settings may do better."
         )
+    short = [one.name for one in variants if one.learning and len(one.learning) <= len(SHARES)]
+    if short:
+        said.append(
+            f"The budget of {spec.budget.minutes:g} minutes ended the learning curve of "
+            f"{_listed(short)} early."
+        )
     if len(variants) > 2:  # noqa: PLR2004 - of two, the best is one of the pair that was asked for
         said.append(
             "The best variant is the best on these very rows, so its figure flatters it a little."
@@ -107,17 +113,19 @@ def not_tested(
 def _undecided(gaps: Sequence[Difference], *, metric: str, baseline: str, compared: int) -> str:
     same = [one for one in gaps if one.verdict == NO_DIFFERENCE]
     nearest = max(same, key=lambda one: one.figure.mean)
-    shown = f"an effect above {visible(nearest, compared):.4f} would most likely have shown"
+    least = visible(nearest, compared)
+    # Where no row differs nothing was measured that could tell what would have shown.
+    shown = f"; an effect above {least:.4f} would most likely have shown" if least else ""
     if len(gaps) == 1:
         return (
             f"No difference was found between {nearest.variant} and {baseline}: "
-            f"{_gap(nearest)} on {metric}; {shown}."
+            f"{_gap(nearest)} on {metric}{shown}."
         )
     worse = [one.variant for one in gaps if one.verdict == WORSE]
     tail = f"; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse" if worse else ""
     return (
         f"No variant was found to be better than {baseline}: the best of them, "
-        f"{nearest.variant}, differs by {_gap(nearest)} on {metric}; {shown}{tail}."
+        f"{nearest.variant}, differs by {_gap(nearest)} on {metric}{shown}{tail}."
     )
 
 

@@ -12,6 +12,7 @@ from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from oferta.evaluation.intervals import Interval, bootstrap, paired_differences
+from oferta.evaluation.significance import holm
 from oferta_experiments.study.result import Difference, Figure, Slice
 from oferta_experiments.study.slices import Group
 
@@ -28,19 +29,6 @@ Values = NDArray[np.float64]
 def figure(found: Interval) -> Figure:
     """An interval as a result has it."""
     return Figure(mean=found.mean, low=found.low, high=found.high)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values such that taking all below a level errs once or more with that chance at most.
-
-    Holm's step-down: the least of m by m, the next by m - 1, ..., never falling (Holm 1979).
-    """
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for place, at in enumerate(sorted(range(len(p_values)), key=lambda one: p_values[one])):
-        highest = max(highest, min(p_values[at] * (len(p_values) - place), 1.0))
-        adjusted[at] = highest
-    return adjusted
 
 
 def verdict(mean: float, p_adjusted: float) -> str:
@@ -106,7 +94,8 @@ def segments(
 ) -> dict[str, tuple[Slice, ...]]:
     """Every variant's figure in every segment, and its difference from the baseline there.
 
-    The verdicts are corrected over all segments and variants together.
+    The verdicts are corrected over all segments and variants together. Segments that are the same
+    rows, as `cold` and an activity of 0, are one test.
 
     Raises:
         ValueError: the variants do not have the same rows.
@@ -114,7 +103,8 @@ def segments(
     _same_rows(values, customer)
     compared = [name for name in values if baseline in values and name != baseline]
     found: dict[str, list[Slice]] = {name: [] for name in values}
-    tested: list[tuple[str, int, float]] = []
+    tested: dict[tuple[str, bytes], float] = {}
+    asked: list[tuple[str, int, tuple[str, bytes]]] = []
     for group in groups:
         whose = customer[group.rows]
         here = {name: one[group.rows] for name, one in values.items()}
@@ -126,7 +116,9 @@ def segments(
             gaps = dict(zip(compared, drawn, strict=True))
         for name, mean in zip(here, means, strict=True):
             if name in gaps:
-                tested.append((name, len(found[name]), gaps[name].p_value))
+                test = name, np.packbits(group.rows).tobytes()
+                tested[test] = gaps[name].p_value
+                asked.append((name, len(found[name]), test))
             found[name].append(
                 Slice(
                     by=group.by,
@@ -136,10 +128,11 @@ def segments(
                     difference=figure(gaps[name].interval) if name in gaps else None,
                 )
             )
-    for (name, at, _), p in zip(tested, holm([p for _, _, p in tested]), strict=True):
+    adjusted = dict(zip(tested, holm([*tested.values()]), strict=True))
+    for name, at, test in asked:
         one = found[name][at]
         if one.difference is not None:
-            said = verdict(one.difference.mean, p)
+            said = verdict(one.difference.mean, adjusted[test])
             found[name][at] = one.model_copy(update={"verdict": said})
     return {name: tuple(one) for name, one in found.items()}
 

@@ -1,28 +1,28 @@
 """One variant judged: its search, its fit, its figures; stored, shown in MLflow, read again."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from oferta.errors import ExtraMissing, RowsDiffer
-from oferta.evaluation.calibration import Reliability
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.limits import Limits, Timer
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation, Scorecard
-from oferta.evaluation.search import difference
 from oferta.events.dataset import Dataset
 from oferta.models.catalog import recipe
 from oferta.models.memory import available_bytes
 from oferta.models.protocol import Recommender
 from oferta.progress import Progress
-from oferta_experiments.study.result import Bin, Calibration
-from oferta_experiments.study.runs import STUDY, Runs
+from oferta_experiments.study.finished import Finished, found_in
+from oferta_experiments.study.made import Made
+from oferta_experiments.study.parts import Asked
+from oferta_experiments.study.runs import LEFT, STUDY, Runs
 from oferta_experiments.study.spec import StudySpec
 from oferta_experiments.study.state import Done, State
-from oferta_experiments.study.trials import Journal, trials_of
+from oferta_experiments.study.trials import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Bench:
         runs: where runs go; `parent` is the study's own.
         journal: of the searches' trials.
         timer: measures what is spent.
+        made: what figures are made with.
+        seconds: what was spent so far, by variant and point of the learning curve, in all runs.
     """
 
     name: str
@@ -50,14 +52,8 @@ class Bench:
     journal: Journal
     timer: Timer
     progress: Progress
-
-    def spent(self) -> float:
-        """Seconds that finished variants took, in this run or one before."""
-        return sum(
-            float(self.state.read(one.name).facts["seconds"])
-            for one in self.spec.variants
-            if self.state.has(one.name)
-        )
+    made: Made
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def limits(self, *, sharing: int = 1) -> Limits:
         """What may still be spent, by one of `sharing` variants that are left."""
@@ -66,55 +62,70 @@ class Bench:
             available_bytes(),
             self.timer,
             part=1 / sharing,
-            spent=self.spent(),
+            spent=sum(self.seconds.values()),
         )
 
 
-def judge_variant(
-    bench: Bench, name: str, *, sharing: int, parts: Mapping[str, Recommender]
-) -> Done:
-    """Judge the variant `name` and store what was found; `parts` are settings chosen before.
+def judge_variant(bench: Bench, asked: Asked, *, sharing: int) -> Done:
+    """Judge what is `asked` and store what was found.
 
     Raises:
         RowsDiffer: it was not tested on the rows that the variants before it were.
     """
-    variant = bench.spec.variant(name)
+    name, spec = asked.name, bench.spec
+    variant = spec.variant(name)
+    protocol = variant.protocol(spec.protocol)
     tags = {STUDY: bench.name, "oferta.variant": name, "oferta.kind": "variant"}
-    tags["oferta.model"] = variant.model
+    tags |= {"oferta.model": variant.model, "oferta.code": bench.made.code}
     begun = bench.timer()
-    with bench.runs.open(name, part=name, tags=tags, parent=bench.parent) as run_id:
-        bench.journal.parents[name] = run_id
+    part = f"{asked.slot}/{bench.made.mark}"
+    with bench.runs.open(name, part=part, tags=tags, parent=bench.parent) as run_id:
+        bench.journal.begin(name, book=part, run_id=run_id)
         found: Evaluation | None = None
+        card: Scorecard | None = None
         why = None
         try:
             found = evaluate(
                 bench.dataset,
-                {name: bench.spec.recipe(name)},
-                protocol=variant.protocol(bench.spec.evaluation),
+                {name: asked.recipe()},
+                protocol=protocol,
                 limits=bench.limits(sharing=sharing),
                 progress=bench.progress,
                 candidates=bench.candidates,
-                tune=bench.spec.budget.settings if bench.spec.search else 0,
+                tune=spec.budget.settings if spec.search else 0,
                 trials=bench.journal,
-                parts=parts,
+                twins=False,
             )
         except ExtraMissing as error:
             why = str(error)
-        card = found.results[0] if found is not None and found.results else None
-        if found is not None and card is None:
-            why = found.skipped[0].why
-        facts: dict[str, Any] = {"run_id": run_id, "why": why}
+        fields: dict[str, Any] = {}
         if found is not None:
+            card = card_of(found, name)
+            why = None if card is not None else found.skipped[0].why
             check_rows(bench.state, name, rows_of(found))
-            facts |= _facts(found, card, variant.model)
-        recalled = sum(one["seconds"] for one in facts.get("trials", ()))
-        facts["seconds"] = max(bench.timer() - begun, recalled)
-        if card is not None:
-            _show(bench.runs, run_id, variant.protocol(bench.spec.evaluation), card, facts)
-        else:
-            bench.runs.tags(run_id, {"oferta.left": str(why)})
-    bench.state.keep(name, facts, None if card is None else card.values)
-    return bench.state.read(name)
+            fields = found_in(found, card, variant.model)
+        kept = Finished(
+            name=name,
+            model=variant.model,
+            asked=asked.told,
+            made=bench.made,
+            minutes=spec.budget.minutes,
+            parts=asked.origins,
+            run_id=run_id,
+            why=why,
+            # Trials of a run that was killed took their time, too.
+            seconds=bench.timer() - begun + bench.journal.recalled(name),
+            **fields,
+        )
+        _show(bench.runs, run_id, protocol, card, kept)
+    done = Done(asked.slot, kept, {} if card is None else card.values)
+    bench.state.keep(done)
+    return done
+
+
+def card_of(found: Evaluation, name: str) -> Scorecard | None:
+    """The scorecard of the recipe that was called `name`."""
+    return next((one for one in found.results if one.model == name), None)
 
 
 def check_rows(state: State, name: str, rows: pl.DataFrame) -> None:
@@ -130,9 +141,10 @@ def check_rows(state: State, name: str, rows: pl.DataFrame) -> None:
         raise RowsDiffer(name)
 
 
-def chosen_recipe(spec: StudySpec, name: str, done: Done) -> Recommender:
+def chosen_recipe(done: Done) -> Recommender:
     """The recipe that was used on the test."""
-    return recipe(spec.variant(name).model, done.facts["card"]["settings"])
+    settings = {} if done.found.card is None else done.found.card.settings
+    return recipe(done.found.model, settings)
 
 
 def rows_of(found: Evaluation) -> pl.DataFrame:
@@ -146,38 +158,22 @@ def rows_of(found: Evaluation) -> pl.DataFrame:
     )
 
 
-def _facts(found: Evaluation, card: Scorecard | None, model: str) -> dict[str, Any]:
-    trials = [one.model_dump(mode="json") for one in trials_of(found.tuning)]
-    facts: dict[str, Any] = {
-        "counts": dict(found.counts),
-        "target": list(found.target),
-        "learners": found.learners,
-        "protected": [asdict(one) for one in found.protected],
-        "trials": trials,
-        "validation": None if found.tuning is None else found.tuning["validation"],
-    }
-    if card is not None:
-        facts["differing"] = difference(recipe(model), recipe(model, card.settings))
-        stated = card.calibration
-        facts["card"] = card.as_json()
-        facts["calibration"] = None if stated is None else _calibration(stated).model_dump()
-    return facts
-
-
-def _calibration(stated: Reliability) -> Calibration:
-    bins = tuple(Bin(stated=b.stated, observed=b.observed, count=b.count) for b in stated.bins)
-    return Calibration(ece=stated.ece, brier=stated.brier, bins=bins)
-
-
 def _show(
-    runs: Runs, run_id: str, protocol: Protocol, card: Scorecard, facts: Mapping[str, Any]
+    runs: Runs, run_id: str, protocol: Protocol, card: Scorecard | None, kept: Finished
 ) -> None:
     """Settings, figures and seconds with the variant's run."""
-    own = {"weighting": protocol.weighting.model_dump(mode="json"), "segments": protocol.segments}
-    differing = ", ".join(f"{name}={value}" for name, value in facts["differing"].items())
+    runs.json(run_id, "variant.json", kept.model_dump(mode="json"))
+    if card is None:
+        runs.tags(run_id, {LEFT: str(kept.why)})
+        return
+    own: Mapping[str, Any] = {
+        "weighting": protocol.weighting.model_dump(mode="json"),
+        "segments": protocol.segments,
+    }
+    differing = ", ".join(f"{name}={value}" for name, value in kept.differing.items())
     runs.params(run_id, {"differing": differing or "none", **card.settings, **own})
     means = {name: found.mean for name, found in card.metrics.items()}
     seconds = {"fit_s": card.fit_s, "recommend_s": card.recommend_s}
     stated = {} if card.calibration is None else {"ece": card.calibration.ece}
     runs.metrics(run_id, {**means, **seconds, **stated})
-    runs.json(run_id, "variant.json", facts)
+    runs.untag(run_id, LEFT)  # of a time when it could not be judged

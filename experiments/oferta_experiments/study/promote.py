@@ -1,7 +1,6 @@
 """From a study's variant to the champion: guards, a fit on everything, the registry."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -10,9 +9,7 @@ from numpy.random import default_rng
 
 from oferta.clock import Clock
 from oferta.errors import ExtraMissing, PromotionRefused, SettingsInvalid
-from oferta.evaluation.calibration import Bin, Reliability
 from oferta.evaluation.evaluate import evaluate
-from oferta.evaluation.intervals import Interval
 from oferta.evaluation.limits import Limits
 from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Scorecard
@@ -20,8 +17,11 @@ from oferta.events.dataset import Dataset
 from oferta.models import catalog
 from oferta.models.memory import available_bytes
 from oferta.privacy.credit import sells_credit
-from oferta.privacy.findings import Finding
-from oferta_experiments.study.judging import check_rows, rows_of
+from oferta.settings import parse
+from oferta_experiments.study.finished import interval, reliability
+from oferta_experiments.study.judging import card_of, check_rows, chosen_recipe, rows_of
+from oferta_experiments.study.made import made_now
+from oferta_experiments.study.parts import told_of
 from oferta_experiments.study.result import StudyResult
 from oferta_experiments.study.run import Place
 from oferta_experiments.study.runs import STUDY
@@ -33,12 +33,24 @@ from oferta_training.data import job_data
 from oferta_training.facts import Facts
 from oferta_training.gate import decide
 from oferta_training.job import Job
+from oferta_training.ledger import Entry, Ledger, ledger_path
 from oferta_training.promotions import promote
 from oferta_training.registry import CHAMPION, Version
 from oferta_training.verdict import Verdict, unjudged
 from oferta_training.winner import fit_on_everything, register_winner
 
 BY = "oferta study promote"
+_STATED_ELSEWHERE = (
+    "weighting",
+    "segments",
+    "segment_customers",
+    "customer_features",
+    "product_features",
+    "allow_protected",
+    "exposure",
+    "calibrate",
+)
+"""Choices of a protocol that a job states in sections of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +85,13 @@ def promote_variant(
     if spec.candidates:
         problem = "it ranked given candidates: how a model ranks all products was not judged"
         raise SettingsInvalid(place.folder, [problem])
-    state, _ = open_state(place.home, place.name, spec, dataset.fingerprint)
-    if not state.has(name) or result.made.get("state") != state.key:
-        raise SettingsInvalid(
-            place.folder,
-            ["this study, as it is now, has not been run on this data: `oferta study run` first"],
-        )
-    done = state.read(name)
-    if not done.facts.get("card"):
-        raise SettingsInvalid(place.folder, [f"'{name}' has no figures: it {done.facts['why']}"])
+    state, done = _judged(spec, name, dataset, result=result, place=place)
     asked = job_of_variant(spec, name, done, job)
     champion = registry.champion(place.home, job.name)
     verdict = _verdict(spec, done, dataset, state=state, job=asked, champion=champion, place=place)
+    ledger = Ledger(ledger_path(place.home), clock)
     if not verdict.promoted:
+        ledger.append(_refusal(name, verdict, dataset, job=asked, place=place))
         raise PromotionRefused(f"'{name}'", verdict.failing, verdict.because)
     experiment = tracking.experiment(place.home, f"oferta/{job.name}")
     tags = {
@@ -103,11 +109,11 @@ def promote_variant(
         resolved = asked.model_dump(mode="json")
         tracking.log_params(tracker, run_id, resolved)
         tracking.log_json(tracker, run_id, "job.json", resolved)
-        means = {metric: one["mean"] for metric, one in done.facts["card"]["metrics"].items()}
+        card = stored_card(done)
+        means = {metric: one.mean for metric, one in card.metrics.items()}
         tracking.log_metrics(tracker, run_id, means)
         data = job_data(dataset, asked)
-        model = spec.variant(name).model
-        settings = done.facts["card"]["settings"]
+        model, settings = done.found.model, dict(card.settings)
         winner = fit_on_everything(model, settings, data, job=asked, progress=place.progress)
         version = register_winner(
             place.home, run_id, winner, data=data, dataset=dataset, job=asked, now=clock.now()
@@ -116,17 +122,58 @@ def promote_variant(
             place.home, version, verdict, over=champion, clock=clock, by=f"{BY} {place.name}"
         )
     if not verdict.promoted:
-        raise PromotionRefused(f"'{name}'", verdict.failing, verdict.because)
+        raise PromotionRefused(
+            f"'{name}', registered as {version.label},", verdict.failing, verdict.because
+        )
     return Promoted(name, version, verdict)
+
+
+def _judged(
+    spec: StudySpec, name: str, dataset: Dataset, *, result: StudyResult, place: Place
+) -> tuple[State, Done]:
+    """What the study, as it is now, found of the variant with the code and libraries of now."""
+    state, _ = open_state(place.home, place.name, spec, dataset.fingerprint)
+    shown = next((one for one in result.variants if one.name == name), None)
+    left = next((one for one in result.left if one.variant == name), None)
+    if left is not None:
+        raise SettingsInvalid(place.folder, [f"'{name}' has no figures: it {left.why}"])
+    done = state.read(shown.key) if shown is not None and shown.key else None
+    told = told_of(spec, name)
+    if (
+        done is None
+        or result.made.get("state") != state.key
+        or {key: done.found.asked.get(key) for key in told} != told
+    ):
+        raise SettingsInvalid(
+            place.folder,
+            ["this study, as it is now, has not been run on this data: `oferta study run` first"],
+        )
+    differing = done.found.made.unlike(made_now())
+    if differing:
+        problem = f"'{name}' was judged by {differing}: `oferta study run --anew` first"
+        raise SettingsInvalid(place.folder, [problem])
+    return state, done
+
+
+def _refusal(name: str, verdict: Verdict, dataset: Dataset, *, job: Job, place: Place) -> Entry:
+    return Entry(
+        "refused promotion",
+        model=f"{job.name} ({name})",
+        dataset=dataset.fingerprint,
+        reason=verdict.because,
+        guards=", ".join(verdict.failing) or None,
+        by=f"{BY} {place.name}",
+    )
 
 
 def job_of_variant(spec: StudySpec, name: str, done: Done, job: Job) -> Job:
     """The job that trains what the study judged: `job` with the variant's model and inputs.
 
     Raises:
-        SettingsInvalid: what the job says of policy does not agree with how it was judged.
+        SettingsInvalid: what the job says of policy does not agree with how it was judged, or
+            anything else of the job with the study.
     """
-    protocol = spec.variant(name).protocol(spec.evaluation)
+    protocol = spec.variant(name).protocol(spec.protocol)
     if job.policy.repeatable != protocol.keep_seen:
         problem = (
             f"policy.repeatable is {str(job.policy.repeatable).lower()} and the study judged with "
@@ -142,12 +189,13 @@ def job_of_variant(spec: StudySpec, name: str, done: Done, job: Job) -> Job:
             "products": protocol.product_features,
         },
         "policy": {**job.policy.model_dump(), "allow_protected": protocol.allow_protected},
-        "evaluation": protocol.model_dump(exclude={"candidates"}),
-        "gate": {**spec.guards.model_dump()},
-        "models": {spec.variant(name).model: done.facts["card"]["settings"]},
+        "calibration": {"method": protocol.calibrate},
+        "evaluation": protocol.model_dump(exclude={"candidates", *_STATED_ELSEWHERE}),
+        "gate": spec.guards.model_dump(),
+        "models": {done.found.model: dict(stored_card(done).settings)},
     }
     kept = job.model_dump(exclude=set(changed))
-    return Job.model_validate({**kept, **changed})
+    return parse({**kept, **changed}, Job, place="job")
 
 
 def _verdict(
@@ -163,27 +211,32 @@ def _verdict(
     rows = state.rows()
     if rows is None:
         raise SettingsInvalid(state.folder, ["the test rows are not there: run the study again"])
-    theirs: Scorecard | None = None
+    ours, theirs = stored_card(done), None
     if champion is not None:
         found = _champions_card(spec, dataset, champion, state=state, place=place)
         if isinstance(found, str):
             return unjudged(f"the champion {champion.label} could not be judged: it {found}")
         theirs = found
+        if spec.guards.cost.factor is not None:  # seconds of two occasions say nothing
+            again = _card(spec, dataset, done, place=place)
+            if isinstance(again, str):
+                return unjudged(f"'{done.found.name}' could not be fitted again: it {again}")
+            ours = replace(ours, fit_s=again.fit_s, recommend_s=again.recommend_s)
     customers = dataset.customers().with_columns(pl.col("customer_id").cast(pl.String))
     facts = Facts(
-        metric=spec.evaluation.ordering,
+        metric=spec.protocol.ordering,
         customer_id=rows["customer_id"],
         past=rows["past"].to_numpy(),
         customers=customers.collect(),
-        protected=tuple(Finding(**one) for one in done.facts["protected"]),
+        protected=done.found.findings(),
         credit=sells_credit(dataset.products().collect(), stated=job.policy.credit),
     )
     return decide(
-        stored_card(done),
+        ours,
         theirs,
         facts=facts,
         guards=spec.guards,
-        rng=default_rng(spec.evaluation.seed),
+        rng=default_rng(spec.protocol.seed),
     )
 
 
@@ -199,14 +252,34 @@ def _champions_card(
     found = evaluate(
         dataset,
         {CHAMPION: recipe},
-        protocol=_as_learnt(spec.evaluation, job.evaluation),
+        protocol=_as_learnt(spec.protocol, job.evaluation),
         limits=Limits(spec.budget.minutes * 60, available_bytes(), place.timer),
         progress=place.progress,
+        twins=False,
     )
-    if not found.results:
+    card = card_of(found, CHAMPION)
+    if card is None:
         return found.skipped[0].why
     check_rows(state, f"the champion {champion.label}", rows_of(found))
-    return found.results[0]
+    return card
+
+
+def _card(spec: StudySpec, dataset: Dataset, done: Done, *, place: Place) -> Scorecard | str:
+    """The variant fitted and judged once more, as the champion just was, or why it was not."""
+    name = done.found.name
+    try:
+        recipe = chosen_recipe(done)
+    except ExtraMissing as error:
+        return str(error)
+    found = evaluate(
+        dataset,
+        {name: recipe},
+        protocol=spec.variant(name).protocol(spec.protocol),
+        limits=Limits(spec.budget.minutes * 60, available_bytes(), place.timer),
+        progress=place.progress,
+        twins=False,
+    )
+    return card_of(found, name) or found.skipped[0].why
 
 
 def _as_learnt(asked: Protocol, own: Protocol) -> Protocol:
@@ -228,18 +301,18 @@ def _as_learnt(asked: Protocol, own: Protocol) -> Protocol:
 
 def stored_card(done: Done) -> Scorecard:
     """The scorecard that was stored."""
-    card: Mapping[str, Any] = done.facts["card"]
-    stated = card.get("calibration")
-    bins = () if stated is None else tuple(Bin(**one) for one in stated["bins"])
+    card = done.found.card
+    if card is None:
+        raise ValueError(f"'{done.found.name}' has no figures")
     return Scorecard(
-        model=card["model"],
-        settings=card["settings"],
-        customers=card["customers"],
-        rows=card["rows"],
-        fit_s=card["fit_s"],
-        recommend_s=card["recommend_s"],
-        metrics={name: Interval(**one) for name, one in card["metrics"].items()},
-        folds=tuple(card["folds"]),
+        model=done.found.name,
+        settings=card.settings,
+        customers=card.customers,
+        rows=card.rows,
+        fit_s=card.fit_s,
+        recommend_s=card.recommend_s,
+        metrics={name: interval(one) for name, one in card.metrics.items()},
+        folds=card.folds,
         values=done.values,
-        calibration=None if stated is None else Reliability(**{**stated, "bins": bins}),
+        calibration=reliability(card.calibration),
     )

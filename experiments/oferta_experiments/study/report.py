@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from oferta_experiments.study import report_tables as tables
 from oferta_experiments.study import report_words as words
+from oferta_experiments.study.files import write_whole
 from oferta_experiments.study.report_chances import chances_chart
 from oferta_experiments.study.report_chart import Chart
 from oferta_experiments.study.report_cost import cost_chart
@@ -34,8 +35,8 @@ def write_report(result: StudyResult, folder: Path) -> tuple[Path, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, text = folder / "report.html", folder / "REPORT.md"
-    page.write_text(_page(result), encoding="utf-8", newline="\n")
-    text.write_text(markdown(result), encoding="utf-8", newline="\n")
+    write_whole(page, _page(result).encode())
+    write_whole(text, markdown(result).encode())
     return page, text
 
 

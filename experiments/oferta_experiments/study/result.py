@@ -8,6 +8,7 @@ from pydantic import Field
 
 from oferta.errors import SettingsInvalid
 from oferta.settings import Settings, parse
+from oferta_experiments.study.files import write_whole
 
 
 class Figure(Settings):
@@ -103,6 +104,8 @@ class Variant(Settings):
         metrics: name@k -> figure; coverage's ends are its mean.
         fit_s, recommend_s: seconds on the machine that ran.
         segments, learning, trials, calibration: empty or None where the study did not ask.
+        parts: model -> the variant whose settings it took for a part of that model.
+        key: names its values per row in the state folder.
         run_id: its child run in MLflow.
     """
 
@@ -117,6 +120,8 @@ class Variant(Settings):
     calibration: Calibration | None = None
     learning: tuple[Point, ...] = ()
     trials: tuple[Trial, ...] = ()
+    parts: dict[str, str] = Field(default_factory=dict)
+    key: str = ""
     run_id: str | None = None
 
 
@@ -165,7 +170,7 @@ class StudyResult(Settings):
 
     def write(self, path: Path) -> None:
         """Keep it as JSON."""
-        path.write_bytes(orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
+        write_whole(path, self.model_dump(mode="json"))
 
 
 def read_result(path: Path) -> StudyResult:

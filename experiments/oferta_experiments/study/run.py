@@ -1,46 +1,45 @@
 """A study from its file to its result: variants judged, compared, answered, reported."""
 
 import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
-from oferta.errors import ExtraMissing
+from oferta.errors import SettingsInvalid
 from oferta.evaluation.candidates import read_candidates
 from oferta.evaluation.limits import Timer
 from oferta.events.dataset import Dataset
-from oferta.models.data import DataShape
-from oferta.models.protocol import Composite, Recommender
 from oferta.progress import Progress
 from oferta_experiments.study import compare
 from oferta_experiments.study.answer import answer, not_tested
-from oferta_experiments.study.judging import Bench, chosen_recipe, judge_variant
-from oferta_experiments.study.learning import learning_curves
-from oferta_experiments.study.report import write_report
-from oferta_experiments.study.result import (
-    Calibration,
-    Figure,
-    Left,
-    StudyResult,
-    Trial,
-    Variant,
+from oferta_experiments.study.files import locked
+from oferta_experiments.study.judge_all import (
+    Sizes,
+    judge_all,
+    kept_variants,
+    ordered_variants,
+    sizes_of,
 )
+from oferta_experiments.study.judging import Bench
+from oferta_experiments.study.learning import learning_curves
+from oferta_experiments.study.made import Made, made_now
+from oferta_experiments.study.report import write_report
+from oferta_experiments.study.result import Calibration, Left, StudyResult, Variant
 from oferta_experiments.study.runs import STUDY, open_runs
 from oferta_experiments.study.slices import check_segments, groups_of
 from oferta_experiments.study.spec import FILE, StudySpec
 from oferta_experiments.study.state import Done, fingerprint, open_state
 from oferta_experiments.study.trials import Journal
-from oferta_training.code import code_version
 from oferta_training.facts import Facts
 
 RESULT = "result.json"
-_LIBRARIES = ("numpy", "scipy", "polars", "implicit", "optuna", "mlflow")
 
 Say = Callable[[str], None]
 
@@ -68,85 +67,94 @@ class Place:
         return self.folder.resolve().name
 
 
-def run_study(spec: StudySpec, dataset: Dataset, *, place: Place) -> StudyResult:
+def run_study(
+    spec: StudySpec, dataset: Dataset, *, place: Place, anew: bool = False
+) -> StudyResult:
     """Judge what is not judged yet, compare all, write `result.json` and the reports.
 
     Stopped at any point, also by a kill, the same call goes on where it stopped and gives what an
-    undisturbed one would have: finished variants and trials are read, not made again.
+    undisturbed one would have: finished variants and trials are read, not made again. With `anew`
+    those are judged again that other code or other libraries judged.
 
     Raises:
         UnknownName: a segment that the customers do not have.
-        SplitRefused, SettingsInvalid: the study does not fit the data.
+        SplitRefused, SettingsInvalid: the study does not fit the data, or it is being run already.
     """
     check_segments(spec.report_by, dataset.customers())
     file = spec.candidates_file(place.folder)
     candidates = None if file is None else read_candidates(file)
-    content = fingerprint(dataset, candidates)
-    state, changed = open_state(place.home, place.name, spec, content)
-    done = [one.name for one in spec.variants if state.has(one.name)]
-    if done:
-        place.say(f"Going on: {len(done)} of {len(spec.variants)} variants are done already.")
-    elif changed:
-        place.say("study.toml or the data changed since the last run: everything starts anew.")
-    runs = open_runs(place.home, state.key)
-    tags = {
-        STUDY: place.name,
-        "oferta.kind": "study",
-        "oferta.question": spec.question,
-        "oferta.dataset": spec.dataset,
-        "oferta.fingerprint": dataset.fingerprint,
-        "oferta.code": code_version(),
-    }
-    with runs.open(place.name, part="study", tags=tags) as parent:
-        bench = Bench(
-            name=place.name,
-            spec=spec,
-            dataset=dataset,
-            candidates=candidates,
-            state=state,
-            runs=runs,
-            parent=parent,
-            journal=Journal(state.trials, place.name, runs),
-            timer=place.timer,
-            progress=place.progress,
-        )
-        runs.params(parent, _params(spec))
-        _judge_all(bench)
-        result = make_result(bench, place)
-        _write(bench, place, result)
+    with _alone(place):
+        state, changed = open_state(place.home, place.name, spec, fingerprint(dataset, candidates))
+        made, sizes = made_now(), sizes_of(dataset)
+        ordered = ordered_variants(spec, sizes)
+        kept = kept_variants(spec, ordered, state, made=made, anew=anew)
+        if kept:
+            place.say(f"Going on: {len(kept)} of {len(ordered)} variants are done already.")
+        elif changed:
+            place.say(
+                "The evaluation or the data changed since the last run: everything starts anew."
+            )
+        for said in _made_otherwise(kept, made):
+            place.say(f"{said}: `oferta study run --anew` judges it again.")
+        runs = open_runs(place.home, state.key)
+        with runs.open(place.name, part="study", tags=_tags(spec, dataset, place, made)) as parent:
+            bench = Bench(
+                name=place.name,
+                spec=spec,
+                dataset=dataset,
+                candidates=candidates,
+                state=state,
+                runs=runs,
+                parent=parent,
+                journal=Journal(state.trials, place.name, runs),
+                timer=place.timer,
+                progress=place.progress,
+                made=made,
+            )
+            runs.params(parent, _params(spec))
+            done = judge_all(bench, ordered, anew=anew)
+            result = make_result(bench, place, done, sizes)
+            _write(bench, place, result)
     return result
 
 
-def make_result(bench: Bench, place: Place) -> StudyResult:
-    """The result of a study whose variants are all judged; fits only what the curve lacks."""
+def make_result(bench: Bench, place: Place, done: Mapping[str, Done], sizes: Sizes) -> StudyResult:
+    """The result of a study whose variants are all `done`; fits only what the curve lacks."""
     spec, state = bench.spec, bench.state
-    done = {one.name: state.read(one.name) for one in spec.variants}
-    judged = {name: one for name, one in done.items() if one.facts.get("card")}
-    metric = spec.evaluation.ordering
+    done = {one.name: done[one.name] for one in spec.variants}
+    judged = {name: one for name, one in done.items() if one.found.card is not None}
+    metric, seed = spec.protocol.ordering, spec.protocol.seed
     values = {name: one.values[metric] for name, one in judged.items()}
     left = tuple(
-        Left(variant=n, why=one.facts["why"]) for n, one in done.items() if n not in judged
+        Left(variant=n, why=str(one.found.why)) for n, one in done.items() if n not in judged
     )
     rows = state.rows()
     rows = pl.DataFrame({"customer_id": [], "past": []}) if rows is None else rows
-    facts = Facts(metric, rows["customer_id"], rows["past"].to_numpy(), _customers(bench, rows))
+    facts = Facts(metric, rows["customer_id"], rows["past"].to_numpy(), _customers(bench))
     customer = facts.customer if judged else np.zeros(0, np.int32)
-    groups = groups_of(facts, spec.report_by, min_customers=spec.segment_customers) if judged else []
-    asked: dict[str, Any] = {"baseline": spec.reference, "customer": customer}
-    seed = spec.evaluation.seed
-    differences = compare.differences(values, **asked, seed=seed)
-    slices = compare.segments(values, groups, **asked, seed=seed)
+    groups = (
+        groups_of(facts, spec.report_by, min_customers=spec.segment_customers) if judged else []
+    )
+    differences = compare.differences(values, baseline=spec.reference, customer=customer, seed=seed)
+    slices = compare.segments(values, groups, baseline=spec.reference, customer=customer, seed=seed)
     curves = learning_curves(bench, judged, values)
     variants = [
-        _variant(spec, name, one).model_copy(
+        _variant(spec, one).model_copy(
             update={"segments": slices[name], "learning": curves.get(name, ())}
         )
         for name, one in judged.items()
     ]
     variants.sort(key=lambda one: -one.metrics[metric].mean)
     ranked = bench.candidates is not None
-    asked_of_all = spec.evaluation.model_copy(update={"candidates": ranked})
-    counts = next(iter(judged.values())).facts["counts"] if judged else {}
+    asked_of_all = spec.protocol.model_copy(update={"candidates": ranked})
+    counts = next(iter(judged.values())).found.counts if judged else {}
+    untested = not_tested(
+        spec,
+        variants=variants,
+        left=left,
+        test_rows=len(rows),
+        customers=rows["customer_id"].n_unique(),
+    )
     return StudyResult(
         name=bench.name,
         question=spec.question,
@@ -155,118 +163,124 @@ def make_result(bench: Bench, place: Place) -> StudyResult:
         baseline=spec.reference,
         dataset=spec.dataset,
         fingerprint=bench.dataset.fingerprint,
-        facts=_sizes(bench.dataset, rows, counts),
+        facts=_facts(sizes, rows, counts, folds=spec.protocol.folds),
         protocol=asked_of_all.as_json(),
         sentence=asked_of_all.sentence(),
         variants=tuple(variants),
         differences=differences,
         left=left,
-        not_tested=not_tested(
-            spec,
-            variants=variants,
-            left=left,
-            test_rows=len(rows),
-            customers=rows["customer_id"].n_unique(),
-        ),
+        not_tested=(*untested, *(f"{said}." for said in _made_otherwise(judged, bench.made))),
         made=_made(bench, place, done),
         run_id=bench.parent,
     )
 
 
-def _judge_all(bench: Bench) -> None:
-    """Cheap variants first, so that what they leave of the budget is for the others."""
-    spec, state = bench.spec, bench.state
-    ordered = _ordered(spec, bench.dataset)
-    parts: dict[str, Recommender] = {}
-    left = [name for name in ordered if not state.has(name)]
-    with bench.progress.task(f"{bench.name}: variants", total=len(ordered)) as advance:
-        for name in ordered:
-            if name in left:
-                done = judge_variant(bench, name, sharing=len(left), parts=parts)
-                left.remove(name)
-            else:
-                done = state.read(name)
-            if done.facts.get("card"):
-                # A composite takes its parts from the first variant of each model.
-                parts.setdefault(spec.variant(name).model, chosen_recipe(spec, name, done))
-            advance(1)
+@contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    """One run of a study at a time: two would judge the same and write the same files."""
+    try:
+        with locked(place.home / "studies" / f"{place.name}.lock", wait=False):
+            yield
+    except BlockingIOError:
+        problem = "this study is being run by another process: wait for it, or stop that one"
+        raise SettingsInvalid(place.folder, [problem]) from None
 
 
-def _ordered(spec: StudySpec, dataset: Dataset) -> list[str]:
-    """The variants from cheap to dear by what they declare; those made of others last."""
-    size = {table: _count(dataset, table) for table in ("customers", "products", "events")}
-    shape = DataShape(size["customers"], size["products"], size["events"], size["events"])
-
-    def cost(name: str) -> tuple[bool, float]:
-        try:
-            recipe = spec.recipe(name)
-        except ExtraMissing:
-            return False, 0.0
-        return isinstance(recipe, Composite), recipe.cost(shape).seconds
-
-    return sorted((one.name for one in spec.variants), key=cost)
+def _made_otherwise(done: Mapping[str, Done], made: Made) -> list[str]:
+    return [
+        f"{name} was judged by {differing}"
+        for name, one in done.items()
+        if (differing := one.found.made.unlike(made))
+    ]
 
 
-def _variant(spec: StudySpec, name: str, done: Done) -> Variant:
-    card, stated = done.facts["card"], done.facts["calibration"]
+def _variant(spec: StudySpec, done: Done) -> Variant:
+    found = done.found
+    if found.card is None:
+        raise ValueError(f"'{found.name}' has no figures")
+    stated = found.card.calibration
     return Variant(
-        name=name,
-        model=spec.variant(name).model,
-        settings=card["settings"],
-        stated=spec.variant(name).beyond(),
-        metrics={metric: Figure.model_validate(one) for metric, one in card["metrics"].items()},
-        fit_s=card["fit_s"],
-        recommend_s=card["recommend_s"],
-        calibration=None if stated is None else Calibration.model_validate(stated),
-        trials=tuple(Trial.model_validate(one) for one in done.facts["trials"]),
-        run_id=done.facts["run_id"],
+        name=found.name,
+        model=found.model,
+        settings=found.card.settings,
+        stated=spec.variant(found.name).beyond(),
+        metrics=found.card.metrics,
+        fit_s=found.card.fit_s,
+        recommend_s=found.card.recommend_s,
+        calibration=None
+        if stated is None
+        else Calibration(ece=stated.ece, brier=stated.brier, bins=stated.bins),
+        trials=found.trials,
+        parts=found.parts,
+        key=done.slot,
+        run_id=found.run_id,
     )
 
 
-def _customers(bench: Bench, rows: pl.DataFrame) -> pl.DataFrame:
-    asked = rows["customer_id"].cast(pl.String).unique().implode()
-    customers = bench.dataset.customers().with_columns(pl.col("customer_id").cast(pl.String))
-    return customers.filter(pl.col("customer_id").is_in(asked)).collect()
+def _customers(bench: Bench) -> pl.DataFrame:
+    """All of them: groups are cut as guards cut them."""
+    return bench.dataset.customers().with_columns(pl.col("customer_id").cast(pl.String)).collect()
 
 
-def _sizes(dataset: Dataset, rows: pl.DataFrame, counts: dict[str, int]) -> dict[str, int]:
+def _facts(
+    sizes: Sizes, rows: pl.DataFrame, counts: Mapping[str, int], *, folds: int
+) -> dict[str, int]:
     named = {
         "train": "events to learn from",
         "test_pairs": "products to foresee",
         "dropped_seen": "test products left out because they were had before",
-        "cold": "cold customers",
         "left_out": "events in no part",
     }
+    several = f", over {folds} folds" if folds > 1 else ""
+    cold = rows.filter(pl.col("past") == 0)["customer_id"].n_unique()
     return {
-        **{table: _count(dataset, table) for table in ("customers", "products", "events")},
-        "test rows": len(rows),
+        **sizes,
+        f"test rows{several}": len(rows),
         "test customers": rows["customer_id"].n_unique(),
-        **{said: counts[name] for name, said in named.items() if counts.get(name)},
+        **({"cold customers": cold} if cold else {}),
+        **{f"{said}{several}": counts[name] for name, said in named.items() if counts.get(name)},
     }
 
 
-def _count(dataset: Dataset, table: str) -> int:
-    frame: pl.LazyFrame = getattr(dataset, table)()
-    return int(frame.select(pl.len()).collect().item())
-
-
-def _made(bench: Bench, place: Place, done: dict[str, Done]) -> dict[str, Any]:
+def _made(bench: Bench, place: Place, done: Mapping[str, Done]) -> dict[str, Any]:
     folder = f"studies/{bench.name}" if place.folder.is_absolute() else str(place.folder)
+    makes = [one.found.made for one in done.values()]
+    libraries = dict.fromkeys(name for one in makes for name in one.libraries)
+    told = {
+        "code": [one.code for one in makes],
+        "python": [one.python for one in makes],
+        **{name: [one.libraries.get(name, "none") for one in makes] for name in libraries},
+    }
     return {
-        "seed": bench.spec.evaluation.seed,
-        "code": code_version(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in _LIBRARIES},
+        "seed": bench.spec.protocol.seed,
+        **{name: ", ".join(dict.fromkeys(versions)) for name, versions in told.items()},
+        "mlflow": version("mlflow"),
         "processors": os.cpu_count(),
-        "seconds": round(sum(one.facts["seconds"] for one in done.values()), 1),
+        "seconds": round(sum(bench.seconds.values()), 1),
         "state": bench.state.key,
         "commands": [f"oferta study run {folder}", f"oferta study report {folder}"],
     }
 
 
+def _tags(spec: StudySpec, dataset: Dataset, place: Place, made: Made) -> dict[str, str]:
+    """What may change while the study stays: the rest are parameters."""
+    return {
+        STUDY: place.name,
+        "oferta.kind": "study",
+        "oferta.question": spec.question,
+        "oferta.dataset": spec.dataset,
+        "oferta.fingerprint": dataset.fingerprint,
+        "oferta.code": made.code,
+        "oferta.baseline": spec.reference,
+        "oferta.variants": ", ".join(one.name for one in spec.variants)[:4000],
+        "oferta.guards": orjson.dumps(
+            spec.guards.model_dump(mode="json", exclude_defaults=True)
+        ).decode()[:4000],
+    }
+
+
 def _params(spec: StudySpec) -> dict[str, Any]:
-    asked = spec.model_dump(mode="json", exclude={"variants", "question"})
-    return {**asked, "variants": ", ".join(one.name for one in spec.variants)}
+    return {"dataset": spec.dataset, "evaluation": spec.protocol.model_dump(mode="json")}
 
 
 def _write(bench: Bench, place: Place, result: StudyResult) -> None:

@@ -4,17 +4,19 @@ Every run has a tag that says which part of which study it is. A study that goes
 finds its runs by these tags, so no run is there twice.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from oferta_experiments.study.files import locked
 from oferta_training import tracking
 
 EXPERIMENT: Final = "oferta/studies"
 STUDY: Final = "oferta.study"
 PART: Final = "oferta.part"
+LEFT: Final = "oferta.left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,23 @@ class Runs:
     experiment: str
     key: str
 
+    @contextmanager
     def open(
         self, name: str, *, part: str, tags: Mapping[str, str], parent: str | None = None
-    ) -> AbstractContextManager[str]:
-        """The run of `part`: the one that is there, or a new one."""
-        return tracking.run(
+    ) -> Iterator[str]:
+        """The run of `part`: the one that is there, with these tags now, or a new one."""
+        known = self.find(part)
+        if known is not None:
+            self.tags(known, tags)
+        with tracking.run(
             self.home,
             experiment_id=self.experiment,
             name=name,
             tags={**tags, PART: f"{self.key}/{part}"},
             parent=parent,
-            again=self.find(part),
-        )
+            again=known,
+        ) as run_id:
+            yield run_id
 
     def is_finished(self, part: str) -> bool:
         """Whether the run of `part` is there, and whole."""
@@ -84,7 +91,15 @@ class Runs:
         for name, value in tags.items():
             tracker.set_tag(run_id, name, value)
 
+    def untag(self, run_id: str, tag: str) -> None:
+        """Take the tag off, where it is."""
+        tracker = tracking.client(self.home)
+        if tag in tracker.get_run(run_id).data.tags:
+            tracker.delete_tag(run_id, tag)
+
 
 def open_runs(home: Path, key: str) -> Runs:
     """The runs of the study on its data that `key` names."""
-    return Runs(home, tracking.experiment(home, EXPERIMENT), key)
+    # The first process makes the tables; a second one at the same time would make them again.
+    with locked(home / "mlflow.lock"):
+        return Runs(home, tracking.experiment(home, EXPERIMENT), key)

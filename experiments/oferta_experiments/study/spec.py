@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from oferta.errors import ExtraMissing, OfertaError, SettingsInvalid, UnknownName
 from oferta.evaluation.protocol import Protocol
@@ -18,6 +18,9 @@ from oferta_training.guards import Guards
 FILE = "study.toml"
 DEMO = "demo"
 """Names the demo's data instead of a folder."""
+
+SHARES = (1 / 9, 1 / 3)
+"""Of the customers: what a learning curve is made of, beside all of them."""
 
 DATA_VARIABLE = "OFERTA_BENCH_DATA"
 _PLACE = "${" + DATA_VARIABLE + "}"
@@ -86,8 +89,9 @@ class StudySpec(Settings):
     report_by: tuple[str, ...] = ("activity", "cold")
     """By what customers are told apart in the report: `activity`, `cold`, or any attribute."""
 
-    segment_customers: int = Field(default=50, ge=10)
-    """Fewer customers than this are no segment: their figures would be noise."""
+    segment_customers: int = Field(default=50, ge=30)
+    """Fewer customers than this are no segment: no mean of a skewed metric has the distribution
+    there that the test assumes."""
 
     search: bool = False
     calibrate: bool = False
@@ -99,18 +103,16 @@ class StudySpec(Settings):
 
     variants: tuple[VariantSpec, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _exposed(self) -> Self:
-        # What a guard looks at must be measured.
+    @property
+    def protocol(self) -> Protocol:
+        """The evaluation, with what the guards look at: that must be measured."""
         wanted: dict[str, Any] = {}
         if self.guards.fairness.exposure and not self.evaluation.exposure:
             wanted["exposure"] = self.guards.fairness.exposure
         chances = self.calibrate or self.guards.calibration.ece is not None
         if chances and self.evaluation.calibrate == "none":
             wanted["calibrate"] = "auto"
-        if wanted:
-            object.__setattr__(self, "evaluation", self.evaluation.model_copy(update=wanted))
-        return self
+        return self.evaluation.model_copy(update=wanted)
 
     @property
     def reference(self) -> str:

@@ -1,12 +1,14 @@
 """What a study has done so far, on disk: a run that was killed goes on from it.
 
     <home>/studies/<name>-<key>/
-      study.json         what was asked: the key is a hash of it and of the data
+      study.json         how variants are judged, and on what: the key is a hash of it
       rows.parquet       the test rows: customer_id, past
-      <variant>.json, <variant>.parquet    a finished variant: its figures, its value per row
+      <slot>.json, <slot>.parquet    a variant: what is kept of it, its value per row
+      <slot>-<share>.json            the same variant, learnt from a share of the customers
       trials.log         the trials of the searches, as an Optuna journal
 
-A file is there whole or not at all; nothing in it depends on when it was written.
+A variant's slot is its name and a hash of what is asked of it alone, so that changing one variant,
+or what is only reported, leaves the others as they are. A file is there whole or not at all.
 """
 
 import re
@@ -23,29 +25,32 @@ from numpy.typing import NDArray
 
 from oferta.errors import SettingsInvalid
 from oferta.events.dataset import Dataset
+from oferta.settings import parse
+from oferta_experiments.study.files import write_whole
+from oferta_experiments.study.finished import Finished, Learnt
 from oferta_experiments.study.spec import StudySpec
 
-_FORMAT = 1
-_UNASKED = {"question", "guards"}
-"""What may be changed without another figure."""
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
-    """A finished variant, or one that could not be judged, as it was stored.
+    """A variant that was judged, or that could not be.
 
     Attributes:
-        facts: plain values; see `oferta_experiments.study.run`.
+        slot: where it is kept.
+        found: what is kept of it.
         values: metric -> `(rows,) float64`; empty where there are no figures.
     """
 
-    facts: Mapping[str, Any]
+    slot: str
+    found: Finished
     values: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state of one study on one content of data."""
+    """The state of one study, judged in one way, on one content of data."""
 
     folder: Path
 
@@ -54,27 +59,36 @@ class State:
         """Names this study on this data."""
         return self.folder.name
 
-    def has(self, name: str) -> bool:
-        """Whether `name` is finished."""
-        return self._path(name, "json").is_file()
+    def read(self, slot: str) -> Done | None:
+        """What `keep` stored, or None where there is no such variant, or it has no figures."""
+        path = self._path(slot)
+        if not path.is_file():
+            return None
+        found = parse(orjson.loads(path.read_bytes()), Finished, place=path)
+        if found.card is None:
+            return None
+        values = pl.read_parquet(path.with_suffix(".parquet"))
+        columns = {column.name: column.to_numpy() for column in values.get_columns()}
+        return Done(slot, found, columns)
 
-    def read(self, name: str) -> Done:
-        """What `keep` stored."""
-        facts = orjson.loads(self._path(name, "json").read_bytes())
-        path = self._path(name, "parquet")
-        values = pl.read_parquet(path) if path.is_file() else pl.DataFrame()
-        return Done(facts, {column.name: column.to_numpy() for column in values.get_columns()})
+    def keep(self, done: Done) -> None:
+        """Store a variant."""
+        path = self._path(done.slot)
+        if done.values:
+            write_whole(path.with_suffix(".parquet"), pl.DataFrame(dict(done.values)))
+        # Last: it says that the other is there.
+        write_whole(path, done.found.model_dump(mode="json"))
 
-    def keep(
-        self,
-        name: str,
-        facts: Mapping[str, Any],
-        values: Mapping[str, NDArray[np.float64]] | None = None,
-    ) -> None:
-        """Store a finished variant."""
-        if values:
-            write_whole(self._path(name, "parquet"), pl.DataFrame(dict(values)))
-        write_whole(self._path(name, "json"), facts)  # last: it says that the other is there
+    def read_learnt(self, slot: str, share: float) -> Learnt | None:
+        """What `keep_learnt` stored, or None."""
+        path = self._path(f"{slot}-{share:.4f}")
+        if not path.is_file():
+            return None
+        return parse(orjson.loads(path.read_bytes()), Learnt, place=path)
+
+    def keep_learnt(self, slot: str, learnt: Learnt) -> None:
+        """Store a point of the learning curve."""
+        write_whole(self._path(f"{slot}-{learnt.share:.4f}"), learnt.model_dump(mode="json"))
 
     def rows(self) -> pl.DataFrame | None:
         """The test rows, `customer_id` and `past`; None before the first variant is judged."""
@@ -90,11 +104,16 @@ class State:
         """The journal of the searches."""
         return self.folder / "trials.log"
 
-    def _path(self, name: str, kind: str) -> Path:
-        plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
-        # Two names may look alike without their signs.
-        mark = blake2b(name.encode(), digest_size=3).hexdigest()
-        return self.folder / f"{plain}-{mark}.{kind}"
+    def _path(self, slot: str) -> Path:
+        return self.folder / f"{slot}.json"
+
+
+def slot_of(name: str, asked: Mapping[str, Any]) -> str:
+    """Where the variant `name` is kept, of which `asked` is asked."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    # Two names may look alike without their signs.
+    told = orjson.dumps([name, asked], option=orjson.OPT_SORT_KEYS)
+    return f"{plain}-{blake2b(told, digest_size=6).hexdigest()}"
 
 
 def fingerprint(dataset: Dataset, candidates: pl.DataFrame | None) -> str:
@@ -108,11 +127,11 @@ def fingerprint(dataset: Dataset, candidates: pl.DataFrame | None) -> str:
 def open_state(home: Path, name: str, spec: StudySpec, fingerprint: str) -> tuple[State, bool]:
     """The state of the study `name`, and whether another one of it was found, and left alone.
 
-    Another study.toml or other data have another key, so nothing of theirs is gone on with.
+    Another evaluation or other data have another key, so nothing of theirs is gone on with.
     """
     asked = {
         "format": _FORMAT,
-        "spec": spec.model_dump(mode="json", exclude=_UNASKED),
+        "evaluation": spec.protocol.model_dump(mode="json"),
         "data": fingerprint,
     }
     key = blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=6).hexdigest()
@@ -138,13 +157,3 @@ def find_state(home: Path, key: str) -> State:
             ["the values per customer are not there: `oferta study run` makes them again"],
         )
     return state
-
-
-def write_whole(path: Path, content: pl.DataFrame | Mapping[str, Any]) -> None:
-    """Write beside and rename: a reader never sees half a file."""
-    beside = path.with_name(path.name + ".part")
-    if isinstance(content, pl.DataFrame):
-        content.write_parquet(beside)
-    else:
-        beside.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    beside.replace(path)

@@ -19,6 +19,15 @@ _ENTRY = "oferta:entry"
 
 
 @dataclass(slots=True)
+class _Book:
+    """Where a variant's trials are kept: another one where code or what is asked differ."""
+
+    name: str
+    run_id: str
+    recalled_s: float = 0.0
+
+
+@dataclass(slots=True)
 class Journal:
     """Finished trials of one study, by variant; readable by Optuna's own tools.
 
@@ -26,23 +35,32 @@ class Journal:
         path: the journal's file.
         study: the study's name, for the tags of runs.
         runs: where each trial gets a run.
-        parents: variant -> its run's id.
     """
 
     path: Path
     study: str
     runs: Runs
-    parents: dict[str, str] = field(default_factory=dict)
+    _books: dict[str, _Book] = field(default_factory=dict)
     _known: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     _studies: dict[str, "optuna.Study"] = field(default_factory=dict)
+
+    def begin(self, model: str, *, book: str, run_id: str) -> None:
+        """Keep trials of the variant `model` under `book`, and show them below the run."""
+        self._books[model] = _Book(book, run_id)
+
+    def recalled(self, model: str) -> float:
+        """Seconds of the variant's trials that were read and not made since `begin`."""
+        return self._books[model].recalled_s
 
     def recall(
         self, model: str, settings: Mapping[str, Any], share: float
     ) -> Mapping[str, Any] | None:
         """The entry of a finished trial of the variant `model`, or None."""
         self._open(model)
-        entry = self._known.get((model, _key(settings, share)))
+        book = self._books[model]
+        entry = self._known.get((book.name, _key(settings, share)))
         if entry is not None:
+            book.recalled_s += float(entry.get("seconds", 0.0))
             self._show(model, entry, settings)
         return entry
 
@@ -63,11 +81,12 @@ class Journal:
                     user_attrs={**params, _ENTRY: {"key": key, **entry}},
                 )
             )
-        self._known[model, key] = entry
+        self._known[self._books[model].name, key] = entry
         self._show(model, entry, settings)
 
     def _open(self, model: str) -> "optuna.Study":
-        if model not in self._studies:
+        book = self._books[model].name
+        if book not in self._studies:
             import optuna  # noqa: PLC0415
             from optuna.storages import JournalStorage  # noqa: PLC0415
             from optuna.storages.journal import (  # noqa: PLC0415
@@ -80,21 +99,19 @@ class Journal:
                 lock = JournalFileOpenLock(str(self.path))
                 storage = JournalStorage(JournalFileBackend(str(self.path), lock_obj=lock))
                 study = optuna.create_study(
-                    storage=storage, study_name=model, direction="maximize", load_if_exists=True
+                    storage=storage, study_name=book, direction="maximize", load_if_exists=True
                 )
             for trial in study.get_trials(deepcopy=False):
                 kept = dict(trial.user_attrs[_ENTRY])
-                self._known[model, kept.pop("key")] = kept
-            self._studies[model] = study
-        return self._studies[model]
+                self._known[book, kept.pop("key")] = kept
+            self._studies[book] = study
+        return self._studies[book]
 
     def _show(self, model: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        parent = self.parents.get(model)
-        if parent is None:
-            return
+        book = self._books[model]
         share = float(entry["share_of_customers"])
         mark = blake2b(_key(settings, share).encode(), digest_size=8).hexdigest()
-        part = f"{model}/trial/{mark}"
+        part = f"{book.name}/trial/{mark}"
         if self.runs.is_finished(part):
             return
         stated = entry["settings"]
@@ -102,7 +119,7 @@ class Journal:
         if share < 1:
             name += f" on {share:.0%} of customers"
         tags = {STUDY: self.study, "oferta.variant": model, "oferta.kind": "trial"}
-        with self.runs.open(name[:250], part=part, tags=tags, parent=parent) as run_id:
+        with self.runs.open(name[:250], part=part, tags=tags, parent=book.run_id) as run_id:
             self.runs.params(run_id, {**stated, "share_of_customers": share})
             if "value" in entry:
                 self.runs.metrics(
