@@ -68,7 +68,16 @@ def test_a_table_and_a_sentence_for_people(files: tuple[Path, Path]):
 def test_the_same_for_programs_and_in_mlflow(files: tuple[Path, Path], tmp_path: Path):
     log, policy = files
     done = oferta(
-        str(log), str(policy), *NAMES, "--json", "-", "--track", "--home", str(tmp_path / "home")
+        str(log),
+        str(policy),
+        *NAMES,
+        "--context",
+        "age",
+        "--json",
+        "-",
+        "--track",
+        "--home",
+        str(tmp_path / "home"),
     )
     found = json.loads(done.stdout)
     assert 0 < found["support"]["ess"] < 800

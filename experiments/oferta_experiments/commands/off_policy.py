@@ -20,8 +20,10 @@ def off_policy(
     ] = None,
     context: Annotated[
         str,
-        typer.Option(help="Columns for the reward model, with commas between; all, or none."),
-    ] = "all",
+        typer.Option(
+            help="Known when deciding: columns for the reward model, with commas between."
+        ),
+    ] = "none",
     seed: Annotated[int, typer.Option(help="Of everything that is drawn at random.", min=0)] = 7,
     json: Annotated[
         str | None, typer.Option(help="Write the figures to this file; - for standard output.")
@@ -105,9 +107,7 @@ def _synthetic(runs: int, seed: int, json: str | None, *, given: Path | None) ->
         show_errors(errors, runs, Console())
 
 
-def _context(text: str) -> list[str] | None:
-    if text.strip() == "all":
-        return None
+def _context(text: str) -> list[str]:
     names = dict.fromkeys(name.strip() for name in text.split(","))
     return [name for name in names if name and name != "none"]
 

@@ -94,7 +94,7 @@ def world(seed: int, rounds: int = ROUNDS) -> World:
         }
     )
     table = pl.DataFrame(chance, schema=[str(action) for action in range(ACTIONS)])
-    decisions = logged_decisions(frame)
+    decisions = logged_decisions(frame, context=[f"x{number}" for number in range(DIMENSIONS)])
     return World(
         decisions,
         policy_for(decisions, table.with_columns(numbers.alias("decision_id"))),

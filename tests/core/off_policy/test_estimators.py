@@ -141,7 +141,7 @@ def test_ips_and_cross_fitted_dr_are_unbiased_to_the_last_digit():
     value = (NEW * TRUTH).sum(axis=1).mean()
     total, expected = 0.0, {"ips": 0.0, "dr": 0.0, "dm": 0.0}
     for chance, frame in every_log():
-        log, policy = world(frame, NEW_FRAME)
+        log, policy = world(frame, NEW_FRAME, context=["x"])
         weight = policy.of_shown / log.probability
         model = cross_fitted(log, policy, folds=3, rng=default_rng(1), progress=Silent())
         doubly = dr(log.reward, weight, of_shown=model.of_shown, expected=model.under_policy)

@@ -7,7 +7,9 @@ from core.off_policy.worlds import world
 from numpy.random import default_rng
 
 from oferta.errors import DecisionsRefused, PolicyUnsupported
+from oferta.evaluation.off_policy.decisions import logged_decisions
 from oferta.evaluation.off_policy.evaluate import PolicyValue, policy_value
+from oferta.evaluation.off_policy.policy import policy_for
 from oferta.evaluation.off_policy.reward_model import cross_fitted
 from oferta.progress import Silent
 
@@ -41,7 +43,8 @@ def by_taste(log: pl.DataFrame, **chances: tuple[float, float, float]) -> pl.Dat
 
 
 def value_of(log: pl.DataFrame, policy: pl.DataFrame, seed: int = 1) -> PolicyValue:
-    decisions, new = world(log, policy)
+    known = [name for name in ("taste",) if name in log.columns]
+    decisions, new = world(log, policy, context=known)
     return policy_value(decisions, new, rng=default_rng(seed), progress=Silent())
 
 
@@ -124,7 +127,9 @@ def test_no_model_judges_a_customer_it_learnt_from():
         reward=pl.when(pl.col("customer_id") == "c7").then(1 - pl.col("reward")).otherwise("reward")
     )
     before, after = (
-        cross_fitted(*world(log, policy), folds=5, rng=default_rng(1), progress=Silent())
+        cross_fitted(
+            *world(log, policy, context=["taste"]), folds=5, rng=default_rng(1), progress=Silent()
+        )
         for log in (frame, turned)
     )
     same = before.of_shown == after.of_shown
@@ -146,11 +151,23 @@ def test_the_reward_model_learns_position_context_and_product():
             "age": age,
         }
     )
-    decisions, policy = world(log, pl.DataFrame({"product_id": NAMES, "probability": [0, 0, 1]}))
+    last = pl.DataFrame({"product_id": NAMES, "probability": [0, 0, 1]})
+    decisions, policy = world(log, last, context=["age"])
     found = cross_fitted(decisions, policy, folds=5, rng=rng, progress=Silent())
     np.testing.assert_allclose(found.of_shown, reward, atol=0.3)
     np.testing.assert_allclose(found.under_policy, reward + 3.0 * (2 - shown), atol=0.3)
     assert found.model == "ridge regression on position, age, product_id, 5 folds"
+
+
+def test_what_came_of_a_decision_is_not_learnt_from_unless_it_is_named():
+    """A column that tells the reward would make the direct method foresee it."""
+    log = shop().with_columns(seconds_watched=pl.col("reward") * 30.0)
+    decisions = logged_decisions(log)
+    same = pl.DataFrame({"product_id": NAMES, "probability": LOGGING})
+    policy = policy_for(decisions, same)
+    found = cross_fitted(decisions, policy, folds=5, rng=default_rng(1), progress=Silent())
+    assert found.model == "logistic regression on product_id, 5 folds"
+    assert len(np.unique(found.of_shown.round(6))) <= 5 * len(NAMES)
 
 
 def test_figures_as_json_hold_everything():

@@ -43,7 +43,7 @@ LOG_FAULTS: list[tuple[Change, str]] = [
 @pytest.mark.parametrize(("change", "said"), LOG_FAULTS, ids=[said for _, said in LOG_FAULTS])
 def test_a_fault_of_the_log_is_named_with_its_rows(change: Change, said: str):
     with pytest.raises(DecisionsRefused) as refused:
-        logged_decisions(change(log_frame()), place="june.csv")
+        logged_decisions(change(log_frame()), place="june.csv", context=["age", "region"])
     assert refused.value.place == "june.csv"
     assert said in str(refused.value)
 
@@ -51,7 +51,7 @@ def test_a_fault_of_the_log_is_named_with_its_rows(change: Change, said: str):
 def test_all_faults_are_said_at_once():
     frame = cells("probability", 0.0)(cells("position", 2)(cells("age", None)(log_frame())))
     with pytest.raises(DecisionsRefused) as refused:
-        logged_decisions(frame)
+        logged_decisions(frame, context=["age"])
     assert len(refused.value.problems) == 3
 
 
@@ -95,12 +95,16 @@ def test_a_context_column_that_is_not_there_is_named():
         logged_decisions(log_frame(), context=["agee"])
 
 
+def test_only_the_position_is_known_unless_more_is_named():
+    assert logged_decisions(log_frame()).context == ("position",)
+    assert logged_decisions(log_frame(), context=["age"]).context == ("position", "age")
+
+
 def test_an_id_is_no_context():
     many = pl.DataFrame(
         {"product_id": "loan", "probability": 1.0, "reward": 0.0, "session": range(2000)},
         schema_overrides={"session": pl.String},
         strict=False,
     )
-    assert logged_decisions(many).context == ()
     with pytest.raises(DecisionsRefused, match="session: 2,000 different values"):
         logged_decisions(many, context=["session"])

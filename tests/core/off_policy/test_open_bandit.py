@@ -36,7 +36,7 @@ def logs() -> dict[str, pl.DataFrame]:
 
 
 def value_of(log: pl.DataFrame, policy: pl.DataFrame) -> PolicyValue:
-    decisions, new = world(log, policy)
+    decisions, new = world(log, policy, context=KNOWN)
     return policy_value(decisions, new, rng=default_rng(1), progress=Silent())
 
 

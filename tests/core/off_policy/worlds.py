@@ -31,7 +31,9 @@ def same_everywhere(chances: Sequence[float] = (0.5, 0.25, 0.25)) -> pl.DataFram
     return pl.DataFrame({"product_id": PRODUCTS, "probability": chances})
 
 
-def world(log: pl.DataFrame, policy: pl.DataFrame) -> tuple[LoggedDecisions, Policy]:
+def world(
+    log: pl.DataFrame, policy: pl.DataFrame, *, context: Sequence[str] = ()
+) -> tuple[LoggedDecisions, Policy]:
     """A log and a policy for it, checked as a command would."""
-    decisions = logged_decisions(log)
+    decisions = logged_decisions(log, context=context)
     return decisions, policy_for(decisions, policy)

@@ -12,9 +12,6 @@ from oferta.errors import UnknownName
 from oferta.evaluation.off_policy.problems import refuse, rows, typed
 from oferta.evaluation.off_policy.tables import DECISIONS
 
-_MOST_LEVELS: Final = 50
-"""A text of more values than this is an id or an instant, and no context unless asked for."""
-
 _TOO_MANY_LEVELS: Final = 1000
 """Each level is a column of the reward model."""
 
@@ -54,12 +51,13 @@ class LoggedDecisions:
 
 
 def logged_decisions(
-    frame: pl.DataFrame, *, place: str = "log", context: Sequence[str] | None = None
+    frame: pl.DataFrame, *, place: str = "log", context: Sequence[str] = ()
 ) -> LoggedDecisions:
     """The decisions of `frame`, checked.
 
-    `context` names the columns that the reward model may use beside the position; None: every
-    column that is not of `DECISIONS` and holds numbers, or texts of at most 50 values.
+    `context` names the columns that the reward model may use beside the position. Each must have
+    been known when the decision was made: none is taken unasked, for what a log holds beside the
+    reward is often what came of it.
 
     Raises:
         DecisionsRefused: a missing column, a cell without a value, a probability outside (0, 1],
@@ -68,11 +66,10 @@ def logged_decisions(
     """
     log = typed(frame, DECISIONS, place=place)
     others = [name for name in frame.columns if name not in DECISIONS.names]
-    for name in context or ():
+    for name in context:
         if name not in others:
             raise UnknownName("context column", name, others)
-    asked = [name for name in others if _usual(frame[name])] if context is None else list(context)
-    chosen = (*(["position"] if "position" in frame.columns else []), *asked)
+    chosen = (*(["position"] if "position" in frame.columns else []), *context)
     refuse(place, _faults(log, chosen))
     return LoggedDecisions(log, chosen)
 
@@ -80,13 +77,6 @@ def logged_decisions(
 def codes(column: pl.Series) -> NDArray[np.int64]:
     """The values of `column` as numbers from 0, in their order `(rows,)`."""
     return (column.rank("dense") - 1).cast(pl.Int64).to_numpy()
-
-
-def _usual(column: pl.Series) -> bool:
-    if column.dtype.is_numeric():
-        return True
-    texts = column.dtype in {pl.String, pl.Categorical, pl.Boolean} or column.dtype == pl.Enum
-    return texts and column.n_unique() <= _MOST_LEVELS
 
 
 def _faults(log: pl.DataFrame, context: Sequence[str]) -> Iterator[str]:
@@ -104,7 +94,4 @@ def _faults(log: pl.DataFrame, context: Sequence[str]) -> Iterator[str]:
         if column.dtype.is_float():
             empty = int((~column.is_finite().fill_null(value=False)).sum())
         if empty:
-            yield (
-                f"context column {name}: {rows(empty)} without a value: fill them, or choose the "
-                "columns by name"
-            )
+            yield f"context column {name}: {rows(empty)} without a value: fill or leave it out"

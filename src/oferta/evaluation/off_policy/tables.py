@@ -1,6 +1,6 @@
 """The two tables of off-policy evaluation: what was shown, and what would be shown.
 
-A column of the log that is not listed is *context*: what was known when the decision was made.
+Other columns of the log may be named as *context*: what was known when the decision was made.
 """
 
 from typing import Final
