@@ -19,7 +19,7 @@ from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Evaluation, Scorecard, Skipped, plain_settings
 from oferta.evaluation.scoring import Judged, judge
 from oferta.evaluation.source import Source
-from oferta.evaluation.tune import Trials
+from oferta.evaluation.trials import Trials
 from oferta.evaluation.tune import tune as tune_settings
 from oferta.interactions.idmap import IdMap
 from oferta.models.protocol import Composite, Recommender, with_twins
@@ -61,7 +61,7 @@ def evaluate(
     `twins` is False: for callers who asked for these recipes alone.
     With a `share` below 1 models learn from that share of train's customers, drawn by the seed; the
     test rows and what is known of them stay the same. `trials` are for the search: see
-    `oferta.evaluation.tune`. `parts` are recipes by model, whose settings composites take for parts
+    `oferta.evaluation.trials`. `parts` are recipes by model, whose settings composites take for parts
     that they state nothing of; those that a search chooses come before them. Where no model could
     be fitted, `results` is empty and `skipped` says why.
 
