@@ -1,14 +1,13 @@
 """A study run inside this process: what it finds, keeps, refuses and leaves out."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from time import perf_counter
-from typing import Any
 
 import orjson
 import polars as pl
 import pytest
 from shop import write_shop
+from study_worlds import BASE, World, promoted
 from trained_shop import NOW
 
 from oferta.clock import FixedClock
@@ -19,59 +18,19 @@ from oferta.errors import (
     SettingsInvalid,
     UnknownName,
 )
-from oferta.evaluation.limits import Timer
-from oferta.events.dataset import Dataset, open_dataset
+from oferta.events.dataset import open_dataset
 from oferta.progress import Silent
 from oferta.settings import parse
 from oferta_experiments.study.across import compare_results
 from oferta_experiments.study.judging import check_rows
-from oferta_experiments.study.promote import Promoted, promote_variant
+from oferta_experiments.study.promote import promote_variant
 from oferta_experiments.study.result import StudyResult, read_result
-from oferta_experiments.study.run import Place, run_study
+from oferta_experiments.study.run import Place
 from oferta_experiments.study.spec import StudySpec
 from oferta_experiments.study.state import open_state
 from oferta_training import registry
 from oferta_training.job import Job, Policy
 from oferta_training.ledger import Ledger, ledger_path
-
-BASE: Mapping[str, Any] = {
-    "question": "What helps?",
-    "dataset": "shop",
-    "report_by": ["activity", "cold", "kind"],
-    "segment_customers": 30,
-    "evaluation": {"split": "time:31d", "k": [3, 5], "metric": "ndcg@3"},
-    "variants": [
-        {"name": "popular", "model": "popularity"},
-        {"name": "together", "model": "ease", "settings": {"l2": 5.0}},
-    ],
-}
-
-
-class World:
-    """A home, a shop, and studies on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "home"
-        self.dataset = open_dataset(
-            write_shop(folder / "shop"), home=self.home, clock=FixedClock(NOW), progress=Silent()
-        )
-        self.said: list[str] = []
-
-    def run(
-        self,
-        name: str,
-        *,
-        dataset: Dataset | None = None,
-        timer: Timer = perf_counter,
-        **changed: object,
-    ) -> StudyResult:
-        spec = parse({**BASE, **changed}, StudySpec, place="test")
-        folder = self.folder / name
-        folder.mkdir(exist_ok=True)
-        (folder / "study.toml").write_text("", encoding="utf-8")
-        self.said.clear()
-        place = Place(folder, self.home, timer, Silent(), self.said.append)
-        return run_study(spec, dataset or self.dataset, place=place)
 
 
 @pytest.fixture(scope="module")
@@ -220,19 +179,6 @@ def test_variants_of_studies_on_the_same_rows_are_paired_and_others_only_shown(
 
 
 PAIR = {"plain: together", "plain: popular"}
-
-
-def promoted(world: World, name: str, variant: str, **changed: object) -> Promoted:
-    result = world.run(name, **changed)
-    return promote_variant(
-        parse({**BASE, **changed}, StudySpec, place="test"),
-        variant,
-        world.dataset,
-        result=result,
-        job=Job(name="shop", policy=Policy(repeatable=False)),
-        place=Place(world.folder / name, world.home, perf_counter, Silent(), world.said.append),
-        clock=FixedClock(NOW),
-    )
 
 
 def test_a_variant_becomes_champion_where_the_guards_let_it_and_not_where_one_fails(world: World):

@@ -116,6 +116,19 @@ def test_an_effect_in_one_segment_is_found_there_and_not_elsewhere():
     assert here.figure.mean == pytest.approx(values["other"][inside].mean())
 
 
+def test_segments_that_are_the_same_rows_are_one_test():
+    """`cold`, and an activity of 0: here p is .03, and counted twice it would be above .05."""
+    values = dict(world(base=0.0, other=0.0))
+    inside = np.arange(ROWS) < 200
+    rng = default_rng(5)
+    values["other"] = values["base"] + np.where(inside, rng.normal(0.016, 0.075, ROWS), 0.0)
+    asked = {"baseline": "base", "customer": CUSTOMER, "seed": 1}
+    (alone,) = segments(values, [Group("cold", "cold", inside)], **asked)["other"]
+    twice = [Group("cold", "cold", inside), Group("activity", "0", inside.copy())]
+    both = segments(values, twice, **asked)["other"]
+    assert [one.verdict for one in both] == [alone.verdict] * 2 == [BETTER] * 2
+
+
 def test_ties_for_the_best_go_to_the_first():
     assert best_of({"a": np.ones(3), "b": np.ones(3)}) == "a"
 
@@ -153,6 +166,13 @@ def test_no_difference_says_what_would_have_shown_and_an_effect_of_that_size_doe
         (one,) = compared({"base": base, "same": base + noise + least})
         shows += one.verdict == BETTER
     assert shows >= 24
+
+
+def test_of_two_that_never_differ_nothing_is_said_of_what_would_have_shown():
+    values = world(base=0.0)
+    text = said({**values, "same": values["base"].copy()})
+    assert text.endswith(f"on {METRIC}.")
+    assert "would most likely have shown" not in text
 
 
 def test_one_variant_or_none_or_no_baseline_is_no_comparison():

@@ -185,12 +185,17 @@ def all_settings(result: StudyResult) -> Table:
             (
                 one.name,
                 one.model,
-                pairs(one.stated) or NOTHING,
+                pairs(_stated(one)) or NOTHING,
                 pairs(one.settings) or "its defaults",
             )
             for one in result.variants
         ),
     )
+
+
+def _stated(variant: Variant) -> dict[str, object]:
+    parts = {model: f"those of '{name}'" for model, name in variant.parts.items()}
+    return {**variant.stated, **({"parts": parts} if parts else {})}
 
 
 def pairs(values: dict[str, object]) -> str:
