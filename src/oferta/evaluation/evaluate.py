@@ -61,9 +61,9 @@ def evaluate(
     `twins` is False: for callers who asked for these recipes alone.
     With a `share` below 1 models learn from that share of train's customers, drawn by the seed; the
     test rows and what is known of them stay the same. `trials` are for the search: see
-    `oferta.evaluation.trials`. `parts` are recipes by model, whose settings composites take for parts
-    that they state nothing of; those that a search chooses come before them. Where no model could
-    be fitted, `results` is empty and `skipped` says why.
+    `oferta.evaluation.trials`. `parts` are recipes by model, whose settings composites take for
+    parts that they state nothing of; those that a search chooses come before them. Where no model
+    could be fitted, `results` is empty and `skipped` says why.
 
     Raises:
         SplitRefused: the data cannot give the protocol's split; carries those that it can.
