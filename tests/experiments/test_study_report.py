@@ -20,12 +20,13 @@ from oferta.evaluation.intervals import Interval, bootstrap
 from oferta.evaluation.protocol import Protocol
 from oferta.models.catalog import recipe
 from oferta.progress import Silent
-from oferta_experiments.study.report import summary_text, write_report
-from oferta_experiments.study.report_cost import frontier
-from oferta_experiments.study.report_markdown import markdown
-from oferta_experiments.study.report_search import best_trial
-from oferta_experiments.study.report_tables import untested
-from oferta_experiments.study.report_words import shortened
+from oferta_experiments.study.report.cost import frontier
+from oferta_experiments.study.report.markdown import markdown
+from oferta_experiments.study.report.page import write_report
+from oferta_experiments.study.report.search import best_trial
+from oferta_experiments.study.report.tables import untested
+from oferta_experiments.study.report.terminal import summary_text
+from oferta_experiments.study.report.words import shortened
 from oferta_experiments.study.result import (
     Difference,
     Figure,
@@ -58,7 +59,7 @@ def test_the_same_result_gives_the_same_bytes_in_another_process(tmp_path: Path)
     (tmp_path / "matplotlibrc").write_text("axes.labelpad: 31\nsvg.fonttype: path\n")
     program = (
         "import sys; from pathlib import Path\n"
-        "from oferta_experiments.study.report import write_report\n"
+        "from oferta_experiments.study.report.page import write_report\n"
         "from oferta_experiments.study.result import read_result\n"
         "write_report(read_result(Path('result.json')), Path(sys.argv[1]))\n"
     )
@@ -130,11 +131,11 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
         assert len(counts) == 1
 
 
-def test_the_terminal_shows_it_within_80_columns(tmp_path: Path) -> None:
+def test_the_terminal_shows_it_within_80_columns() -> None:
     result = study_result(names=("[red]als[/red]", *NAMES[1:]))
     console = Console(width=80, record=True, force_terminal=False)
     with console.capture() as captured:
-        console.print(summary_text(result, [tmp_path / "report.html"]))
+        console.print(summary_text(result, [Path("study") / "report.html"]))
     said = captured.get()
     assert result.question in said
     assert "[red]als[/red]" in said

@@ -9,8 +9,8 @@ import pytest
 from browser import Tab, chromium
 from study_results import NAMES, figure, study_result
 
-from oferta_experiments.study.report import write_report
-from oferta_experiments.study.report_words import MINUS
+from oferta_experiments.study.report.page import write_report
+from oferta_experiments.study.report.words import MINUS
 from oferta_experiments.study.result import StudyResult
 
 pytestmark = pytest.mark.needs_tool("chromium")

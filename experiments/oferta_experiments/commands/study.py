@@ -62,7 +62,7 @@ def run(
 
     from oferta.home import home_folder
     from oferta.progress import Terminal
-    from oferta_experiments.study.report import summary_text
+    from oferta_experiments.study.report.terminal import summary_text
     from oferta_experiments.study.run import Place, run_study
     from oferta_experiments.study.spec import load_study
 
@@ -92,7 +92,7 @@ def report(folder: _Folder) -> None:
 
     Example: oferta study report studies/2026-01-31-does-decay-help
     """
-    from oferta_experiments.study.report import write_report
+    from oferta_experiments.study.report.page import write_report
     from oferta_experiments.study.result import read_result
     from oferta_experiments.study.run import RESULT
 

@@ -30,7 +30,7 @@ from oferta_experiments.study.judge_all import (
 from oferta_experiments.study.judging import Bench
 from oferta_experiments.study.learning import learning_curves
 from oferta_experiments.study.made import Made, made_now
-from oferta_experiments.study.report import write_report
+from oferta_experiments.study.report.page import write_report
 from oferta_experiments.study.result import Calibration, Left, StudyResult, Variant
 from oferta_experiments.study.runs import STUDY, open_runs
 from oferta_experiments.study.slices import check_segments, groups_of

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from oferta_experiments.study.report_drawing import BY_VERDICT, SAME
-from oferta_experiments.study.report_tables import Table, differences_from_baseline
-from oferta_experiments.study.report_words import SIGNS
+from oferta_experiments.study.report.drawing import BY_VERDICT, SAME
+from oferta_experiments.study.report.tables import Table, differences_from_baseline
+from oferta_experiments.study.report.words import SIGNS
 from oferta_experiments.study.result import StudyResult
 
 

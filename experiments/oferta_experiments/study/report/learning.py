@@ -1,10 +1,10 @@
 """The plot of learning: what more customers would bring."""
 
-from oferta_experiments.study.report_chart import Chart, NamedTable, colour, verdicts
-from oferta_experiments.study.report_drawing import PAPER, Pen, drawn
-from oferta_experiments.study.report_labels import Label, stack_labels
-from oferta_experiments.study.report_tables import Table
-from oferta_experiments.study.report_words import (
+from oferta_experiments.study.report.chart import Chart, NamedTable, colour, verdicts
+from oferta_experiments.study.report.drawing import PAPER, Pen, drawn
+from oferta_experiments.study.report.labels import Label, stack_labels
+from oferta_experiments.study.report.tables import Table
+from oferta_experiments.study.report.words import (
     ends,
     gain,
     percent,

@@ -5,10 +5,10 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from oferta_experiments.study.report_chart import Chart, NamedTable, colour
-from oferta_experiments.study.report_drawing import INK, MUTED, RULE, SAME, Pen, drawn
-from oferta_experiments.study.report_tables import Table
-from oferta_experiments.study.report_words import (
+from oferta_experiments.study.report.chart import Chart, NamedTable, colour
+from oferta_experiments.study.report.drawing import INK, MUTED, RULE, SAME, Pen, drawn
+from oferta_experiments.study.report.tables import Table
+from oferta_experiments.study.report.words import (
     NOTHING,
     SIGNS,
     counted,

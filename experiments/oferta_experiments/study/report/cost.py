@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from oferta_experiments.study.report_chart import Chart, NamedTable, colour, said_verdict, verdicts
-from oferta_experiments.study.report_dots import paint_dot, tick
-from oferta_experiments.study.report_drawing import RULE, Pen, drawn
-from oferta_experiments.study.report_labels import Label, place_labels
-from oferta_experiments.study.report_tables import Table
-from oferta_experiments.study.report_words import gain, percent, plain, quoted, seconds, shortened
+from oferta_experiments.study.report.chart import Chart, NamedTable, colour, said_verdict, verdicts
+from oferta_experiments.study.report.dots import paint_dot, tick
+from oferta_experiments.study.report.drawing import RULE, Pen, drawn
+from oferta_experiments.study.report.labels import Label, place_labels
+from oferta_experiments.study.report.tables import Table
+from oferta_experiments.study.report.words import gain, percent, plain, quoted, seconds, shortened
 from oferta_experiments.study.result import StudyResult, Variant
 
 _NEARLY = 0.9  # of the best metric: what a title calls close to it

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oferta_experiments.study.report_tables import main_lines
-from oferta_experiments.study.report_words import shortened
+from oferta_experiments.study.report.tables import main_lines
+from oferta_experiments.study.report.words import shortened
 from oferta_experiments.study.result import StudyResult
 
 _NAME = 20

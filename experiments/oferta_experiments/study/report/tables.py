@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oferta_experiments.study.report_words import (
+from oferta_experiments.study.report.words import (
     NOTHING,
     SIGNS,
     chance,

@@ -6,9 +6,9 @@ from typing import TypeGuard
 
 from matplotlib.axes import Axes
 
-from oferta_experiments.study.report_chart import Chart, NamedTable
-from oferta_experiments.study.report_dots import tick
-from oferta_experiments.study.report_drawing import (
+from oferta_experiments.study.report.chart import Chart, NamedTable
+from oferta_experiments.study.report.dots import tick
+from oferta_experiments.study.report.drawing import (
     BETTER,
     MUTED,
     PAPER,
@@ -17,8 +17,8 @@ from oferta_experiments.study.report_drawing import (
     Pen,
     drawn,
 )
-from oferta_experiments.study.report_tables import Table, pairs
-from oferta_experiments.study.report_words import (
+from oferta_experiments.study.report.tables import Table, pairs
+from oferta_experiments.study.report.words import (
     NOTHING,
     counted,
     gain,

@@ -1,10 +1,10 @@
 """Plots of how good variants are: their metric, and how far their lists reach."""
 
-from oferta_experiments.study.report_chart import Chart, NamedTable
-from oferta_experiments.study.report_dots import Panel, paint_rows, panel_table
-from oferta_experiments.study.report_drawing import drawn
-from oferta_experiments.study.report_tables import beside, differences_from_baseline
-from oferta_experiments.study.report_words import (
+from oferta_experiments.study.report.chart import Chart, NamedTable
+from oferta_experiments.study.report.dots import Panel, paint_rows, panel_table
+from oferta_experiments.study.report.drawing import drawn
+from oferta_experiments.study.report.tables import beside, differences_from_baseline
+from oferta_experiments.study.report.words import (
     counted,
     ends,
     gain,

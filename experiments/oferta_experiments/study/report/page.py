@@ -8,21 +8,17 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from oferta_experiments.study import report_tables as tables
-from oferta_experiments.study import report_words as words
 from oferta_experiments.study.files import write_whole
-from oferta_experiments.study.report_chances import chances_chart
-from oferta_experiments.study.report_chart import Chart
-from oferta_experiments.study.report_cost import cost_chart
-from oferta_experiments.study.report_learning import learning_chart
-from oferta_experiments.study.report_markdown import commands, made, markdown
-from oferta_experiments.study.report_quality import metric_chart, reach_chart
-from oferta_experiments.study.report_search import search_charts
-from oferta_experiments.study.report_segments import segments_chart
-from oferta_experiments.study.report_terminal import summary_text
+from oferta_experiments.study.report import tables, words
+from oferta_experiments.study.report.chances import chances_chart
+from oferta_experiments.study.report.chart import Chart
+from oferta_experiments.study.report.cost import cost_chart
+from oferta_experiments.study.report.learning import learning_chart
+from oferta_experiments.study.report.markdown import commands, made, markdown
+from oferta_experiments.study.report.quality import metric_chart, reach_chart
+from oferta_experiments.study.report.search import search_charts
+from oferta_experiments.study.report.segments import segments_chart
 from oferta_experiments.study.result import StudyResult
-
-__all__ = ["summary_text", "write_report"]
 
 
 def write_report(result: StudyResult, folder: Path) -> tuple[Path, Path]:

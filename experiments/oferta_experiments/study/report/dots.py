@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from oferta_experiments.study.report_chart import colour, said_verdict, verdicts
-from oferta_experiments.study.report_drawing import INK, MUTED, PAPER, Pen
-from oferta_experiments.study.report_tables import Table
-from oferta_experiments.study.report_words import MINUS, NOTHING, shortened
+from oferta_experiments.study.report.chart import colour, said_verdict, verdicts
+from oferta_experiments.study.report.drawing import INK, MUTED, PAPER, Pen
+from oferta_experiments.study.report.tables import Table
+from oferta_experiments.study.report.words import MINUS, NOTHING, shortened
 from oferta_experiments.study.result import Figure, StudyResult
 
 _ROW, _NARROW_ROW, _AXIS = 34, 48, 52  # pixels

@@ -3,10 +3,10 @@
 from matplotlib.axes import Axes
 from scipy.stats import binomtest
 
-from oferta_experiments.study.report_chart import Chart, NamedTable, colour, verdicts
-from oferta_experiments.study.report_drawing import MUTED, SAME, Pen, drawn
-from oferta_experiments.study.report_tables import Table
-from oferta_experiments.study.report_words import counted, percent, plain, quoted, shortened, whole
+from oferta_experiments.study.report.chart import Chart, NamedTable, colour, verdicts
+from oferta_experiments.study.report.drawing import MUTED, SAME, Pen, drawn
+from oferta_experiments.study.report.tables import Table
+from oferta_experiments.study.report.words import counted, percent, plain, quoted, shortened, whole
 from oferta_experiments.study.result import Bin, Calibration, StudyResult
 
 _ABREAST = 4  # panels that stay in one line rather than leave a second with one

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 
-from oferta_experiments.study.report_drawing import RULE, Pen
+from oferta_experiments.study.report.drawing import RULE, Pen
 
 _SIZE = 11
 _FAR = 20  # pixels from which a name is tied to its point by a thin line

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from oferta_experiments.study import report_tables as tables
-from oferta_experiments.study.report_words import (
+from oferta_experiments.study.report import tables
+from oferta_experiments.study.report.words import (
     NOTHING,
     plain,
     shortened,
