@@ -40,7 +40,8 @@ def champions_card(
 
     Its recipe is fitted, not its stored arrays taken: those may have seen the rows tested now. It
     learns from what its own job lets it learn from, with the settings that it was registered with,
-    and is judged on the rivals' rows, whose `rows_digest` is that of their evaluation.
+    and is judged on the rivals' rows, whose `rows_digest` is that of their evaluation. Why: a
+    sentence that begins with the version's label.
     """
     try:
         own = registry.job_of(home, champion).evaluation
@@ -55,9 +56,9 @@ def champions_card(
             twins=False,
         )
     except OfertaError as error:  # it stays, whatever keeps it from being judged
-        return f"cannot be fitted: {error}"
-    if not found.results:
-        return found.skipped[0].why
-    if found.rows_digest != rows_digest:
-        return "was tested on other rows"
-    return found.results[0]
+        why = f"cannot be fitted: {error}"
+    else:
+        if found.results and found.rows_digest == rows_digest:
+            return found.results[0]
+        why = "was tested on other rows" if found.results else found.skipped[0].why
+    return f"{champion.label} could not be judged: it {why}"

@@ -95,8 +95,8 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
             dataset.customers().collect(),
             credit=sells_credit(dataset.products().collect(), stated=job.policy.credit),
         )
-        if champion is not None and isinstance(theirs, str):
-            verdict = unjudged(f"the champion {champion.label} could not be judged: it {theirs}")
+        if isinstance(theirs, str):
+            verdict = unjudged(f"the champion {theirs}")
         else:
             verdict = decide(best, theirs, facts=facts, guards=job.gate, rng=default_rng(job.seed))
         verdict = promote(home, version, verdict, over=champion, clock=clock, by="oferta train")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 import polars as pl
 from numpy.random import default_rng
 
@@ -11,15 +10,13 @@ from oferta.clock import Clock
 from oferta.errors import ExtraMissing, PromotionRefused, SettingsInvalid
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.limits import Limits
-from oferta.evaluation.protocol import Protocol
 from oferta.evaluation.scorecard import Scorecard
 from oferta.events.dataset import Dataset
-from oferta.models import catalog
 from oferta.models.memory import available_bytes
 from oferta.privacy.credit import sells_credit
 from oferta.settings import parse
 from oferta_experiments.study.finished import interval, reliability
-from oferta_experiments.study.judging import card_of, check_rows, chosen_recipe, rows_of
+from oferta_experiments.study.judging import card_of, chosen_recipe
 from oferta_experiments.study.made import made_now
 from oferta_experiments.study.parts import told_of
 from oferta_experiments.study.result import StudyResult
@@ -28,14 +25,14 @@ from oferta_experiments.study.runs import STUDY
 from oferta_experiments.study.spec import StudySpec
 from oferta_experiments.study.state import Done, State, open_state
 from oferta_training import registry, tracking
+from oferta_training.champions import champions_card
 from oferta_training.code import code_version
 from oferta_training.data import job_data
 from oferta_training.facts import Facts
 from oferta_training.gate import decide
 from oferta_training.job import Job
-from oferta_training.ledger import Entry, Ledger, ledger_path
-from oferta_training.promotions import promote
-from oferta_training.registry import CHAMPION, Version
+from oferta_training.promotions import promote, refuse
+from oferta_training.registry import Version
 from oferta_training.verdict import Verdict, unjudged
 from oferta_training.winner import fit_on_everything, register_winner
 
@@ -89,9 +86,15 @@ def promote_variant(
     asked = job_of_variant(spec, name, done, job)
     champion = registry.champion(place.home, job.name)
     verdict = _verdict(spec, done, dataset, state=state, job=asked, champion=champion, place=place)
-    ledger = Ledger(ledger_path(place.home), clock)
     if not verdict.promoted:
-        ledger.append(_refusal(name, verdict, dataset, job=asked, place=place))
+        refuse(
+            place.home,
+            f"{job.name} ({name})",
+            verdict,
+            dataset=dataset.fingerprint,
+            clock=clock,
+            by=f"{BY} {place.name}",
+        )
         raise PromotionRefused(f"'{name}'", verdict.failing, verdict.because)
     experiment = tracking.experiment(place.home, f"oferta/{job.name}")
     tags = {
@@ -155,17 +158,6 @@ def _judged(
     return state, done
 
 
-def _refusal(name: str, verdict: Verdict, dataset: Dataset, *, job: Job, place: Place) -> Entry:
-    return Entry(
-        "refused promotion",
-        model=f"{job.name} ({name})",
-        dataset=dataset.fingerprint,
-        reason=verdict.because,
-        guards=", ".join(verdict.failing) or None,
-        by=f"{BY} {place.name}",
-    )
-
-
 def job_of_variant(spec: StudySpec, name: str, done: Done, job: Job) -> Job:
     """The job that trains what the study judged: `job` with the variant's model and inputs.
 
@@ -213,9 +205,17 @@ def _verdict(
         raise SettingsInvalid(state.folder, ["the test rows are not there: run the study again"])
     ours, theirs = stored_card(done), None
     if champion is not None:
-        found = _champions_card(spec, dataset, champion, state=state, place=place)
+        found = champions_card(
+            place.home,
+            champion,
+            dataset,
+            asked=spec.protocol,
+            rows_digest=str(rows["digest"][0]),
+            limits=Limits(spec.budget.minutes * 60, available_bytes(), place.timer),
+            progress=place.progress,
+        )
         if isinstance(found, str):
-            return unjudged(f"the champion {champion.label} could not be judged: it {found}")
+            return unjudged(f"the champion {found}")
         theirs = found
         if spec.guards.cost.factor is not None:  # seconds of two occasions say nothing
             again = _card(spec, dataset, done, place=place)
@@ -240,30 +240,6 @@ def _verdict(
     )
 
 
-def _champions_card(
-    spec: StudySpec, dataset: Dataset, champion: Version, *, state: State, place: Place
-) -> Scorecard | str:
-    """The champion's recipe on the study's test rows, or why it could not be judged."""
-    job = registry.job_of(place.home, champion)
-    try:
-        recipe = catalog.recipe(champion.model, orjson.loads(champion.settings))
-    except ExtraMissing as error:
-        return str(error)
-    found = evaluate(
-        dataset,
-        {CHAMPION: recipe},
-        protocol=_as_learnt(spec.protocol, job.evaluation),
-        limits=Limits(spec.budget.minutes * 60, available_bytes(), place.timer),
-        progress=place.progress,
-        twins=False,
-    )
-    card = card_of(found, CHAMPION)
-    if card is None:
-        return found.skipped[0].why
-    check_rows(state, f"the champion {champion.label}", rows_of(found))
-    return card
-
-
 def _card(spec: StudySpec, dataset: Dataset, done: Done, *, place: Place) -> Scorecard | str:
     """The variant fitted and judged once more, as the champion just was, or why it was not."""
     name = done.found.name
@@ -280,23 +256,6 @@ def _card(spec: StudySpec, dataset: Dataset, done: Done, *, place: Place) -> Sco
         twins=False,
     )
     return card_of(found, name) or found.skipped[0].why
-
-
-def _as_learnt(asked: Protocol, own: Protocol) -> Protocol:
-    """What is asked as in the study, what is learnt from as in the champion's job."""
-    return asked.model_copy(
-        update={
-            name: getattr(own, name)
-            for name in (
-                "weighting",
-                "segments",
-                "segment_customers",
-                "customer_features",
-                "product_features",
-                "allow_protected",
-            )
-        }
-    )
 
 
 def stored_card(done: Done) -> Scorecard:
