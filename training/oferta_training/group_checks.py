@@ -89,7 +89,7 @@ def fairness(
         for what in (facts.metric, *(f"exposure:{group}@{k}" for group in guard.exposure)):
             values = candidate.values.get(what)
             if values is None:
-                why = f"{what} was not measured: list it under evaluation.exposure"
+                why = f"{what} was not measured: list it under [gate.fairness] exposure"
                 outcomes.append(unmeasured("fairness", why))
                 continue
             means = {label: float(values[rows].mean()) for label, rows in named.items()}

@@ -133,12 +133,14 @@ def _short(value: float, digits: int = 4) -> str:
 def _notes(evaluation: Evaluation) -> Iterator[str]:
     counts, protocol = evaluation.counts, evaluation.protocol
     customers = evaluation.customer_id.n_unique()
+    folds = f", over {protocol.folds} folds" if protocol.folds > 1 else ""
     yield (
         f"{counts['test_rows']:,} test rows of {customers:,} customers with "
         f"{counts['test_pairs']:,} products to foresee ({', '.join(evaluation.target)}); "
         f"{counts['train']:,} events in train"
         + (f", {counts['valid']:,} in valid" if counts["valid"] else "")
         + (f", {counts['left_out']:,} in no part" if counts["left_out"] else "")
+        + folds
     )
     if counts["dropped_seen"]:
         yield (

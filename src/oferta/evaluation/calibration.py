@@ -13,7 +13,6 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-from oferta.errors import SplitRefused
 from oferta.interactions.histories import Histories
 from oferta.interactions.lists import Lists
 from oferta.models.data import TrainingData
@@ -145,11 +144,8 @@ def calibration_of(
     if method == "own":
         states = isinstance(fitted, StatesChances) and fitted.states_chances
         return CalibrationMap(_LOGS, np.exp(_LOGS)) if states else None
-    if data.validation is None:
-        return None
-    try:
-        held_out = data.validation()
-    except SplitRefused:
+    held_out = data.held_out()
+    if held_out is None:
         return None
     rng = default_rng([seed, 5])
     inner = recipe.fit(held_out.data, rng=default_rng(seed), progress=progress)

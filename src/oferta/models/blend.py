@@ -9,15 +9,16 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from oferta.errors import ArtefactInvalid, ModelTooLarge, SettingsInvalid
+from oferta.errors import ArtefactInvalid, SettingsInvalid
 from oferta.interactions.histories import Histories
 from oferta.models.blend_weights import candidates_of, choose_weights, spread
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.memory import available_bytes
+from oferta.models.parts import fit_parts, with_settings
 from oferta.models.protocol import Arrays, Composite, Cost, Embeddings, FittedRecommender
 from oferta.models.protocol import Recommender as Recipe
-from oferta.progress import Progress, Silent
+from oferta.progress import Progress
 from oferta.scoring.live import LiveScorer
 from oferta.scoring.reasons import Reason
 from oferta.scoring.stored import take_array
@@ -55,12 +56,7 @@ class Blend(Settings):
 
     def with_parts(self, chosen: Mapping[str, Recipe]) -> Self:
         """The same with the settings of `chosen`, by model, for parts whose settings are open."""
-        settings = dict(self.parts)
-        for name, stated in self.parts.items():
-            tuned = chosen.get(name)
-            if not stated and isinstance(tuned, Settings):
-                settings[name] = tuned.model_dump(mode="json", exclude_none=True)
-        return self.model_copy(update={"parts": settings})
+        return self.model_copy(update={"parts": with_settings(self.parts, chosen)})
 
     def cost(self, shape: DataShape) -> Cost:
         """What fitting every part that fits into memory takes, twice."""
@@ -79,16 +75,16 @@ class Blend(Settings):
         minutes, are left out, the dearest first.
 
         Raises:
-            ModelTooLarge: not even one part would fit.
+            FitFailed: not even one part could be fitted.
         """
         names = tuple(self._recipes())
         recipes = _affordable(self._recipes(), data.shape)
         seed, draws = int(rng.integers(2**31)), default_rng(rng.integers(2**31))
-        validation = None if data.validation is None else data.validation()
+        validation = data.held_out()
         with progress.task("blend", total=2 * len(recipes) + 1) as advance:
             weights = dict.fromkeys(recipes, 1.0)
             if validation is not None and len(validation.test):
-                inner = _fit(recipes, validation.data, seed=seed)
+                inner = fit_parts(recipes, validation.data, seed=seed)
                 advance(len(recipes))
                 candidates = candidates_of(
                     {name: part.score for name, part in inner.items()},
@@ -104,7 +100,7 @@ class Blend(Settings):
                 advance(len(recipes))
             advance(1)
             needed = {name: recipes[name] for name, weight in weights.items() if weight > 0}
-            parts = _fit(needed, data, seed=seed)
+            parts = fit_parts(needed, data, seed=seed)
             advance(len(recipes))
         total = sum(weights[name] for name in parts)
         return FittedBlend(parts, {name: weights[name] / total for name in parts}, names)
@@ -211,20 +207,3 @@ def _affordable(recipes: Mapping[str, Recipe], shape: DataShape) -> dict[str, Re
             chosen.add(name)
             spent += costs[name].seconds
     return {name: one for name, one in recipes.items() if name in chosen} or dict(recipes)
-
-
-def _fit(
-    recipes: Mapping[str, Recipe], data: TrainingData, *, seed: int
-) -> dict[str, FittedRecommender]:
-    # A part's generator depends on its place alone: with or without the others it is the same.
-    fitted: dict[str, FittedRecommender] = {}
-    refused: ModelTooLarge | None = None
-    for name, one in recipes.items():
-        rng = default_rng([seed, *name.encode()])
-        try:
-            fitted[name] = one.fit(data, rng=rng, progress=Silent())
-        except ModelTooLarge as error:
-            refused = error
-    if not fitted and refused is not None:
-        raise refused
-    return fitted

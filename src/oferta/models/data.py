@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from oferta.errors import SplitRefused
 from oferta.features.customers import CustomerFeatures
 from oferta.features.products import ProductFeatures
 from oferta.interactions.events import EventLog
@@ -67,6 +68,13 @@ class TrainingData:
     def ordered(self) -> bool:
         """Whether events have an order that a model may rely on."""
         return self.events.ordered
+
+    def held_out(self) -> "Validation | None":
+        """The validation; None where there is none, or too little to cut any off."""
+        try:
+            return None if self.validation is None else self.validation()
+        except SplitRefused:
+            return None
 
     @cached_property
     def matrix(self) -> csr_array:

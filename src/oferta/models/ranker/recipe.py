@@ -9,18 +9,19 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from oferta.errors import ModelTooLarge, SettingsInvalid
+from oferta.errors import FitFailed, SettingsInvalid
 from oferta.interactions.histories import Histories
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.memory import available_bytes
+from oferta.models.parts import fit_parts, with_settings
 from oferta.models.protocol import Arrays, Composite, Cost, Embeddings, FittedRecommender
 from oferta.models.protocol import Recommender as Recipe
 from oferta.models.ranker.learning import Learning
 from oferta.models.ranker.listed import Sorter, learn_order, sorter_of
 from oferta.models.ranker.stored import pack_chooser, pack_sorter, unpack_chooser, unpack_sorter
 from oferta.models.ranker.whole import Chooser, learn
-from oferta.progress import Progress, Silent
+from oferta.progress import Progress
 from oferta.scoring.live import LiveScorer
 from oferta.scoring.reasons import Reason
 from oferta.settings import Settings
@@ -87,12 +88,7 @@ class Ranker(Settings):
 
     def with_parts(self, chosen: Mapping[str, Recipe]) -> Self:
         """The same with the settings of `chosen`, by model, for parts whose settings are open."""
-        settings = dict(self.parts)
-        for name, stated in self.parts.items():
-            tuned = chosen.get(name)
-            if not stated and isinstance(tuned, Settings):
-                settings[name] = tuned.model_dump(mode="json", exclude_none=True)
-        return self.model_copy(update={"parts": settings})
+        return self.model_copy(update={"parts": with_settings(self.parts, chosen)})
 
     def cost(self, shape: DataShape) -> Cost:
         """What fitting takes: the parts twice and the trees, or one part and the trees."""
@@ -117,7 +113,7 @@ class Ranker(Settings):
         A part that would not fit into memory is left out.
 
         Raises:
-            ModelTooLarge: not even one part would fit.
+            FitFailed: not even one part could be fitted.
         """
         recipes = self._recipes()
         seed, draws = int(rng.integers(2**31)), default_rng(rng.integers(2**31))
@@ -127,18 +123,19 @@ class Ranker(Settings):
                 chooser = learn(data, learning, rng=draws)
                 advance(2 * len(recipes))
                 name = next(iter(recipes))
-                parts = _fit({name: recipes[name]}, data, seed=seed)
+                parts = fit_parts({name: recipes[name]}, data, seed=seed)
                 advance(1)
                 return FittedRanker(parts, chooser)
             trees, names = None, tuple(recipes)
-            if data.validation is not None:
-                inner = _fit(recipes, data.validation().data, seed=seed)
+            validation = data.held_out()
+            if validation is not None:
+                inner = fit_parts(recipes, validation.data, seed=seed)
                 trees, names = learn_order(inner, data, learning, n=self.candidates, rng=draws)
                 del inner
             advance(len(recipes) + 1)
-            parts = _fit({name: recipes[name] for name in names}, data, seed=seed)
+            parts = fit_parts({name: recipes[name] for name in names}, data, seed=seed)
             if trees is not None and len(parts) < len(names):
-                raise SettingsInvalid("models.ranker", ["a part fitted once and not twice"])
+                raise FitFailed("ranker", "could not fit a part again that it had learnt from")
             advance(len(recipes))
         return FittedRanker(parts, sorter_of(parts, trees, data, n=self.candidates))
 
@@ -244,19 +241,3 @@ class FittedRanker:
 
     def _best(self) -> FittedRecommender:
         return next(iter(self.parts.values()))
-
-
-def _fit(
-    recipes: Mapping[str, Recipe], data: TrainingData, *, seed: int
-) -> dict[str, FittedRecommender]:
-    # A part's generator depends on its name alone: with or without the others it is the same.
-    fitted: dict[str, FittedRecommender] = {}
-    refused: ModelTooLarge | None = None
-    for name, one in recipes.items():
-        try:
-            fitted[name] = one.fit(data, rng=default_rng([seed, *name.encode()]), progress=Silent())
-        except ModelTooLarge as error:
-            refused = error
-    if not fitted and refused is not None:
-        raise refused
-    return fitted
