@@ -184,6 +184,8 @@ PAIR = {"plain: together", "plain: popular"}
 def test_a_variant_becomes_champion_where_the_guards_let_it_and_not_where_one_fails(world: World):
     kept = {"weighting": {"half_life_days": 90}}
     variants = [BASE["variants"][0], {**BASE["variants"][1], **kept}]
+    ledger = Ledger(ledger_path(world.home), FixedClock(NOW))
+    before = len(ledger.entries())
     first = promoted(world, "champions", "together", variants=variants)
     champion = registry.champion(world.home, "shop")
     assert champion is not None
@@ -203,10 +205,11 @@ def test_a_variant_becomes_champion_where_the_guards_let_it_and_not_where_one_fa
     assert second.version.label == "shop/2"
     assert second.verdict.difference is not None
     assert second.verdict.difference.mean == 0  # the same recipe, learnt from in the same way
-    said = [entry.action for _, entry in Ledger(ledger_path(world.home), FixedClock(NOW)).entries()]
+    entries = [entry for _, entry in ledger.entries()][before:]
+    said = [entry.action for entry in entries]
     done = ["promoting", "promoted"]
     assert said == [*done, "refused promotion", "refused promotion", *done]
-    refused = [entry for _, entry in Ledger(ledger_path(world.home), FixedClock(NOW)).entries()][2]
+    refused = entries[2]
     assert (refused.guards, refused.by) == ("overall", "oferta study promote champions")
 
 

@@ -208,7 +208,8 @@ def test_counts_over_several_folds_say_so_and_customers_count_once(world: World)
     assert found.facts["test customers"] <= 141
 
 
-def test_a_study_that_states_chances_or_exposure_can_be_promoted(world: World):
+def test_a_study_that_states_chances_or_exposure_can_be_promoted(tmp_path: Path):
+    world = World(tmp_path)
     guards = {"calibration": {"ece": 0.9}, "fairness": {"exposure": ["category=car"]}}
     done = promoted(world, "stated", "together", report_by=[], guards=guards, calibrate=True)
     assert done.version.label == "shop/1"
@@ -218,8 +219,9 @@ def test_a_study_that_states_chances_or_exposure_can_be_promoted(world: World):
     assert job.gate.fairness.exposure == ("category=car",)
 
 
-def test_the_guard_of_cost_by_factor_compares_seconds_of_one_occasion(world: World):
+def test_the_guard_of_cost_by_factor_compares_seconds_of_one_occasion(tmp_path: Path):
     """The stored seconds are of a slower day."""
+    world = World(tmp_path)
     promoted(world, "slow", "together", report_by=[])
     guards = {"cost": {"factor": 50.0}}
     found = world.run("slow", report_by=[], guards=guards)
