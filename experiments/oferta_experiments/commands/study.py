@@ -193,15 +193,7 @@ def _folder_of(place: Path) -> Path:
 
 def _open(spec: "StudySpec", folder: Path, home: Path) -> "Dataset":
     from oferta.clock import SystemClock
-    from oferta.events.dataset import open_dataset
     from oferta.progress import Terminal
-    from oferta_experiments.study.spec import DEMO
+    from oferta_experiments.study.source import open_source
 
-    source = spec.source(folder)
-    if spec.dataset == DEMO:
-        from oferta_experiments.demo.grocer import write_source
-
-        source = home / "demo" / "source"
-        if not (source / "customers.parquet").is_file():
-            write_source(source)
-    return open_dataset(source, home=home, clock=SystemClock(), progress=Terminal())
+    return open_source(spec, folder, home=home, clock=SystemClock(), progress=Terminal())
