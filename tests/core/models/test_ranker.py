@@ -15,7 +15,7 @@ from oferta.interactions.lists import Lists
 from oferta.models.catalog import recipe
 from oferta.models.data import TrainingData, Validation
 from oferta.models.ranker.listed import Sorter
-from oferta.models.ranker.occasions import all_but_one, occasions_of
+from oferta.models.ranker.occasions import all_but_one, occasions_of, with_newcomers
 from oferta.models.ranker.pairs import ProductFacts, candidates_of, pair_columns
 from oferta.models.ranker.profile import Known
 from oferta.models.ranker.recipe import FittedRanker, Ranker
@@ -238,3 +238,26 @@ def test_tuned_settings_reach_the_parts_that_state_none():
 def test_a_part_must_be_a_model_that_can_name_candidates(name: str):
     with pytest.raises(SettingsInvalid, match=name):
         recipe("ranker", {"parts": {name: {}}})
+
+
+def test_newcomers_are_told_of_all_products_with_nothing_known():
+    past = block_world(ordered=False).data.histories
+    base = all_but_one(past, 10**6, np.random.default_rng(0))
+    found = with_newcomers(base, past, most=100, rng=np.random.default_rng(0))
+    assert len(found) == len(base) + 100
+    assert (np.diff(found.owner) >= 0).all()
+    empty = np.diff(found.histories.indptr) == 0
+    assert found.weight[empty].sum() == pytest.approx(len(past.product))
+    assert len(found.histories.product) == len(base.histories.product)
+
+
+def test_somebody_new_gets_what_most_have_and_not_what_those_of_one_product_have():
+    """80 customers hold `odd` alone, 200 hold `car` and `home` and one of two more."""
+    rows = [(f"s{n}", "odd", "purchase") for n in range(80)]
+    for n in range(200):
+        rows += [(f"m{n}", one, "purchase") for one in ("car", "home", ("pet", "dog")[n % 2])]
+    data = read(events(rows, "customer_id", "product_id", "event_type"))
+    assert not data.ordered
+    model = fit(Ranker(parts={"popularity": {}}), data)
+    best = np.argsort(-model.score(Histories.empty(1))[0])[:2]
+    assert {data.products.id(int(product)) for product in best} == {"car", "home"}

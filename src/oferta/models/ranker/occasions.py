@@ -73,6 +73,41 @@ def all_but_one(histories: Histories, most: int, rng: Generator) -> Occasions:
     )
 
 
+def with_newcomers(
+    occasions: Occasions, histories: Histories, *, most: int, rng: Generator
+) -> Occasions:
+    """`occasions` and up to `most` more: products of `histories` as if nothing had been known.
+
+    Where data has no order, only a past of one product less that one is empty; a new customer is
+    not like those who hold one product.
+    """
+    several = np.repeat(np.diff(histories.indptr) > 1, np.diff(histories.indptr))
+    entries = np.flatnonzero(several)
+    drawn = entries[_some(len(entries), most, rng)]
+    owner, base = histories.owners()[drawn], occasions.histories
+    nothing = histories.take(owner)
+    joined = Occasions(
+        histories=replace(
+            base,
+            indptr=np.append(base.indptr, np.full(len(drawn), base.indptr[-1])),
+            known=np.append(base.known, np.full(len(drawn), -1, np.int32)),
+            segment=np.append(base.segment, nothing.segment),
+            features=None
+            if base.features is None or nothing.features is None
+            else np.concatenate([base.features, nothing.features]),
+        ),
+        product=np.append(occasions.product, histories.product[drawn]),
+        # Those drawn stand for all.
+        weight=np.append(
+            occasions.weight,
+            np.full(len(drawn), len(entries) / max(len(drawn), 1), np.float32),
+        ),
+        owner=np.append(occasions.owner, owner),
+        age_days=np.append(occasions.age_days, np.zeros(len(drawn), np.float32)),
+    )
+    return joined.of(np.argsort(joined.owner, kind="stable"))
+
+
 def without(histories: Histories, position: NDArray[np.integer]) -> Histories:
     """The pasts less one entry each: those at `position`, one of each past."""
     keep = np.ones(len(histories.product), np.bool_)

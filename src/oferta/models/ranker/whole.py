@@ -6,6 +6,7 @@ No candidates and no cut are needed: every customer's own products are the label
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,17 @@ from oferta.interactions.histories import Histories
 from oferta.models.data import TrainingData
 from oferta.models.ranker.booster import Examples, Trees, grow
 from oferta.models.ranker.learning import Learning
-from oferta.models.ranker.occasions import Occasions, occasions_of, without
+from oferta.models.ranker.occasions import (
+    Occasions,
+    occasions_of,
+    with_newcomers,
+    without,
+)
 from oferta.models.ranker.profile import Known, categorical_columns, profile
 from oferta.scoring.live import segment_rows
 
 _MOST = 300_000  # occasions: more make the trees of a small catalogue no better
+_NEW = 30_000  # of them as if nothing had been known
 _SMOOTHING = 50.0  # choices of everybody that are added to each segment's
 _WATCHED = 0.2  # of the customers say when to stop
 _NEVER = np.float32(-20.0)  # log of the odds of what must not be listed
@@ -78,6 +85,9 @@ class Chooser:
 def learn(data: TrainingData, learning: Learning, *, rng: Generator) -> Chooser:
     """The chooser that `data` teaches."""
     occasions = occasions_of(data, most=_MOST, rng=rng)
+    newcomers = partial(with_newcomers, histories=data.histories, most=_NEW, rng=rng)
+    if not data.ordered:  # where there is an order, every first step is a newcomer's
+        occasions = newcomers(occasions)
     if not data.repeatable:
         occasions = occasions.of(np.flatnonzero(~_held(occasions)))
     if learning.half_life_days is not None:
@@ -102,7 +112,8 @@ def learn(data: TrainingData, learning: Learning, *, rng: Generator) -> Chooser:
     chooser = replace(chooser, trees=grow(examples, params, rounds=rounds))
     if not data.ordered:
         for _ in range(learning.completions):
-            more = chooser.examples(_completed(chooser, data.histories, rng), categorical)
+            completed = newcomers(_completed(chooser, data.histories, rng))
+            more = chooser.examples(completed, categorical)
             chooser = replace(chooser, trees=grow(more, params, rounds=rounds))
     return chooser
 
