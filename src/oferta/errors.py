@@ -129,8 +129,9 @@ class ProtectedAttribute(InputError):
         )
         super().__init__(
             f"{len(columns)} column(s) hold protected attributes:\n  {said}\n"
-            "Leave them out; or say why each may be used: in a job [policy] allow_protected = "
-            f'{{ {columns[0]} = "REASON" }}, on the command line --allow-protected '
+            "Leave them out; or say why each may be used: in a job's [policy] or a study's "
+            f'[evaluation] allow_protected = {{ {columns[0]} = "REASON" }}, on the command line '
+            "--allow-protected "
             f"'{columns[0]}=REASON'. A model that uses them can not become champion for credit."
         )
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from oferta.errors import ExtraMissing, InputError
 from oferta.models.catalog import MODELS
 from oferta_training.cli import app
+from oferta_training.scoreboard import _tuned
 
 
 @pytest.fixture
@@ -183,3 +184,23 @@ def test_help_gives_examples(sales: Path):
     done = oferta(sales, "--help")
     assert done.returncode == 0
     assert "oferta evaluate sales/ --tune 20" in done.stdout
+
+
+def test_what_was_tuned_is_said_with_the_figures():
+    log = {
+        "validation": "time:7d of train",
+        "models": [
+            {
+                "model": "ease",
+                "tried": [
+                    {"settings": {}, "value": 0.2, "share_of_customers": 1.0},
+                    {"settings": {"strength": 8.0}, "value": 0.3, "share_of_customers": 1.0},
+                    {"settings": {"strength": 1.0}, "value": 0.9, "share_of_customers": 0.1},
+                ],
+            },
+            {"model": "als", "skipped": "would take about 40 min"},
+        ],
+    }
+    assert _tuned(log) == (
+        "settings were chosen on time:7d of train: ease strength=8.0 (of 3 tried)"
+    )

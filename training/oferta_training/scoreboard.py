@@ -1,6 +1,7 @@
 """An evaluation as a person reads it: the protocol, the table, what to know about the figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from numpy.random import default_rng
 from rich.console import Console, Group, RenderableType
@@ -153,6 +154,8 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         yield f"{counts['without_candidates']:,} test rows without candidates were left out"
     if evaluation.results and evaluation.results[0].products:
         yield _by_product(evaluation.results[0], evaluation.protocol.k[-1])
+    if evaluation.tuning is not None:
+        yield _tuned(evaluation.tuning)
     for skipped in evaluation.skipped:
         yield f"{skipped.model} was skipped: {skipped.why}"
     if evaluation.results:
@@ -162,3 +165,20 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
             "of products in any list; bits: novelty; pop10: slots of the most popular tenth; "
             "unlike: how few customers two products of a list share"
         )
+
+
+def _tuned(log: Mapping[str, Any]) -> str:
+    """What was chosen for each model, where it is not the model's own, and of how many."""
+    found = []
+    for one in log["models"]:
+        tried = one.get("tried", ())
+        if not tried:
+            continue
+        whole = max(trial["share_of_customers"] for trial in tried)
+        best = max(
+            (trial for trial in tried if trial["share_of_customers"] == whole),
+            key=lambda trial: trial["value"],
+        )
+        settings = ", ".join(f"{name}={value}" for name, value in best["settings"].items())
+        found.append(f"{one['model']} {settings or 'as it is'} (of {len(tried)} tried)")
+    return f"settings were chosen on {log['validation']}: {'; '.join(found) or 'none was tried'}"

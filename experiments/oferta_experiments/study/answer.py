@@ -66,6 +66,7 @@ def not_tested(
     left: Sequence[Left],
     test_rows: int,
     customers: int,
+    undated: float = 0.0,
 ) -> tuple[str, ...]:
     """What the figures cannot tell, each a sentence that follows from a fact of the study."""
     said = [
@@ -83,6 +84,12 @@ def not_tested(
     days = _days(spec.protocol.split)
     if days is not None and days < _SHORT_DAYS:
         said.append(f"The test is {days:g} days: what pays off later is not seen.")
+    if undated > 0 and days is not None:
+        said.append(
+            f"{undated:.0%} of the events have no time. They are learnt from and never asked for, "
+            "so a part of what the test asks may have been known: give them a time, or take "
+            "another split."
+        )
     if test_rows < _FEW_ROWS:
         said.append(
             f"Only {test_rows:,} test rows of {customers:,} customers: small differences cannot "

@@ -28,6 +28,15 @@ def sizes_of(dataset: Dataset) -> Sizes:
     return {name: _count(table) for name, table in tables.items()}
 
 
+def undated_share(dataset: Dataset) -> float:
+    """The share of events without a time, in data where others have one; else 0."""
+    events = dataset.events()
+    if "timestamp" not in events.collect_schema():
+        return 0.0
+    share = events.select(pl.col("timestamp").is_null().mean()).collect().item()
+    return 0.0 if share is None or share == 1 else float(share)
+
+
 def kept_variants(
     spec: StudySpec, ordered: list[str], state: State, *, made: Made, anew: bool
 ) -> dict[str, Done]:

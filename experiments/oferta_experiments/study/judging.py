@@ -169,6 +169,8 @@ def _show(
     own: Mapping[str, Any] = {
         "weighting": protocol.weighting.model_dump(mode="json"),
         "segments": protocol.segments,
+        "customer_features": protocol.customer_features,
+        "product_features": protocol.product_features,
     }
     differing = ", ".join(f"{name}={value}" for name, value in kept.differing.items())
     runs.params(run_id, {"differing": differing or "none", **card.settings, **own})

@@ -26,6 +26,7 @@ from oferta_experiments.study.judge_all import (
     kept_variants,
     ordered_variants,
     sizes_of,
+    undated_share,
 )
 from oferta_experiments.study.judging import Bench
 from oferta_experiments.study.learning import learning_curves
@@ -154,6 +155,7 @@ def make_result(bench: Bench, place: Place, done: Mapping[str, Done], sizes: Siz
         left=left,
         test_rows=len(rows),
         customers=rows["customer_id"].n_unique(),
+        undated=undated_share(bench.dataset),
     )
     return StudyResult(
         name=bench.name,
