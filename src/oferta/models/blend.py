@@ -9,14 +9,14 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from oferta.errors import ArtefactInvalid, SettingsInvalid
+from oferta.errors import ArtefactInvalid
 from oferta.interactions.histories import Histories
 from oferta.models.blend_weights import candidates_of, choose_weights, spread
-from oferta.models.catalog import MODELS, recipe
+from oferta.models.catalog import MODELS
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.memory import available_bytes
-from oferta.models.parts import fit_parts, with_settings
-from oferta.models.protocol import Arrays, Composite, Cost, Embeddings, FittedRecommender
+from oferta.models.parts import arrays_of, fit_parts, recipes_of, with_settings
+from oferta.models.protocol import Arrays, Cost, Embeddings, FittedRecommender
 from oferta.models.protocol import Recommender as Recipe
 from oferta.progress import Progress
 from oferta.scoring.live import LiveScorer
@@ -118,22 +118,11 @@ class Blend(Settings):
         weights = {
             name: share for name, share in zip(recipes, shares.tolist(), strict=True) if share > 0
         }
-        parts = {}
-        for name in weights:
-            own = {
-                array.removeprefix(f"{name}."): one
-                for array, one in arrays.items()
-                if array.startswith(f"{name}.")
-            }
-            parts[name] = recipes[name].restore(own)
+        parts = {name: recipes[name].restore(arrays_of(arrays, name)) for name in weights}
         return FittedBlend(parts, weights, tuple(recipes))
 
     def _recipes(self) -> dict[str, Recipe]:
-        made = {name: recipe(name, self.parts[name]) for name in sorted(self.parts)}
-        for name, one in made.items():
-            if isinstance(one, Composite):
-                raise SettingsInvalid("models.blend", [f"parts: {name} is made of models itself"])
-        return made
+        return recipes_of(dict(sorted(self.parts.items())), model="blend")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

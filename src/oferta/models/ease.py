@@ -13,6 +13,7 @@ from oferta.models.gram import (
     customers_as_rows,
     gram_matrix,
     inverse_of,
+    popularity_scale,
     solving_bytes,
     solving_seconds,
 )
@@ -111,9 +112,8 @@ class Ease(Settings):
             weights = inverse_of(gram, model="ease")
             advance(1)
             customers = np.bincount(data.histories.product, minlength=len(had))
-            usual = customers[had].mean() if had.any() else 1.0
             # Each product's column by its own diagonal, and by how popular it is.
-            scale = (np.maximum(customers, 1) / usual) ** -self.popularity_power
+            scale = popularity_scale(customers, had, self.popularity_power)
             weights *= (-scale / weights.diagonal()).astype(np.float32)
             np.fill_diagonal(weights, 0)
             advance(1)

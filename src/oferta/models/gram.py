@@ -96,3 +96,14 @@ def inverse_of(gram: NDArray[np.floating], *, model: str) -> NDArray[np.float32]
         corner = np.triu(upper[start:stop, start:stop])
         inverse[start:stop, start:stop] = corner + np.triu(corner, 1).T
     return inverse
+
+
+def popularity_scale(
+    customers: NDArray[np.integer], had: NDArray[np.bool_], power: float
+) -> NDArray[np.float64]:
+    """`(products,)`: what marks a product of more than the mean customers down by `power`.
+
+    `had` says which products count in the mean.
+    """
+    mean = customers[had].mean() if had.any() else 1.0
+    return np.asarray((np.maximum(customers, 1) / mean) ** -power)

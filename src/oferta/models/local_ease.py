@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from oferta.models.data import DataShape, TrainingData
-from oferta.models.gram import customers_as_rows, gram_matrix, gram_seconds
+from oferta.models.gram import customers_as_rows, gram_matrix, gram_seconds, popularity_scale
 from oferta.models.item_to_item import FittedItemToItem, Weights, restore_weights, tie_breaker
 from oferta.models.memory import require_memory
 from oferta.models.popularity import shares
@@ -108,8 +108,7 @@ class LocalEase(Settings):
             if not width:
                 advance(n_products)
         customers = np.bincount(data.histories.product, minlength=n_products)
-        mean = customers[had].mean() if had.any() else 1.0
-        said *= ((np.maximum(customers, 1) / mean) ** -self.popularity_power)[:, None]
+        said *= popularity_scale(customers, had, self.popularity_power)[:, None]
         return self._fitted(_sparse(near, said), tie_breaker(shares(data)))
 
     def restore(self, arrays: Arrays) -> FittedItemToItem:

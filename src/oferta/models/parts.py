@@ -5,14 +5,34 @@ from typing import Any
 
 from numpy.random import default_rng
 
-from oferta.errors import FitFailed
+from oferta.errors import FitFailed, SettingsInvalid
+from oferta.models.catalog import recipe
 from oferta.models.data import TrainingData
-from oferta.models.protocol import FittedRecommender, Recommender
+from oferta.models.protocol import Arrays, Composite, FittedRecommender, Recommender
 from oferta.progress import Silent
 from oferta.settings import Settings
 
 Parts = dict[str, dict[str, Any]]
 """Models by name, each with the settings that are stated."""
+
+
+def recipes_of(parts: Parts, *, model: str) -> dict[str, Recommender]:
+    """The recipes of the parts of `model`, in the order of `parts`.
+
+    Raises:
+        SettingsInvalid: a part is made of models itself.
+    """
+    made = {name: recipe(name, settings) for name, settings in parts.items()}
+    for name, one in made.items():
+        if isinstance(one, Composite):
+            raise SettingsInvalid(f"models.{model}", [f"parts: {name} is made of models itself"])
+    return made
+
+
+def arrays_of(arrays: Arrays, name: str) -> Arrays:
+    """The arrays of the part `name` among those of the whole, under the part's own names."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): one for key, one in arrays.items() if key.startswith(prefix)}
 
 
 def with_settings(parts: Parts, chosen: Mapping[str, Recommender]) -> Parts:

@@ -9,13 +9,13 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from oferta.errors import FitFailed, SettingsInvalid
+from oferta.errors import FitFailed
 from oferta.interactions.histories import Histories
-from oferta.models.catalog import MODELS, recipe
+from oferta.models.catalog import MODELS
 from oferta.models.data import DataShape, TrainingData
 from oferta.models.memory import available_bytes
-from oferta.models.parts import fit_parts, with_settings
-from oferta.models.protocol import Arrays, Composite, Cost, Embeddings, FittedRecommender
+from oferta.models.parts import arrays_of, fit_parts, recipes_of, with_settings
+from oferta.models.protocol import Arrays, Cost, Embeddings, FittedRecommender
 from oferta.models.protocol import Recommender as Recipe
 from oferta.models.ranker.learning import Learning
 from oferta.models.ranker.listed import Sorter, learn_order, sorter_of
@@ -150,12 +150,7 @@ class Ranker(Settings):
         stored = {name.partition(".")[0] for name in arrays if "." in name}
         for name in recipes:
             if name in stored:
-                own = {
-                    array.removeprefix(f"{name}."): one
-                    for array, one in arrays.items()
-                    if array.startswith(f"{name}.")
-                }
-                parts[name] = recipes[name].restore(own)
+                parts[name] = recipes[name].restore(arrays_of(arrays, name))
         if "start" in arrays:
             return FittedRanker(parts, unpack_chooser(arrays))
         sorter = unpack_sorter(arrays, parts)
@@ -181,11 +176,7 @@ class Ranker(Settings):
         )
 
     def _recipes(self) -> dict[str, Recipe]:
-        made = {name: recipe(name, settings) for name, settings in self.parts.items()}
-        for name, one in made.items():
-            if isinstance(one, Composite):
-                raise SettingsInvalid("models.ranker", [f"parts: {name} is made of models itself"])
-        return made
+        return recipes_of(self.parts, model="ranker")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
