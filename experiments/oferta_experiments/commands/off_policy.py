@@ -1,7 +1,7 @@
 """`oferta off-policy`: what would another policy have earned, by the log of this one?"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,6 +58,7 @@ def off_policy(
     from oferta.progress import Terminal
     from oferta_experiments.off_policy.read import read_log, read_policy, renames
     from oferta_experiments.off_policy.show import show_value
+    from oferta_training.document import write_document
 
     _check_writable(json)
     if synthetic:
@@ -70,7 +71,9 @@ def off_policy(
     new = policy_for(decisions, read_policy(policy, columns), place=str(policy))
     value = policy_value(decisions, new, rng=default_rng(seed), progress=Terminal())
     if json is not None:
-        _write({"log": str(log), "policy": str(policy), "seed": seed, **value.as_json()}, json)
+        write_document(
+            {"log": str(log), "policy": str(policy), "seed": seed, **value.as_json()}, json
+        )
     if json != "-":
         show_value(value, f"{policy} on {log}", Console())
     if track:
@@ -93,6 +96,7 @@ def _synthetic(runs: int, seed: int, json: str | None, *, given: Path | None) ->
     from oferta.progress import Terminal
     from oferta_experiments.off_policy.show import show_errors
     from oferta_experiments.off_policy.synthetic import PUBLISHED, relative_errors, summary
+    from oferta_training.document import write_document
 
     if given is not None:
         raise SettingsInvalid("--synthetic", [f"makes its own log and policy: leave out {given}"])
@@ -102,7 +106,7 @@ def _synthetic(runs: int, seed: int, json: str | None, *, given: Path | None) ->
             name: {"relative_error": asdict(error), "published": asdict(PUBLISHED[name])}
             for name, error in errors.items()
         }
-        _write({"runs": runs, "seed": seed, "estimates": figures}, json)
+        write_document({"runs": runs, "seed": seed, "estimates": figures}, json)
     if json != "-":
         show_errors(errors, runs, Console())
 
@@ -119,15 +123,3 @@ def _check_writable(place: str | None) -> None:
         return
     if Path(str(place)).is_dir() or not Path(str(place)).parent.is_dir():
         raise SettingsInvalid("--json", [f"{place}: name a file in a folder that is there"])
-
-
-def _write(document: dict[str, Any], place: str) -> None:
-    import sys
-
-    import orjson
-
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    if place == "-":
-        sys.stdout.buffer.write(text)
-    else:
-        Path(place).write_bytes(text)

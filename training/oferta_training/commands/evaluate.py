@@ -128,6 +128,7 @@ def evaluate(
     from oferta.models.memory import available_bytes
     from oferta.progress import Terminal
     from oferta.settings import parse
+    from oferta_training.document import write_document
     from oferta_training.scoreboard import show
 
     options = {
@@ -171,7 +172,7 @@ def evaluate(
     )
     found = replace(found, skipped=(*without, *found.skipped))
     if json is not None:
-        _write(found.as_json(str(dataset)), json)
+        write_document(found.as_json(str(dataset)), json)
     if json != "-":
         show(found, str(dataset), Console())
     if not found.results:
@@ -203,15 +204,6 @@ def _reasons(options: list[str]) -> dict[str, str]:
     return reasons
 
 
-def _check_budget(minutes: float) -> None:
-    from math import isfinite
-
-    from oferta.errors import SettingsInvalid
-
-    if not (isfinite(minutes) and minutes > 0):
-        raise SettingsInvalid("--budget", [f"{minutes}: must be a number of minutes above 0"])
-
-
 def _check_writable(place: str) -> None:
     """Hours of fitting must not end in a folder that is not there."""
     from oferta.errors import SettingsInvalid
@@ -223,6 +215,15 @@ def _check_writable(place: str) -> None:
     if not Path(place).parent.is_dir():
         folder = Path(place).parent
         raise SettingsInvalid("--json", [f"{folder} is no folder: make it, or write elsewhere"])
+
+
+def _check_budget(minutes: float) -> None:
+    from math import isfinite
+
+    from oferta.errors import SettingsInvalid
+
+    if not (isfinite(minutes) and minutes > 0):
+        raise SettingsInvalid("--budget", [f"{minutes}: must be a number of minutes above 0"])
 
 
 def _recipes(
@@ -268,15 +269,3 @@ def _value(text: str) -> Any:  # noqa: ANN401 - a setting of any type; the recip
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _write(document: dict[str, Any], place: str) -> None:
-    import sys
-
-    import orjson
-
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    if place == "-":
-        sys.stdout.buffer.write(text)
-    else:
-        Path(place).write_bytes(text)
