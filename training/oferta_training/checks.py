@@ -37,9 +37,8 @@ def overall(
     floor = -margin * float(champion.mean())
     customers = len(candidate) if customer is None else len(np.unique(customer))
     passed = difference.low >= floor
-    loses = difference.high < 0
-    within = "worse, but within" if loses else "not worse within"
-    end = within if passed else f"{'is' if loses else 'may be'} worse than"
+    within = "worse, but within" if difference.high < 0 else "not worse within"
+    end = within if passed else "may be worse than"
     sentence = (
         f"{metric} differs from the champion's by {difference.mean:+.4f} "
         f"[{difference.low:+.4f}, {difference.high:+.4f}] over {customers:,} customers: {end} the "
