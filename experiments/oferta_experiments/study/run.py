@@ -258,7 +258,7 @@ def _made(bench: Bench, place: Place, done: Mapping[str, Done]) -> dict[str, Any
         **{name: ", ".join(dict.fromkeys(versions)) for name, versions in told.items()},
         "mlflow": version("mlflow"),
         "processors": os.cpu_count(),
-        "seconds": round(sum(bench.seconds.values()), 1),
+        "seconds": round(sum(bench.seconds.values()), 3),
         "state": bench.state.key,
         "commands": [f"oferta study run {folder}", f"oferta study report {folder}"],
     }
