@@ -92,7 +92,69 @@ CONSENT = Table(
     key=("customer_id", "purpose", "channel", "at"),
 )
 
-TABLES = {table.name: table for table in (EVENTS, PRODUCTS, CUSTOMERS, CONSENT)}
+CONTRACTS = Table(
+    "contracts",
+    (
+        Column("contract_id", pl.String(), required=True),
+        Column("customer_id", pl.String(), required=True),
+        Column("product_id", pl.String(), required=True),
+        Column("vehicle_id", pl.String()),
+        Column("starts_at", INSTANT, required=True),
+        Column("ends_at", INSTANT),  # first instant after it; renewals are due then
+        Column("amount", pl.Float64()),  # lent or insured, in the currency's main unit
+        Column("rate", pl.Float64()),  # nominal, percent a year
+        Column("term_months", pl.Int64()),
+        Column("instalment", pl.Float64()),  # or premium, a month
+        Column("repayment", pl.String()),  # as `oferta.terms.quote.Kind`
+        Column("final_amount", pl.Float64()),  # balloon or residual value
+        Column("final_due", INSTANT),
+        Column("payoff", pl.Float64()),  # what would settle it at `as_of`
+        Column("as_of", INSTANT),
+        Column("status", pl.String()),  # active (also when absent), arrears, ended, settled
+        Column("next_due", INSTANT),
+        Column("days_in_arrears", pl.Int64()),
+    ),
+    key=("contract_id",),
+)
+
+VEHICLES = Table(
+    "vehicles",
+    (
+        Column("vehicle_id", pl.String(), required=True),
+        Column("customer_id", pl.String(), required=True),
+        Column("make", pl.String()),
+        Column("model", pl.String()),
+        Column("body", pl.String()),
+        Column("fuel", pl.String()),
+        Column("condition", pl.String()),  # new or used, when bought
+        Column("use", pl.String()),
+        Column("registered_at", INSTANT),
+        Column("price", pl.Float64()),  # paid when bought, in the currency's main unit
+        Column("mileage_km", pl.Float64()),  # at `mileage_at`
+        Column("mileage_at", INSTANT),
+        Column("mileage_plan_km_year", pl.Float64()),
+        Column("market_value", pl.Float64()),  # at `valued_at`
+        Column("valued_at", INSTANT),
+    ),
+    key=("vehicle_id",),
+)
+
+ATTRIBUTES = Table(
+    "attributes",
+    (
+        Column("customer_id", pl.String(), required=True),
+        Column("name", pl.String(), required=True),
+        Column("value", pl.String(), required=True),
+        Column("source", pl.String()),  # crm, survey, bureau, partner, ...
+        Column("observed_at", INSTANT, required=True),
+    ),
+    key=("customer_id", "name", "source", "observed_at"),
+)
+
+TABLES = {
+    table.name: table
+    for table in (EVENTS, PRODUCTS, CUSTOMERS, CONSENT, CONTRACTS, VEHICLES, ATTRIBUTES)
+}
 
 SCORES = pl.Schema(
     {

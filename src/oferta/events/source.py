@@ -77,6 +77,9 @@ class SourceSettings(Settings):
     products: TableSource = TableSource()
     customers: TableSource = TableSource()
     consent: TableSource = TableSource()
+    contracts: TableSource = TableSource()
+    vehicles: TableSource = TableSource()
+    attributes: TableSource = TableSource()
     event_types: dict[str, float | str] = Field(default_factory=dict)
     """Declared event types: name -> the built-in type it is, or its weight; a purchase weighs 1."""
 
@@ -96,6 +99,9 @@ class SourceSettings(Settings):
             "products": self.products,
             "customers": self.customers,
             "consent": self.consent,
+            "contracts": self.contracts,
+            "vehicles": self.vehicles,
+            "attributes": self.attributes,
         }
         return found[name]
 

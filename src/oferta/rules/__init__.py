@@ -1,0 +1,1 @@
+"""The rule language: SQL boolean and arithmetic expressions over declared columns."""
