@@ -61,6 +61,10 @@ class CreditTerms(Settings):
     deposit: ShareRange = ShareRange()
     final: ShareRange = ShareRange()
     """Balloon or residual value, of the car's price; for those kinds alone."""
+    car_value: str | None = None
+    """What the car behind the loan is worth, as an arithmetic expression over the profile:
+    `market_value` where it is the customer's own; None: the car is being bought, and its price is
+    amount and deposit together."""
     max_loan_to_value: Annotated[float, Field(gt=0, le=2)] = 1.0
     """Amount over the car's value: a hard rule."""
     guarantor_from: Annotated[float, Field(gt=0)] | None = None
