@@ -13,11 +13,15 @@ INSTANT = pl.Datetime("us", "UTC")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One known column of a table."""
+    """One known column of a table.
+
+    `words` are the values that have a meaning; others are kept, with a warning at ingest.
+    """
 
     name: str
     dtype: pl.DataType
     required: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,26 @@ CONSENT = Table(
     key=("customer_id", "purpose", "channel", "at"),
 )
 
+REPAYMENTS = (
+    "equal_instalment",
+    "equal_principal",
+    "balloon",
+    "residual_value",
+    "promotional",
+    "lease",
+    "insurance",
+    "price",
+    "re_term",
+    "payment_plan",
+    "payment_holiday",
+)
+"""How a contract is paid: the words of `oferta.terms.quote.Kind`."""
+
+CONTRACT_STATUSES = ("active", "arrears", "ended", "settled")
+BODIES = ("saloon", "suv", "pickup", "luxury", "commercial", "electric")
+FUELS = ("petrol", "diesel", "hybrid", "electric")
+USES = ("private", "commute", "ride_hailing", "commercial")
+
 CONTRACTS = Table(
     "contracts",
     (
@@ -105,12 +129,13 @@ CONTRACTS = Table(
         Column("rate", pl.Float64()),  # nominal, percent a year
         Column("term_months", pl.Int64()),
         Column("instalment", pl.Float64()),  # or premium, a month
-        Column("repayment", pl.String()),  # as `oferta.terms.quote.Kind`
+        Column("repayment", pl.String(), words=REPAYMENTS),
         Column("final_amount", pl.Float64()),  # balloon or residual value
         Column("final_due", INSTANT),
         Column("payoff", pl.Float64()),  # what would settle it at `as_of`
         Column("as_of", INSTANT),
-        Column("status", pl.String()),  # active (also when absent), arrears, ended, settled
+        # Absent is active; of a word that is none of these the dates decide.
+        Column("status", pl.String(), words=CONTRACT_STATUSES),
         Column("next_due", INSTANT),
         Column("days_in_arrears", pl.Int64()),
     ),
@@ -124,10 +149,10 @@ VEHICLES = Table(
         Column("customer_id", pl.String(), required=True),
         Column("make", pl.String()),
         Column("model", pl.String()),
-        Column("body", pl.String()),
-        Column("fuel", pl.String()),
-        Column("condition", pl.String()),  # new or used, when bought
-        Column("use", pl.String()),
+        Column("body", pl.String(), words=BODIES),
+        Column("fuel", pl.String(), words=FUELS),
+        Column("condition", pl.String(), words=("new", "used")),  # when bought
+        Column("use", pl.String(), words=USES),
         Column("registered_at", INSTANT),
         Column("price", pl.Float64()),  # paid when bought, in the currency's main unit
         Column("mileage_km", pl.Float64()),  # at `mileage_at`
@@ -151,10 +176,21 @@ ATTRIBUTES = Table(
     key=("customer_id", "name", "source", "observed_at"),
 )
 
+ID_COLUMNS = ("event_id", "customer_id", "product_id", "contract_id", "vehicle_id")
+
 TABLES = {
     table.name: table
     for table in (EVENTS, PRODUCTS, CUSTOMERS, CONSENT, CONTRACTS, VEHICLES, ATTRIBUTES)
 }
+
+WISHES = {
+    "wished_amount": pl.Float64(),
+    "wished_months": pl.Float64(),
+    "wished_deposit": pl.Float64(),
+    "wished_instalment": pl.Float64(),
+    "wished_model": pl.String(),
+}
+"""Attributes of events that have a meaning: what the customer typed into a calculator or search."""
 
 SCORES = pl.Schema(
     {

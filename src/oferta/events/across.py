@@ -182,7 +182,7 @@ def remove(staged: Staged, removals: pl.DataFrame, *, name: str) -> Path | None:
 def _source_cells(rows: pl.DataFrame, staged: Staged, number: int) -> pl.DataFrame:
     """Accepted rows as `rejected/` has them: under the source's names, as text."""
     file = staged.plan.files[number]
-    ours = {source: name for name, source in file.known.items()} | {n: n for n in file.attributes}
+    ours = {source: name for name, source in (*file.known.items(), *file.attributes.items())}
     return rows.select(
         pl.lit(file.file.name).alias(FILE),
         pl.col(ROW).alias(NUMBER),

@@ -9,7 +9,16 @@ from typing import Final
 import polars as pl
 
 from oferta.clock import Clock
-from oferta.columns import CONSENT, CUSTOMERS, EVENTS, PRODUCTS, TABLES
+from oferta.columns import (
+    ATTRIBUTES,
+    CONSENT,
+    CONTRACTS,
+    CUSTOMERS,
+    EVENTS,
+    PRODUCTS,
+    TABLES,
+    VEHICLES,
+)
 from oferta.errors import SourceRefused
 from oferta.events.guards import IngestOptions
 from oferta.events.ingest import ingest_inspected, inspect_source
@@ -43,7 +52,19 @@ class Dataset:
 
     def consent(self) -> pl.LazyFrame | None:
         """The columns of `CONSENT`, then attributes; None when the source keeps no consent."""
-        return self._table(CONSENT.name) if CONSENT.name in self.manifest.tables else None
+        return self._optional(CONSENT.name)
+
+    def contracts(self) -> pl.LazyFrame | None:
+        """The columns of `CONTRACTS`, then attributes; None where the source has no such table."""
+        return self._optional(CONTRACTS.name)
+
+    def vehicles(self) -> pl.LazyFrame | None:
+        """The columns of `VEHICLES`, then attributes; None where the source has no such table."""
+        return self._optional(VEHICLES.name)
+
+    def attributes(self) -> pl.LazyFrame | None:
+        """The columns of `ATTRIBUTES`, then further columns; None where there is no such table."""
+        return self._optional(ATTRIBUTES.name)
 
     def rejected(self, table: str) -> pl.LazyFrame | None:
         """The rejected rows of `table` with file, row, reason and cells as text; None when none."""
@@ -73,6 +94,9 @@ class Dataset:
     @property
     def _data(self) -> Path:
         return self.path / self.manifest.data
+
+    def _optional(self, name: str) -> pl.LazyFrame | None:
+        return self._table(name) if name in self.manifest.tables else None
 
     def _table(self, name: str) -> pl.LazyFrame:
         entry = self.manifest.tables[name]

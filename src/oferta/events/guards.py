@@ -15,6 +15,7 @@ FUTURE_SHARE: Final = 0.001
 FUTURE_FROM_ROWS: Final = 1_000
 PRODUCTS_MAY_SHRINK: Final = 0.20
 CUSTOMERS_MAY_SHRINK: Final = 0.10
+CONTRACTS_MAY_SHRINK: Final = 0.20
 MAX_EVENT_TYPES: Final = 1_000
 
 _BY_DESIGN: Final = frozenset({"customer.too_many_events", "consent.outvoted"})
@@ -106,6 +107,7 @@ _HINTS: Final[Mapping[str, str]] = {
     'time_format = "%d.%m.%Y %H:%M".',
     "time.range": 'Check time_unit in source.toml ("s" or "ms"?).',
     "time.future": "Check the clock of this machine and `timezone` in source.toml.",
+    "rate.range": "Rates are percent a year: 4.9, not 0.049 and not 490.",
     "number.unparsable": 'Numbers with a comma need decimal = "," in source.toml; '
     'words that mean absent need nulls = ["NA"].',
     "row.ragged": "Check the delimiter; cells that hold it must be quoted.",
@@ -114,8 +116,8 @@ _HINTS: Final[Mapping[str, str]] = {
     "events.",
     "quantity.negative": 'What was taken back needs an event type of its own: "return", or a '
     "declared one of negative weight.",
-    "duplicate.conflict": "An event_id (with its product_id), product_id or customer_id may occur "
-    "once.",
+    "duplicate.conflict": "An event_id (with its product_id), product_id, customer_id, contract_id "
+    "or vehicle_id may occur once.",
 }
 
 
@@ -133,8 +135,14 @@ def check_shrink(
     """
     if previous is None or options.accept_shrink:
         return
-    for name, allowed in (("products", PRODUCTS_MAY_SHRINK), ("customers", CUSTOMERS_MAY_SHRINK)):
-        before, now = previous.tables[name].rows, rows[name]
+    for name, allowed in (
+        ("products", PRODUCTS_MAY_SHRINK),
+        ("customers", CUSTOMERS_MAY_SHRINK),
+        ("contracts", CONTRACTS_MAY_SHRINK),
+    ):
+        if name not in previous.tables:
+            continue
+        before, now = previous.tables[name].rows, rows.get(name, 0)
         if now < (1 - allowed) * before:
             raise SourceRefused(
                 "shrink",

@@ -30,10 +30,13 @@ class Guesses:
     """The forms still possible for each text attribute, narrowed batch by batch."""
 
     def __init__(self, plan: TablePlan) -> None:
+        declared = {column.name for column in plan.declared}
         self._left: dict[str, list[_Form]] = {
             name: list(_FORMS)
             for name, dtype in plan.attributes.items()
-            if dtype == pl.String and any(file.file.format != "parquet" for file in plan.files)
+            if dtype == pl.String
+            and name not in declared
+            and any(file.file.format != "parquet" for file in plan.files)
         }
         self._seen: set[str] = set()
 

@@ -12,7 +12,16 @@ from typing import Final
 import polars as pl
 
 from oferta.clock import Clock
-from oferta.columns import CONSENT, CUSTOMERS, EVENTS, PRODUCTS, TABLES
+from oferta.columns import (
+    ATTRIBUTES,
+    CONSENT,
+    CONTRACTS,
+    CUSTOMERS,
+    EVENTS,
+    PRODUCTS,
+    TABLES,
+    VEHICLES,
+)
 from oferta.errors import SourceRefused
 from oferta.events.across import duplicates, over_cap, remove, scan, strangers
 from oferta.events.guards import (
@@ -37,10 +46,18 @@ from oferta.events.read import header
 from oferta.events.report import IngestReport, report_of
 from oferta.events.stage import Staged, stage_table
 from oferta.events.survey import survey_event_types, survey_times, survey_warnings
+from oferta.events.survey_tables import survey_vehicle_ids, survey_wishes, survey_words
 from oferta.events.types import event_types
 from oferta.progress import Progress
 
-_READ_ORDER: Final = (PRODUCTS, CUSTOMERS, CONSENT, EVENTS)
+_READ_ORDER: Final = (PRODUCTS, CUSTOMERS, CONSENT, VEHICLES, CONTRACTS, ATTRIBUTES, EVENTS)
+_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    EVENTS.name: ("product_id", "customer_id"),
+    CONTRACTS.name: ("product_id", "customer_id"),
+    VEHICLES.name: ("customer_id",),
+    ATTRIBUTES.name: ("customer_id",),
+}
+"""Per table, the ids that the products and the customers table must know, if there are such."""
 
 SourceFiles = Mapping[str, tuple[SourceFile, ...]]
 
@@ -102,12 +119,27 @@ def inspect_source(source: Path, options: IngestOptions, *, progress: Progress) 
     content = [
         FORMAT,
         listing,
-        located.settings.model_dump(mode="json"),
+        _settings_of(located),
         options.max_customer_events,
     ]
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     frozen = {name: tuple(found) for name, found in files.items()}
     return Inspected(located, frozen, fingerprint, tuple(repeated))
+
+
+def _settings_of(located: Located) -> dict[str, object]:
+    """All that decides the reading. What is not spoken of leaves no trace: datasets made before
+    there was such a setting are still the same."""
+    dump: dict[str, object] = located.settings.model_dump(mode="json")
+    for name in TABLES:
+        table = dump[name]
+        if isinstance(table, dict):
+            for setting in ("words", "attributes"):
+                if not table[setting]:
+                    del table[setting]
+        if name in {CONTRACTS.name, VEHICLES.name, ATTRIBUTES.name} and name not in located.tables:
+            del dump[name]
+    return dump
 
 
 def ingest_inspected(
@@ -177,7 +209,7 @@ def _build(
     tables = {name: _entry(one, folder) for name, one in staged.items()}
     for table in (PRODUCTS, CUSTOMERS):
         if table.name not in tables:
-            tables[table.name] = _derive(table.name, events, folder)
+            tables[table.name] = _derive(table.name, staged, folder)
     rows = {name: entry.rows for name, entry in tables.items()}
     check_shrink(rows, output.previous, options, place=located.root)
 
@@ -200,6 +232,9 @@ def _build(
                 _scan_entry(tables[CUSTOMERS.name], folder),
                 now=now,
             ),
+            *survey_words(staged),
+            *survey_vehicle_ids(staged),
+            *survey_wishes(staged),
         ]
     fingerprint = _fingerprint(tables, located.settings.event_types)
     naive = any(one.tally.naive_times for one in staged.values())
@@ -233,11 +268,12 @@ def _second_pass(
     """Apply the rules across rows, one after the other; the files of what they rejected."""
     name = one.plan.table.name
     steps: dict[str, Callable[[], pl.DataFrame]] = {"duplicates": partial(duplicates, one)}
+    for column in _KNOWN.get(name, ()):
+        table = PRODUCTS if column == "product_id" else CUSTOMERS
+        if table.name in staged:
+            known, reason = staged[table.name], column.replace("_id", ".unknown")
+            steps[reason] = partial(strangers, one, known, column=column, reason=reason)
     if name == EVENTS.name:
-        for table, column in ((PRODUCTS, "product_id"), (CUSTOMERS, "customer_id")):
-            if table.name in staged:
-                known, reason = staged[table.name], column.replace("_id", ".unknown")
-                steps[reason] = partial(strangers, one, known, column=column, reason=reason)
         steps["cap"] = partial(over_cap, one, cap=options.max_customer_events)
     refused: list[Path] = []
     with progress.task(f"comparing {name}", total=len(steps)) as advance:
@@ -286,13 +322,16 @@ def _entry(staged: Staged, folder: Path) -> TableEntry:
     )
 
 
-def _derive(name: str, events: pl.LazyFrame, folder: Path) -> TableEntry:
+def _derive(name: str, staged: Mapping[str, Staged], folder: Path) -> TableEntry:
     """The table `name` with nothing but the ids that occur, in their order as text."""
     table = TABLES[name]
     (key,) = table.key
     path = folder / name / "part-00000.parquet"
     path.parent.mkdir()
-    ids = events.select(key).unique().sort(key)
+    occurring = [
+        scan(staged[n]).select(key) for n, keys in _KNOWN.items() if key in keys and n in staged
+    ]
+    ids = pl.concat(occurring).unique().sort(key)
     absent = [
         pl.lit(None, column.dtype).alias(column.name)
         for column in table.columns

@@ -60,8 +60,9 @@ def parse(frame: pl.DataFrame, plan: TablePlan, *, file: FilePlan) -> Parsed:
     faults: list[Fault] = []
     values: list[pl.Expr] = []
     naive = False
-    for column in plan.table.columns:
-        source_name = file.known.get(column.name)
+    declared = {column.name for column in plan.declared}
+    for column in (*plan.table.columns, *plan.declared):
+        source_name = file.known.get(column.name) or file.attributes.get(column.name)
         if source_name is not None:
             raw, dtype = pl.col(RAW + source_name), dtypes[source_name]
         elif column.name in settings.constants:
@@ -69,7 +70,7 @@ def parse(frame: pl.DataFrame, plan: TablePlan, *, file: FilePlan) -> Parsed:
         else:
             values.append(pl.lit(None, column.dtype).alias(column.name))
             continue
-        if isinstance(column.dtype, pl.Datetime):
+        if column.dtype.is_temporal():
             series = frame.select(raw.alias(column.name)).to_series()
             if series.len() != frame.height:
                 series = series.new_from_index(0, frame.height)
@@ -77,6 +78,10 @@ def parse(frame: pl.DataFrame, plan: TablePlan, *, file: FilePlan) -> Parsed:
                 series, settings, file=file, source_name=source_name or column.name
             )
             frame = frame.with_columns(local.alias(_LOCAL + column.name))
+            if isinstance(column.dtype, pl.Date):
+                values.append(pl.col(_LOCAL + column.name).dt.date().alias(column.name))
+                faults.append(_instant_faults(column.name, raw)[0])
+                continue
             naive = naive or (local.dtype != INSTANT and local.null_count() < local.len())
             values.append(_instant(_LOCAL + column.name, local.dtype, settings).alias(column.name))
             faults += _instant_faults(column.name, raw)
@@ -84,7 +89,8 @@ def parse(frame: pl.DataFrame, plan: TablePlan, *, file: FilePlan) -> Parsed:
             values.append(_value(raw, column, dtype, settings).alias(column.name))
             faults += _value_faults(column, raw, dtype)
     for name, wanted in plan.attributes.items():
-        values.append(_attribute(name, wanted, dtypes).alias(name))
+        if name not in declared:
+            values.append(_attribute(file.attributes.get(name), wanted, dtypes).alias(name))
     return Parsed(frame.with_columns(values), faults, naive)
 
 
@@ -102,7 +108,9 @@ def _absent(
 
 def _value(raw: pl.Expr, column: Column, dtype: pl.DataType, settings: TableSource) -> pl.Expr:
     if isinstance(column.dtype, pl.String):
-        return raw.cast(pl.String)
+        text = raw.cast(pl.String)
+        words = settings.words.get(column.name)
+        return text.replace(words) if words else text
     if isinstance(column.dtype, pl.Boolean):
         if isinstance(dtype, pl.Boolean):
             return raw
@@ -240,8 +248,8 @@ def _instant_faults(name: str, raw: pl.Expr) -> list[Fault]:
     ]
 
 
-def _attribute(name: str, wanted: pl.DataType, dtypes: dict[str, pl.DataType]) -> pl.Expr:
-    if name not in dtypes:
+def _attribute(name: str | None, wanted: pl.DataType, dtypes: dict[str, pl.DataType]) -> pl.Expr:
+    if name is None:
         return pl.lit(None, wanted)
     raw = pl.col(RAW + name)
     dtype = dtypes[name]

@@ -4,38 +4,53 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
 
-from oferta.columns import Column, Table
+from oferta.columns import ID_COLUMNS, Column, Table
 from oferta.errors import SourceRefused
 from oferta.events.integrity import SourceFile
 from oferta.events.read import Header
-from oferta.events.source import TableSource
+from oferta.events.source import AttributeType, TableSource, usable_name
 
-IDS: Final = frozenset({"event_id", "customer_id", "product_id"})
-_RESERVED: Final = "__"
+_DECLARED: Final[Mapping[AttributeType, pl.DataType]] = MappingProxyType(
+    {
+        "number": pl.Float64(),
+        "integer": pl.Int64(),
+        "text": pl.String(),
+        "boolean": pl.Boolean(),
+        "date": pl.Date(),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """One file: which of its columns is which of ours, and which are attributes."""
+    """One file: which of its columns is which of ours, and which are attributes.
+
+    Both map our names to the file's.
+    """
 
     file: SourceFile
     header: Header
     known: Mapping[str, str]
-    attributes: tuple[str, ...]
+    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """One table: its files, and the attributes that any of them has with their common types."""
+    """One table: its files, and the attributes that any of them has with their common types.
+
+    `declared` are the attributes whose type the source states: their cells are parsed as ours are.
+    """
 
     table: Table
     settings: TableSource
     files: tuple[FilePlan, ...]
     attributes: Mapping[str, pl.DataType]
+    declared: tuple[Column, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -60,13 +75,25 @@ def plan_table(
     """
     warnings: list[str] = []
     plans = [_plan_file(table, settings, file, header, warnings) for file, header in files]
+    declared = {
+        name: _DECLARED[said.type]
+        for name, said in settings.attributes.items()
+        if said.type is not None
+    }
     attributes: dict[str, pl.DataType] = {}
     for plan in plans:
         dtypes = dict(plan.header.columns)
-        for name in plan.attributes:
-            stored = storable(dtypes[name])
+        for name, source_name in plan.attributes.items():
+            stored = declared.get(name) or storable(dtypes[source_name])
             attributes[name] = _common(attributes.get(name, stored), stored)
-    return TablePlan(table, settings, tuple(plans), attributes, tuple(dict.fromkeys(warnings)))
+    return TablePlan(
+        table,
+        settings,
+        tuple(plans),
+        attributes,
+        tuple(Column(name, dtype) for name, dtype in declared.items() if name in attributes),
+        tuple(dict.fromkeys(warnings)),
+    )
 
 
 def storable(dtype: pl.DataType) -> pl.DataType:
@@ -108,11 +135,11 @@ def _plan_file(
             settings,
             source_name,
         )
-    attributes: list[str] = []
+    attributes = _declared_attributes(table, settings, file, dtypes, known)
     for name, dtype in header.columns:
-        if name in known.values():
+        if name in known.values() or name in attributes.values():
             continue
-        if not name.strip() or name.startswith(_RESERVED) or len(name) > 128:  # noqa: PLR2004
+        if not usable_name(name):
             warnings.append(f"{file.name}: the column '{name[:40]}' has no usable name: left out")
         elif dtype in {pl.Binary, pl.Object} or name in settings.constants:
             warnings.append(f"{file.name}: the column '{name}' ({dtype}) is left out")
@@ -121,9 +148,48 @@ def _plan_file(
                 f"{file.name}: the column '{name}' is left out: "
                 f"'{settings.columns[name]}' is declared to be it"
             )
+        elif name in attributes:
+            warnings.append(
+                f"{file.name}: the column '{name}' is left out: "
+                f"'{attributes[name]}' is declared to be it"
+            )
         else:
-            attributes.append(name)
-    return FilePlan(file, header, known, tuple(attributes))
+            attributes[name] = name
+    return FilePlan(file, header, known, attributes)
+
+
+def _declared_attributes(
+    table: Table,
+    settings: TableSource,
+    file: SourceFile,
+    dtypes: Mapping[str, pl.DataType],
+    known: Mapping[str, str],
+) -> dict[str, str]:
+    """The attributes that the source names or types: our name -> the file's."""
+    found: dict[str, str] = {}
+    for name, said in settings.attributes.items():
+        source_name = said.column or name
+        if source_name not in dtypes:
+            near = _nearest(source_name, list(dtypes))
+            raise SourceRefused(
+                "columns.missing",
+                file.path,
+                f"has no column '{source_name}', declared to be the attribute '{name}'",
+                remedy=f"Correct [{table.name}.attributes.{name}] in source.toml"
+                + (f"; did you mean '{near}'?" if near else "."),
+            )
+        if source_name in {*known.values(), *found.values()}:
+            raise SourceRefused(
+                "columns.duplicate",
+                file.path,
+                f"'{source_name}' is declared to be two columns",
+                remedy=f"Correct [{table.name}.attributes.{name}] in source.toml.",
+            )
+        if said.type is not None:
+            column = Column(name, _DECLARED[said.type])
+            _check_dtype(column, dtypes[source_name], file, settings, source_name)
+        found[name] = source_name
+    return found
 
 
 def _known(
@@ -189,7 +255,7 @@ def _nearest(wanted: str, names: list[str]) -> str | None:
 def _check_dtype(
     column: Column, dtype: pl.DataType, file: SourceFile, settings: TableSource, source_name: str
 ) -> None:
-    if column.name in IDS and dtype.is_float():
+    if column.name in ID_COLUMNS and dtype.is_float():
         raise SourceRefused(
             "id.float",
             file.path,
@@ -204,7 +270,7 @@ def _check_dtype(
             f"'{source_name}' is {dtype} and cannot be '{column.name}'",
             remedy="Write another type, or map another column in source.toml.",
         )
-    if isinstance(column.dtype, pl.Datetime) and dtype.is_integer() and settings.time_unit is None:
+    if column.dtype.is_temporal() and dtype.is_integer() and settings.time_unit is None:
         raise time_unit_missing(file, source_name)
 
 
@@ -222,13 +288,13 @@ def time_unit_missing(file: SourceFile, column: str) -> SourceRefused:
 def _possible(column: Column, dtype: pl.DataType) -> bool:
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null):
         return True
-    if isinstance(column.dtype, pl.Datetime):
+    if column.dtype.is_temporal():
         return dtype.is_integer() or isinstance(dtype, pl.Date | pl.Datetime)
     if isinstance(column.dtype, pl.Boolean):
         return dtype.is_integer() or isinstance(dtype, pl.Boolean)
     if column.dtype.is_numeric():
         return dtype.is_numeric()
-    if column.name in IDS:
+    if column.name in ID_COLUMNS:
         return dtype.is_integer() or (isinstance(dtype, pl.Decimal) and dtype.scale == 0)
     return not dtype.is_nested() and not isinstance(dtype, pl.Binary | pl.Object)
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 import orjson
 import polars as pl
 
+from oferta.columns import ID_COLUMNS
 from oferta.errors import SourceRefused
 from oferta.events.integrity import SourceFile
 from oferta.events.rows import ROW, Batch, BrokenRow
@@ -44,9 +45,7 @@ def ndjson_batches(
 ) -> Generator[Batch, None, None]:
     """The objects of `file` in order; a line that is no object is a broken row."""
     number = 0
-    ids = tuple(
-        settings.columns.get(name, name) for name in ("event_id", "customer_id", "product_id")
-    )
+    ids = tuple(settings.columns.get(name, name) for name in ID_COLUMNS)
     with _lines(file, settings) as lines:
         while block := list(islice(lines, min(rows, 100_000))):
             cells: dict[str, list[str | None]] = {name: [] for name in names}

@@ -8,7 +8,15 @@ from typing import Final
 import polars as pl
 
 from oferta.catalogue.products import STATUSES
-from oferta.columns import CONSENT, CUSTOMERS, EVENTS, PRODUCTS
+from oferta.columns import (
+    ATTRIBUTES,
+    CONSENT,
+    CONTRACTS,
+    CUSTOMERS,
+    EVENTS,
+    PRODUCTS,
+    VEHICLES,
+)
 from oferta.events.parse import Fault
 from oferta.events.types import EventType
 from oferta.ids import ID_PATTERN, MAX_ID_CHARS
@@ -18,7 +26,11 @@ FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 EARLIEST: Final = datetime(1971, 1, 1, tzinfo=UTC)
 """Seconds read as milliseconds land in January 1970."""
 LATEST: Final = datetime(2201, 1, 1, tzinfo=UTC)
+EARLIEST_CAR: Final = datetime(1886, 1, 1, tzinfo=UTC)
+"""The patent of the first one: classic cars are older than computers' clocks."""
 CONSENT_STATES: Final = ("in", "out")
+MAX_RATE: Final = 100.0
+MAX_TERM: Final = 600
 
 _ID_FORM: Final = f"^(?:{ID_PATTERN})$"
 
@@ -115,10 +127,70 @@ def _consent_faults(now: datetime, types: Mapping[str, EventType]) -> list[Fault
     ]
 
 
+def _contract_faults(now: datetime, types: Mapping[str, EventType]) -> list[Fault]:
+    del types
+    starts, ends, vehicle = pl.col("starts_at"), pl.col("ends_at"), pl.col("vehicle_id")
+    rate, term = pl.col("rate"), pl.col("term_months")
+    return [
+        *id_faults("contract_id"),
+        *id_faults("customer_id"),
+        *id_faults("product_id"),
+        *(Fault(f.code, vehicle.is_not_null() & f.rows) for f in id_faults("vehicle_id")),
+        Fault("time.missing", starts.is_null()),
+        *(_range(name) for name in ("starts_at", "ends_at", "final_due", "next_due")),
+        *_past("as_of", now),
+        Fault("dates.order", (ends <= starts) | (pl.col("final_due") < starts)),
+        *_not_negative("amount", "instalment", "final_amount", "payoff"),
+        Fault("rate.range", (rate < 0) | (rate > MAX_RATE)),
+        Fault("term.range", (term < 1) | (term > MAX_TERM)),
+        Fault("arrears.negative", pl.col("days_in_arrears") < 0),
+    ]
+
+
+def _vehicle_faults(now: datetime, types: Mapping[str, EventType]) -> list[Fault]:
+    del types
+    registered = pl.col("registered_at")
+    # Seconds read as milliseconds land in January 1970.
+    wrong_unit = (registered.dt.year() == 1970) & (registered.dt.month() == 1)  # noqa: PLR2004
+    return [
+        *id_faults("vehicle_id"),
+        *id_faults("customer_id"),
+        Fault("time.range", (registered < EARLIEST_CAR) | (registered >= LATEST) | wrong_unit),
+        *_past("mileage_at", now),
+        *_past("valued_at", now),
+        *_not_negative("price", "market_value"),
+        Fault(
+            "mileage.negative",
+            (pl.col("mileage_km") < 0) | (pl.col("mileage_plan_km_year") < 0),
+        ),
+    ]
+
+
+def _attribute_faults(now: datetime, types: Mapping[str, EventType]) -> list[Fault]:
+    del types
+    name, value = pl.col("name"), pl.col("value")
+    return [
+        *id_faults("customer_id"),
+        Fault("attribute.name", name.is_null() | ~name.str.contains(_ID_FORM)),
+        Fault("attribute.value", value.is_null() | (value == "")),
+        Fault("time.missing", pl.col("observed_at").is_null()),
+        *_past("observed_at", now),
+    ]
+
+
+def _not_negative(*columns: str) -> list[Fault]:
+    return [Fault("amount.negative", pl.any_horizontal([pl.col(name) < 0 for name in columns]))]
+
+
+def _range(column: str) -> Fault:
+    at = pl.col(column)
+    return Fault("time.range", (at < EARLIEST) | (at >= LATEST))
+
+
 def _past(column: str, now: datetime) -> list[Fault]:
     at = pl.col(column)
     return [
-        Fault("time.range", (at < EARLIEST) | (at >= LATEST)),
+        _range(column),
         Fault("time.future", at > now + FUTURE_TOLERANCE),
     ]
 
@@ -130,6 +202,9 @@ _RULES: Final[Mapping[str, _Rules]] = MappingProxyType(
         PRODUCTS.name: _product_faults,
         CUSTOMERS.name: _customer_faults,
         CONSENT.name: _consent_faults,
+        CONTRACTS.name: _contract_faults,
+        VEHICLES.name: _vehicle_faults,
+        ATTRIBUTES.name: _attribute_faults,
     }
 )
 """Keyed by table: a new rule goes into the function of its table."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import polars as pl
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from oferta.columns import TABLES
@@ -18,7 +19,17 @@ SOURCE_FILE: Final = "source.toml"
 
 Format = Literal["parquet", "csv", "ndjson"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
+AttributeType = Literal["number", "integer", "text", "boolean", "date"]
 _OneCharacter = Annotated[str, StringConstraints(min_length=1, max_length=1)]
+
+
+class AttributeSource(Settings):
+    """One attribute of a table, named and typed."""
+
+    column: str | None = None
+    """The source's column; absent: it has the attribute's own name."""
+    type: AttributeType | None = None
+    """Absent: as the file has it. A cell that cannot be read so rejects its row."""
 
 
 class TableSource(Settings):
@@ -46,11 +57,23 @@ class TableSource(Settings):
     """Our column name -> the source's."""
     constants: dict[str, str] = Field(default_factory=dict)
     """Our column name -> a text that every row has."""
+    words: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Our column name -> the source's word -> ours."""
+    attributes: dict[str, AttributeSource] = Field(default_factory=dict)
+    """The attribute's name inside -> where it is and what it is."""
 
     @property
     def patterns(self) -> tuple[str, ...]:
         """The declared names and patterns; empty when the table is to be found by its name."""
         return (self.file,) if isinstance(self.file, str) else self.file
+
+    @field_validator("attributes")
+    @classmethod
+    def _usable_names(cls, value: dict[str, AttributeSource]) -> dict[str, AttributeSource]:
+        for name in value:
+            if not usable_name(name):
+                raise ValueError(f"'{name[:40]}' is no usable name of an attribute")
+        return value
 
     @field_validator("encoding")
     @classmethod
@@ -68,6 +91,11 @@ class TableSource(Settings):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"no time zone is called '{value}'; as 'Europe/Warsaw'") from None
         return value
+
+
+def usable_name(name: str) -> bool:
+    """Whether an attribute may be called so: neither blank nor long nor one of our own marks."""
+    return bool(name.strip()) and not name.startswith("__") and len(name) <= 128  # noqa: PLR2004
 
 
 class SourceSettings(Settings):
@@ -114,9 +142,22 @@ class SourceSettings(Settings):
         problems = [
             problem
             for table in TABLES.values()
-            for section in ("columns", "constants")
+            for section in ("columns", "constants", "words")
             for name in getattr(self.table(table.name), section)
             if (problem := _unknown_column(f"{table.name}.{section}", name, table.names))
+        ]
+        problems += [
+            f"{table.name}.attributes.{name}: is a column of the table; map it under "
+            f"[{table.name}.columns]"
+            for table in TABLES.values()
+            for name in self.table(table.name).attributes
+            if name in table.names
+        ]
+        problems += [
+            f"{table.name}.words.{column}: only columns of text have words"
+            for table in TABLES.values()
+            for column in self.table(table.name).words
+            if column in table.names and table.schema()[column] != pl.String
         ]
         if problems:
             raise ValueError("; ".join(problems))
