@@ -30,6 +30,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oferta.errors import RecordCorrupt
 from oferta.scoring.reasons import REASONS
 from oferta.store.release import CustomerRow, Manifest, Neighbour, Suggestion
@@ -47,10 +50,11 @@ BUCKET: Final = 1
 SIMILAR: Final = 2
 MANIFEST: Final = 3
 HEAD: Final = 4
+PROFILE: Final = 5
 
 _CRC_AT: Final = HEADER.size - 4
 _REASONS: Final = len(REASONS)
-_REST_BYTES: Final = 8
+REST_BYTES: Final = 8
 _RANGE: Final = struct.Struct("<ff")
 _ITEM: Final = {2: struct.Struct("<HHBH"), 3: struct.Struct("<3sHB3s")}
 _PAIR: Final = {2: struct.Struct("<HH"), 3: struct.Struct("<3sH")}
@@ -138,8 +142,8 @@ def customer_row(
         RecordCorrupt: the record is not an intact bucket of this release.
     """
     opened = unseal(record, BUCKET, expect=expect)
-    position_bytes, count = _position_bytes(opened, products), opened.count
-    entries_at = HEADER.size + count * _REST_BYTES
+    position_bytes, count = position_bytes_of(opened, products), opened.count
+    entries_at = HEADER.size + count * REST_BYTES
     items_at = entries_at + count * ENTRY.size
     item = _ITEM[position_bytes]
     if count == 0 or len(record) < items_at:
@@ -150,7 +154,7 @@ def customer_row(
     held_at = items_at + items * item.size
     if len(record) != held_at + held * position_bytes:
         raise RecordCorrupt(f"bucket of {count} customers in {len(record)} bytes")
-    index = _find(record, rest, count)
+    index = find(record, rest, count)
     if index is None:
         return None
     first_item = first_held = 0
@@ -190,7 +194,7 @@ def neighbours(record: bytes, *, expect: Stamp, products: int) -> tuple[Neighbou
         RecordCorrupt: the record is not an intact similar row of this release.
     """
     opened = unseal(record, SIMILAR, expect=expect)
-    position_bytes = _position_bytes(opened, products)
+    position_bytes = position_bytes_of(opened, products)
     pair = _PAIR[position_bytes]
     start = HEADER.size + _RANGE.size
     if len(record) != start + opened.count * pair.size:
@@ -219,13 +223,24 @@ def customers_in(record: bytes, *, expect: Stamp) -> int:
     return unseal(record, BUCKET, expect=expect).count
 
 
-def _find(record: bytes, rest: int, count: int) -> int | None:
-    start, end = HEADER.size, HEADER.size + count * _REST_BYTES
-    wanted = rest.to_bytes(_REST_BYTES, "little")
+def find(record: bytes, rest: int, count: int) -> int | None:
+    """Which of a bucket's `count` customers, whose rests come first in its body, is the wanted."""
+    start, end = HEADER.size, HEADER.size + count * REST_BYTES
+    wanted = rest.to_bytes(REST_BYTES, "little")
     at = record.find(wanted, start, end)
-    while at >= 0 and (at - start) % _REST_BYTES:  # a match across two neighbours
+    while at >= 0 and (at - start) % REST_BYTES:  # a match across two neighbours
         at = record.find(wanted, at + 1, end)
-    return None if at < 0 else (at - start) // _REST_BYTES
+    return None if at < 0 else (at - start) // REST_BYTES
+
+
+def set_positions(
+    packed: NDArray[np.void], name: str, positions: NDArray[np.uint32], position_bytes: int
+) -> None:
+    """Write `positions`, `(rows,)`, into a field of packed rows; all ones stay all ones."""
+    if position_bytes == 2:  # noqa: PLR2004 - one of the two widths
+        packed[name] = positions.astype(np.uint16)
+    else:
+        packed[name] = positions.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3]
 
 
 def _suggestions(
@@ -266,7 +281,12 @@ def _position(found: int | bytes) -> int:
     return found if isinstance(found, int) else int.from_bytes(found, "little")
 
 
-def _position_bytes(opened: Opened, products: int) -> int:
+def position_bytes_of(opened: Opened, products: int) -> int:
+    """Bytes of a product's position in the record.
+
+    Raises:
+        RecordCorrupt: not those of a catalogue of so many products.
+    """
     if opened.position_bytes != width(products):
         raise RecordCorrupt(
             f"positions of {opened.position_bytes} bytes in a catalogue of {products} products"

@@ -107,10 +107,13 @@ def read_manifest(record: bytes) -> ManifestRecord:
     opened = codec.unseal(record, codec.MANIFEST)
     try:
         fields: dict[str, Any] = orjson.loads(record[codec.HEADER.size :])
-        found = ManifestRecord(**{**fields, "manifest": Manifest(**fields["manifest"])})
-        manifest = found.manifest
+        stored = fields["manifest"]
+        facts = tuple(map(str, stored.get("profile_facts", ())))
+        manifest = Manifest(**{**stored, "profile_facts": facts})
+        found = ManifestRecord(**{**fields, "manifest": manifest})
         counts = [found.rows, found.row_bytes, found.head_parts, found.head_bytes]
         counts += [manifest.customers, manifest.products, manifest.similar, manifest.release]
+        counts += [manifest.profile_buckets_per_tag]
         if (
             min(counts) < 0
             or manifest.buckets_per_tag < 1
@@ -140,6 +143,7 @@ def pack_head(head: Head) -> tuple[list[bytes], int, str]:
                     entry.ends_at,
                     entry.status,
                     entry.repeatable,
+                    entry.base_rate,
                 ]
                 for entry in head.catalogue
             ],

@@ -10,6 +10,7 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default}:h:<release>:<part>      its head, in parts
     {default:s1f}:s:<release>:<product>    the products similar to one product
     {default:0a3}:r:<release>:<bucket>     the lists of about 16 customers
+    {default:0a3}:p:<release>:<bucket>     the profiles of about 4 customers
 
 The braces are Redis's hash tag. A customer's tag depends on the customer alone, so whatever is kept
 per customer lies in one slot of a cluster with the customer's bucket of every release.
@@ -39,6 +40,9 @@ so 4096 tags spread evenly, and a request for 500 customers still meets some tag
 CUSTOMERS_PER_BUCKET = 16
 """About this many share a key. A key of its own costs a customer 140 bytes and thrice the time."""
 
+PROFILES_PER_BUCKET = 4
+"""A profile is kilobytes: what strangers of a bucket cost in reading outweighs a key."""
+
 DIGEST_BYTES = 16
 SECRET_VARIABLE = "OFERTA_KEY_SECRET"  # noqa: S105 - the name of the variable, not its value
 MIN_SECRET_BYTES = 16
@@ -54,6 +58,11 @@ Digests = NDArray[np.uint8]
 def buckets_per_tag(customers: int) -> int:
     """How many buckets a release with so many customers spreads each tag over, at least one."""
     return max(1, round(customers / (TAGS * CUSTOMERS_PER_BUCKET)))
+
+
+def profile_buckets_per_tag(customers: int) -> int:
+    """Likewise for the profiles of so many customers."""
+    return max(1, round(customers / (TAGS * PROFILES_PER_BUCKET)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -133,8 +142,7 @@ class KeySpace:
 
     def bucket(self, release: int, per_tag: int, digest: bytes) -> bytes:
         """The key of the bucket that holds the list of the customer with this hash."""
-        tag = int.from_bytes(digest[:2], "big") >> _TAG_SHIFT
-        return self.bucket_at(release, tag, int.from_bytes(digest[4:8], "big") % per_tag)
+        return self.bucket_at(release, *_tag_and_bucket(digest, per_tag))
 
     def bucket_at(self, release: int, tag: int, bucket: int) -> bytes:
         """The key of a bucket by its numbers."""
@@ -146,11 +154,30 @@ class KeySpace:
             for bucket in range(per_tag):
                 yield self.bucket_at(release, tag, bucket)
 
+    def profile(self, release: int, per_tag: int, digest: bytes) -> bytes:
+        """The key of the bucket that holds the profile of the customer with this hash."""
+        return self.profile_at(release, *_tag_and_bucket(digest, per_tag))
+
+    def profile_at(self, release: int, tag: int, bucket: int) -> bytes:
+        """The key of a bucket of profiles by its numbers."""
+        return b"{%s:%03x}:p:%d:%d" % (self.tenant.encode(), tag, release, bucket)
+
+    def profiles(self, release: int, per_tag: int) -> Iterator[bytes]:
+        """The keys of all buckets of profiles of a release; none where `per_tag` is 0."""
+        for tag in range(TAGS):
+            for bucket in range(per_tag):
+                yield self.profile_at(release, tag, bucket)
+
     def _hmac(self, message: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(message)
         outer.update(inner.digest())
         return outer.digest()
+
+
+def _tag_and_bucket(digest: bytes, per_tag: int) -> tuple[int, int]:
+    tag = int.from_bytes(digest[:2], "big") >> _TAG_SHIFT
+    return tag, int.from_bytes(digest[4:8], "big") % per_tag
 
 
 def places(digests: Digests, per_tag: int) -> NDArray[np.uint32]:

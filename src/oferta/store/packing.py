@@ -75,8 +75,8 @@ def pack_items(
     low, high, steps = _quantised(scores, counts)
     packed["score"] = steps
     packed["reason"] = reasons
-    _set_positions(packed, "product", products, position_bytes)
-    _set_positions(packed, "because", because, position_bytes)
+    codec.set_positions(packed, "product", products, position_bytes)
+    codec.set_positions(packed, "because", because, position_bytes)
     return Items(packed, low, high)
 
 
@@ -138,7 +138,7 @@ def pack_similar(
     position = ("product", "<u2") if position_bytes == 2 else ("product", "u1", 3)  # noqa: PLR2004
     pairs = np.empty(len(products), np.dtype([position, ("score", "<u2")]))
     pairs["score"] = steps
-    _set_positions(pairs, "product", products, position_bytes)
+    codec.set_positions(pairs, "product", products, position_bytes)
     ends = np.concatenate(([0], np.cumsum(counts))).tolist()
     for index, count in enumerate(counts.tolist()):
         body = codec.similar_body(
@@ -208,15 +208,6 @@ def item_dtype(position_bytes: int) -> "np.dtype[np.void]":
     return np.dtype(
         [("product", "u1", 3), ("score", "<u2"), ("reason", "u1"), ("because", "u1", 3)]
     )
-
-
-def _set_positions(
-    packed: NDArray[np.void], name: str, positions: NDArray[np.uint32], position_bytes: int
-) -> None:
-    if position_bytes == 2:  # noqa: PLR2004 - one of the two widths
-        packed[name] = positions.astype(np.uint16)  # NOTHING keeps its low bytes: 0xFFFF
-    else:
-        packed[name] = positions.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3]
 
 
 def _positions_bytes(positions: NDArray[np.uint32], position_bytes: int) -> bytes:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from enum import Enum
 
 from oferta.errors import RecordCorrupt, ReleaseMissing
-from oferta.store import codec, head, keys
+from oferta.store import codec, head, keys, profiles
 from oferta.store.contract import Reader
 from oferta.store.head import ManifestRecord
 from oferta.store.keys import KeySpace
+from oferta.store.profiles import ProfileRow
 from oferta.store.release import CustomerRow, Head, Manifest, Neighbour
 
 
@@ -102,6 +103,58 @@ async def load_rows(
         else:
             rows.append(row)
     return rows
+
+
+async def load_profiles(
+    reader: Reader,
+    space: KeySpace,
+    manifest: Manifest,
+    customer_ids: Sequence[str],
+) -> list[ProfileRow | Damage | None]:
+    """The customers' profiles in their order, in one round trip; None for one without.
+
+    Whoever fetches other keys of the customers in the same round trip uses `profile_key` and
+    `profile_of`.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline.
+    """
+    if not manifest.profile_buckets_per_tag:
+        return [None] * len(customer_ids)
+    digests = [space.digest(customer_id) for customer_id in customer_ids]
+    where = [profile_key(space, manifest, digest) for digest in digests]
+    wanted = list(dict.fromkeys(where))
+    records = dict(zip(wanted, await reader.fetch(wanted), strict=True))
+    return [
+        profile_of(records[key], digest, manifest)
+        for digest, key in zip(digests, where, strict=True)
+    ]
+
+
+def profile_key(space: KeySpace, manifest: Manifest, digest: bytes) -> bytes:
+    """Where the profile of the customer with this `KeySpace.digest` lies.
+
+    Only of a release that has profiles: `manifest.profile_buckets_per_tag` is not 0.
+    """
+    return space.profile(manifest.release, manifest.profile_buckets_per_tag, digest)
+
+
+def profile_of(
+    record: bytes | None, digest: bytes, manifest: Manifest
+) -> ProfileRow | Damage | None:
+    """The customer's profile in what was fetched from `profile_key`; None: not in the release."""
+    if record is None:
+        return Damage.MISSING
+    try:
+        return profiles.profile_row(
+            record,
+            keys.rest(digest),
+            expect=codec.stamp(manifest),
+            facts=manifest.profile_facts,
+            products=manifest.products,
+        )
+    except RecordCorrupt:
+        return Damage.CORRUPT
 
 
 async def load_similar(

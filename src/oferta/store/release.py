@@ -24,6 +24,7 @@ class CatalogueEntry:
     ends_at: int | None
     status: str  # active, hidden, paused, archived
     repeatable: bool
+    base_rate: float | None = None  # chance that anybody chooses it within the model's horizon
 
     def offerable(self, at: float) -> bool:
         """Whether it may be shown at the instant `at`: active, started, not ended."""
@@ -97,6 +98,11 @@ class Manifest:
         empty_share: share of customers whose list is empty.
         top_share: share of the other lists that begin with the same product: the next release is
             compared with both before it may replace this one.
+        profile_buckets_per_tag: how many buckets the profiles of one slot tag are spread over;
+            0: the release has no profiles.
+        profile_facts: names of the facts that a profile holds, in the order of its values.
+        profile_at: epoch seconds of the instant that the profiles describe.
+        profile_zone: time zone whose days their dates are.
     """
 
     release: int
@@ -113,6 +119,10 @@ class Manifest:
     dataset_at: float = 0.0
     empty_share: float = 0.0
     top_share: float = 0.0
+    profile_buckets_per_tag: int = 0
+    profile_facts: tuple[str, ...] = ()
+    profile_at: float = 0.0
+    profile_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
