@@ -7,7 +7,9 @@ the inputs of the card, and what is fitted follows from what was wished and what
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
+
+NOTHING: Final = Decimal("0.00")
 
 Kind = Literal[
     "equal_instalment",
@@ -91,11 +93,42 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One way in which a counter-offer differs from the wish."""
+    """One way in which a counter-offer differs from the wish; a `guarantor` or `cover` is added."""
 
-    what: Literal["months", "deposit", "amount", "instalment", "guarantor", "cover", "excess"]
+    what: Literal[
+        "months", "deposit", "amount", "instalment", "guarantor", "cover", "excess", "mileage"
+    ]
     wished: Decimal | None
     offered: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an offer asks for, without what takes the whole schedule to know: cheap to make.
+
+    `oferta.terms.complete.complete` makes `Terms` of it, whose fields of the same names are these.
+    """
+
+    kind: Kind
+    product: str
+    currency: str
+    start: date
+    amount: Decimal
+    deposit: Decimal
+    months: int
+    rate: Decimal
+    instalment: Decimal
+    final_payment: Decimal
+    fees: tuple[Fee, ...]
+    card: str
+    price: Decimal = NOTHING
+    residual: Decimal = NOTHING
+    holiday_months: int = 0
+    excess: Decimal | None = None
+    mileage_km_year: int | None = None
+    changes: tuple[Change, ...] = ()
+    guarantor: bool = False
+    cover: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +138,8 @@ class Terms:
     Attributes:
         amount: lent (credit), insured value (insurance), or price.
         deposit: paid by the customer at the start, for the car.
-        instalment: the regular payment a month, with monthly fees; the first one where they fall.
+        instalment: the regular payment a month, with monthly fees; the first one where they fall;
+            0 where all is paid at once.
         final_payment: balloon or residual with the last instalment; 0 where there is none.
         rate: nominal, percent a year; annual_rate: effective, fees included, re-solved from the
             cash flows, percent a year to two digits; None where nothing is lent.
@@ -114,6 +148,11 @@ class Terms:
         changes: how it differs from what was wished; empty: as wished, or nothing was.
         guarantor: whether it holds only with a guarantor.
         card: the rate card's version.
+        price: a year's premium, or the price; 0 where something is lent.
+        residual: what a leased car is reckoned at when it goes back: never paid; 0 elsewhere.
+        holiday_months: so many of the `months`, the first ones, are without payment.
+        cover: product id of the insurance without which the offer does not hold; its premium is
+            one of the monthly fees, so it is in the instalment and in the annual rate.
     """
 
     kind: Kind
@@ -135,6 +174,10 @@ class Terms:
     mileage_km_year: int | None = None
     changes: tuple[Change, ...] = ()
     guarantor: bool = False
+    price: Decimal = NOTHING
+    residual: Decimal = NOTHING
+    holiday_months: int = 0
+    cover: str | None = None
 
 
 UnfitCode = Literal[
