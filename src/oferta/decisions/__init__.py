@@ -1,1 +1,1 @@
-"""Decisions: which offer, with which terms, through which channel, or none. Pure: no store, no web."""
+"""Decisions: which offer, with which terms, by which channel, or none. Pure: no store, no web."""
