@@ -11,6 +11,12 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default:s1f}:s:<release>:<product>    the products similar to one product
     {default:0a3}:r:<release>:<bucket>     the lists of about 16 customers
     {default:0a3}:p:<release>:<bucket>     the profiles of about 4 customers
+    {default:0a3}:c:<customer>        what was said to a customer, and what they answered
+    {default:0a3}:d:<decision>        a decision
+    {default:0a3}:q:<request>         the decision that a request id belongs to
+    {default:0a3}:l                   the decision log of the tag's customers
+    {default:t}:t:<counter>           a counter over all customers
+    {default:b}:b:<version>           policy, catalogue and rate cards that decisions were made with
 
 The braces are Redis's hash tag. A customer's tag depends on the customer alone, so whatever is kept
 per customer lies in one slot of a cluster with the customer's bucket of every release.
@@ -28,7 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oferta.errors import SettingsInvalid
+from oferta.errors import InvalidId, SettingsInvalid
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -48,6 +54,8 @@ SECRET_VARIABLE = "OFERTA_KEY_SECRET"  # noqa: S105 - the name of the variable, 
 MIN_SECRET_BYTES = 16
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_DECISION_ID = re.compile(r"d_([0-9a-f]{3})([0-9a-f]{21})")
+_NONCE_DIGITS = 21
 _BLOCK = 64  # of SHA-256, in bytes: what an HMAC key is padded to
 _TAG_SHIFT = 4  # two bytes hold 16 bits, a tag is 12
 
@@ -167,6 +175,57 @@ class KeySpace:
         for tag in range(TAGS):
             for bucket in range(per_tag):
                 yield self.profile_at(release, tag, bucket)
+
+    def tag(self, digest: bytes) -> int:
+        """The slot tag of the customer with this hash."""
+        return int.from_bytes(digest[:2], "big") >> _TAG_SHIFT
+
+    def state(self, digest: bytes) -> bytes:
+        """The key of the state of the customer with this hash."""
+        return b"{%s:%03x}:c:%s" % (self.tenant.encode(), self.tag(digest), digest.hex().encode())
+
+    def decision(self, decision_id: str) -> bytes:
+        """The key of a decision, whose id names its customer's tag (`decision_id`).
+
+        Raises:
+            InvalidId: no decision has such an id.
+        """
+        found = _DECISION_ID.fullmatch(decision_id)
+        if found is None:
+            raise InvalidId("decision.invalid", "ids of decisions are d_ and 24 hexadecimal digits")
+        return b"{%s:%s}:d:%s" % (self.tenant.encode(), found[1].encode(), found[2].encode())
+
+    def decision_id(self, digest: bytes, nonce: bytes) -> str:
+        """The id of a decision for the customer with this hash; `nonce`: 11 bytes, never twice.
+
+        It tells the slot in which the decision lies: one of 4096, of which each has thousands of
+        customers.
+        """
+        return f"d_{self.tag(digest):03x}{nonce.hex()[:_NONCE_DIGITS]}"
+
+    def request(self, digest: bytes, request_id: str) -> bytes:
+        """The key of a request id that came for the customer with this hash."""
+        name = self._hmac(b"q\0" + digest + request_id.encode("utf-8", "surrogatepass"))
+        tag = self.tag(digest)
+        return b"{%s:%03x}:q:%s" % (self.tenant.encode(), tag, name[:DIGEST_BYTES].hex().encode())
+
+    def log(self, tag: int) -> bytes:
+        """The key of the decision log of one tag's customers."""
+        return b"{%s:%03x}:l" % (self.tenant.encode(), tag)
+
+    def lines_per_tag(self, lines: int) -> int:
+        """How many lines the log of one tag holds, so that all hold about `lines`."""
+        return max(1, round(lines / TAGS))
+
+    def total(self, counter: str) -> bytes:
+        """The key of a counter over all customers; all of them share a slot."""
+        name = self._hmac(b"t\0" + counter.encode())[:DIGEST_BYTES]
+        return b"{%s:t}:t:%s" % (self.tenant.encode(), name.hex().encode())
+
+    def bundle(self, version: str) -> bytes:
+        """The key of a bundle of files."""
+        name = self._hmac(b"b\0" + version.encode())[:DIGEST_BYTES]
+        return b"{%s:b}:b:%s" % (self.tenant.encode(), name.hex().encode())
 
     def _hmac(self, message: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()

@@ -47,3 +47,62 @@ return 'swapped'
 pointer, and its SHA-1, which a script can compare with the record that lies there at this instant
 (Redis has no SHA-256), the fence to be replaced or nothing. Returns swapped, fenced, missing or
 differs."""
+
+APPLY: Final = """
+if ARGV[6] ~= '' then
+  local was = redis.call('GET', KEYS[4])
+  if was then return {'repeated', was} end
+end
+if redis.call('GETRANGE', KEYS[1], 0, 31) ~= ARGV[1] then
+  return {'conflict', redis.call('GET', KEYS[1])}
+end
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+if ARGV[4] ~= '' then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[5]) end
+if ARGV[6] ~= '' then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[7]) end
+for at = 9, #ARGV do
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[at])
+end
+return {'done'}
+"""
+"""KEYS: state, log, decision, request id, all of one customer's slot. ARGV: the mark of the state
+that was read (its first 32 bytes, or nothing), the new state (or nothing) and its milliseconds, the
+decision's record (or nothing) and its milliseconds, the decision's id to keep under the request id
+(or nothing) and its milliseconds, how many lines the log holds, the new lines. Returns done;
+repeated and the decision's id; conflict and the state."""
+
+TAKE: Final = """
+local full, taking = {}, {}
+for at = 1, #KEYS do
+  local key, base = KEYS[at], 1 + 3 * (at - 1)
+  local taken = taking[key] or redis.call('ZCOUNT', key, '(' .. ARGV[1], '+inf')
+  taking[key] = taken + 1
+  if taken >= tonumber(ARGV[base + 1]) then full[#full + 1] = at end
+end
+if #full > 0 then return full end
+for at = 1, #KEYS do
+  local key, base = KEYS[at], 1 + 3 * (at - 1)
+  redis.call('ZADD', key, ARGV[base + 2], ARGV[base + 3])
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', ARGV[1] - 3600000)
+  local left = ARGV[base + 2] - ARGV[1] + 3600000
+  if redis.call('PTTL', key) < left then redis.call('PEXPIRE', key, string.format('%.0f', left)) end
+end
+return full
+"""
+"""KEYS: the counter of each place. ARGV: the instant; for each place its limit, the instant until
+which it is taken, who takes it; instants in epoch milliseconds. Returns the numbers, from 1, of
+places that are not free: nothing was taken unless there are none.
+
+Places that ended within the last hour are not counted, and kept: a caller whose clock is ahead must
+not remove those of others."""
+
+KEEP: Final = """
+for at = 1, #KEYS do
+  local key, base = KEYS[at], 1 + 2 * (at - 1)
+  redis.call('ZADD', key, 'GT', ARGV[base + 1], ARGV[base + 2])
+  local left = ARGV[base + 1] - ARGV[1] + 3600000
+  if redis.call('PTTL', key) < left then redis.call('PEXPIRE', key, string.format('%.0f', left)) end
+end
+return #KEYS
+"""
+"""KEYS: the counter of each place. ARGV: the instant; for each place the instant until which it is
+taken at least, who takes it; in epoch milliseconds."""
