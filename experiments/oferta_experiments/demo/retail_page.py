@@ -1,15 +1,12 @@
-"""What the demo shows: the API's own answers, as a person likes to read them."""
+"""What the retail demo shows: the API's own answers, as a person likes to read them."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -40,25 +37,6 @@ def answers(client: httpx.Client, dataset: Dataset) -> RenderableType:
         (_NEWCOMER, "never seen before"),
     )
     return Group(*(_answer(client, customer, who) for customer, who in asked))
-
-
-def closing(console: Console, address: str, home: Path, seconds: float) -> None:
-    """Where to go on: lines to copy, so nothing is framed or broken."""
-    console.print(
-        Rule(f"[bold]Up and serving[/bold] after {seconds:.0f} s", align="left", style="green")
-    )
-    tools = Path(sys.executable).parent
-    tools = Path(os.path.relpath(tools)) if tools.is_relative_to(Path.cwd()) else tools
-    for label, value in (
-        ("API docs", f"{address}/docs"),
-        ("One customer", f"curl '{address}/v1/customers/1/recommendations?n=5'"),
-        ("One category", f"curl '{address}/v1/customers/1/recommendations?category=Cheese'"),
-        ("Similar", f"curl '{address}/v1/products/{quote('SHREDDED CHEESE')}/similar'"),
-        ("Popular", f"curl '{address}/v1/popular?n=5'"),
-        ("Experiments", f"{tools / 'mlflow'} ui --backend-store-uri sqlite:///{home}/mlflow.db"),
-        ("Go back", f"OFERTA_HOME={home} {tools / 'oferta'} rollback --reason 'because'"),
-    ):
-        console.print(f"[bold]{label:13}[/bold]{value}", soft_wrap=True, highlight=False)
 
 
 def _two_customers(dataset: Dataset) -> tuple[str, str]:
