@@ -128,8 +128,10 @@ def inspect_source(source: Path, options: IngestOptions, *, progress: Progress) 
 
 
 def _settings_of(located: Located) -> dict[str, object]:
-    """All that decides the reading. What is not spoken of leaves no trace: datasets made before
-    there was such a setting are still the same."""
+    """All that decides the reading; what is not spoken of leaves no trace.
+
+    So a dataset made before there was such a setting is still the same.
+    """
     dump: dict[str, object] = located.settings.model_dump(mode="json")
     for name in TABLES:
         table = dump[name]

@@ -60,10 +60,13 @@ class EventTypeEntry(Settings):
     weight: float
     origin: Origin
     events: int
+    like: str | None = None
+    """The built-in type that it is."""
 
     def event_type(self) -> EventType:
         """The type itself."""
-        return EventType(self.name, self.meaning, self.weight)
+        like = self.like or (self.name if self.origin == "built in" else None)
+        return EventType(self.name, self.meaning, self.weight, like)
 
 
 class DatasetManifest(Settings):

@@ -77,6 +77,7 @@ def survey_event_types(
             if name in BUILT_IN
             else "undeclared",
             events=seen.get(name, 0),
+            like=known[name].like,
         )
         for name in [*seen, *(name for name in declared if name not in seen)]
     )

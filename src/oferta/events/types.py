@@ -16,12 +16,14 @@ class EventType:
 
     `conversion` is what sellers want and what evaluation asks a model to foresee; `interest` leads
     there; `exposure` was shown to the customer and says nothing of their wish; `rejection` is a no
-    (weight 0: it suppresses, it is not a taste); `reversal` takes conversions back.
+    (weight 0: it suppresses, it is not a taste); `reversal` takes conversions back. `like` is the
+    built-in type that it is, if it is one.
     """
 
     name: str
     meaning: Meaning
     weight: float
+    like: str | None = None
 
 
 _BUILT_IN: tuple[tuple[str, Meaning, float], ...] = (
@@ -43,7 +45,7 @@ _BUILT_IN: tuple[tuple[str, Meaning, float], ...] = (
 )
 
 BUILT_IN: Mapping[str, EventType] = MappingProxyType(
-    {name: EventType(name, meaning, weight) for name, meaning, weight in _BUILT_IN}
+    {name: EventType(name, meaning, weight, name) for name, meaning, weight in _BUILT_IN}
 )
 """Weights are a starting point (a purchase is one); a job states its own where studies say so."""
 
@@ -68,8 +70,11 @@ def event_types(
                 raise UnknownName("built-in event type", said, BUILT_IN)
             known[name] = replace(BUILT_IN[said], name=name)
         else:
-            meaning = known[name].meaning if name in known else _meaning(said)
-            known[name] = EventType(name, meaning, said)
+            known[name] = (
+                replace(known[name], weight=said)
+                if name in known
+                else EventType(name, _meaning(said), said)
+            )
     for name in seen:
         known.setdefault(name, EventType(name, "conversion", 1.0))
     return known

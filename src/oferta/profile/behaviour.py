@@ -1,0 +1,228 @@
+"""What a customer did and wished: activity, the last wish, purchase intent with its evidence."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from oferta.columns import WISHES
+from oferta.events.types import EventType
+from oferta.profile.json_text import json_object, json_text
+from oferta.profile.moment import DAY_US, Moment
+from oferta.profile.settings import ProfileSettings
+
+_MONTH_DAYS = 30
+_DIGITAL = ("app", "web")
+
+
+def activity_facts(
+    events: pl.LazyFrame,
+    *,
+    types: Mapping[str, EventType],
+    moment: Moment,
+    settings: ProfileSettings,
+) -> pl.LazyFrame:
+    """One row a customer with events up to the moment: what they did, in counts and days.
+
+    Events without a time count as conversions ever, and as nothing else.
+    """
+    at, kind = pl.col("timestamp"), pl.col("event_type")
+    conversions = _meaning(types, "conversion")
+    applied = kind.is_in([*_like(types, "apply"), *conversions])
+    calculator = kind.is_in(_like(types, "calculator"))
+    month = moment.age_days(at) < _MONTH_DAYS
+    rows = events.filter(at.is_null() | (at <= moment.instant)).select(
+        "customer_id",
+        at.alias("at"),
+        pl.col("channel").is_not_null().alias("channelled"),
+        pl.when(pl.col("channel").is_in(_DIGITAL)).then(at).alias("digital_at"),
+        kind.is_in(conversions).alias("bought"),
+        pl.when(kind.is_in(conversions)).then(at).alias("bought_at"),
+        (kind.is_in(_like(types, "quote")) & month).alias("quote"),
+        (calculator & month).alias("calculator"),
+        pl.when(calculator).then(at).alias("calculator_at"),
+        pl.when(applied).then(at).alias("applied_at"),
+    )
+    grouped = rows.group_by("customer_id").agg(
+        pl.col("at").max(),
+        pl.col("channelled").any(),
+        pl.col("digital_at").max(),
+        pl.col("bought").sum().cast(pl.Float64).alias("purchases"),
+        pl.col("bought_at").min().alias("first_bought"),
+        pl.col("quote").sum().cast(pl.Float64).alias("quotes_30d"),
+        pl.col("calculator").sum().cast(pl.Float64).alias("calculator_30d"),
+        pl.col("calculator_at").max(),
+        pl.col("applied_at").max(),
+    )
+    digital = moment.age_days(pl.col("digital_at")) < settings.digital_days
+    open_calculation = pl.col("applied_at").is_null() | (
+        pl.col("applied_at") < pl.col("calculator_at")
+    )
+    return grouped.select(
+        "customer_id",
+        moment.day(pl.col("at")).alias("last_active"),
+        pl.when(pl.col("channelled")).then(digital.fill_null(value=False)).alias("digital"),
+        "purchases",
+        moment.day(pl.col("first_bought")).alias("first_bought"),
+        "quotes_30d",
+        "calculator_30d",
+        moment.day(pl.when(open_calculation).then(pl.col("calculator_at"))).alias(
+            "calculator_last"
+        ),
+    )
+
+
+def wish_facts(
+    events: pl.LazyFrame, *, moment: Moment, settings: ProfileSettings
+) -> pl.LazyFrame | None:
+    """One row a customer who wished something: every wish, `wished_at` and `wish_json`.
+
+    The latest wish; what it leaves open is taken from earlier ones of the `wish_days` before it.
+    None where events carry no wishes.
+    """
+    known = events.collect_schema()
+    names = [name for name in WISHES if name in known.names()]
+    if not names:
+        return None
+    at = pl.col("timestamp")
+    rows = (
+        events.filter(
+            at <= moment.instant, pl.any_horizontal([pl.col(n).is_not_null() for n in names])
+        )
+        .select("customer_id", at.alias("at"), *(_wish(name) for name in names))
+        .filter(pl.any_horizontal([pl.col(n).is_not_null() for n in names]))
+    )
+    grouped = rows.group_by("customer_id").agg(
+        pl.col("at").max(),
+        *(_latest(name).alias(name) for name in names),
+        *(
+            pl.when(pl.col(name).is_not_null()).then(pl.col("at")).max().alias(f"{name}:at")
+            for name in names
+        ),
+    )
+    limit = int(settings.wish_days * DAY_US)
+    near = (
+        pl.when((pl.col("at") - pl.col(f"{name}:at")).dt.total_microseconds() <= limit)
+        .then(pl.col(name))
+        .alias(name)
+        for name in names
+    )
+    absent = [pl.lit(None, dtype).alias(n) for n, dtype in WISHES.items() if n not in names]
+    day = moment.day(pl.col("at"))
+    return (
+        grouped.select("customer_id", day.alias("wished_at"), *near)
+        .with_columns(absent)
+        .with_columns(
+            json_object(
+                at=pl.col("wished_at").cast(pl.String),
+                **{name.removeprefix("wished_"): pl.col(name) for name in WISHES},
+            ).alias("wish_json")
+        )
+    )
+
+
+def _wish(name: str) -> pl.Expr:
+    if WISHES[name] == pl.String:
+        text = pl.col(name).cast(pl.String).str.strip_chars()
+        return pl.when(text != "").then(text).alias(name)
+    number = pl.col(name).cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite() & (number >= 0)).then(number).alias(name)
+
+
+def _latest(name: str) -> pl.Expr:
+    """The value of the latest row that has one; of several at one instant the greatest."""
+    known = pl.when(pl.col(name).is_not_null()).then(pl.col("at"))
+    return pl.col(name).sort_by(known, pl.col(name)).last()
+
+
+def intent_facts(
+    events: pl.LazyFrame,
+    kinds: pl.DataFrame,
+    *,
+    types: Mapping[str, EventType],
+    moment: Moment,
+    settings: ProfileSettings,
+) -> pl.LazyFrame:
+    """One row a customer with fresh interest: `intent`, `intent_family`, `intent_json`.
+
+    For the formula see `oferta.profile.settings.Intent`; the family is that of the greatest sum.
+    """
+    said = settings.intent
+    at, kind = pl.col("timestamp"), pl.col("event_type")
+    age = moment.age_days(at)
+    interest = {t.name: t.weight for t in types.values() if t.meaning == "interest"}
+    conversions = _meaning(types, "conversion")
+    window = (
+        events.filter(
+            at <= moment.instant,
+            age < said.window_days,
+            kind.is_in([*interest, *conversions]),
+        )
+        .select("customer_id", "product_id", "event_type", at.alias("at"), age.alias("age"))
+        .join(kinds.lazy().select("product_id", "family"), on="product_id", how="left")
+    )
+    bought = (
+        window.filter(pl.col("event_type").is_in(conversions), pl.col("family").is_not_null())
+        .group_by("customer_id", "family")
+        .agg(pl.col("at").max().alias("bought_at"))
+    )
+    weight = pl.col("event_type").replace_strict(interest, default=0.0, return_dtype=pl.Float64) * (
+        0.5 ** (pl.col("age") / said.half_life_days)
+    )
+    by_type = (
+        window.filter(pl.col("event_type").is_in(list(interest)))
+        .join(bought, on=["customer_id", "family"], how="left")
+        .filter(pl.col("bought_at").is_null() | (pl.col("at") > pl.col("bought_at")))
+        .group_by("customer_id", "family", "event_type")
+        .agg(
+            weight.sum().alias("weight"),
+            pl.len().alias("count"),
+            pl.col("at").max(),
+            pl.col("product_id").sort_by("at", "product_id").last().alias("product"),
+        )
+    )
+    piece = json_object(
+        type=pl.col("event_type"),
+        count=pl.col("count"),
+        last=moment.day(pl.col("at")).cast(pl.String),
+        product=pl.col("product"),
+        weight=pl.col("weight").round(4),
+    )
+    place = pl.struct((-pl.col("weight")).alias("a"), pl.col("event_type").alias("b"))
+    by_family = (
+        by_type.select("customer_id", "family", "weight", piece.alias("json"), place.alias("place"))
+        .group_by("customer_id", "family")
+        .agg(
+            pl.col("weight").sum(),
+            pl.col("json").sort_by("place").head(said.evidence).str.join(",").alias("json"),
+        )
+    )
+    order = ("weight", pl.col("family").fill_null(""))
+    top = by_family.group_by("customer_id").agg(
+        pl.col("weight").max(),
+        pl.col("family").sort_by(*order).last().alias("intent_family"),
+        pl.col("json").sort_by(*order).last(),
+    )
+    family = pl.when(pl.col("intent_family").is_not_null()).then(
+        pl.format(',"family":{}', json_text(pl.col("intent_family")))
+    )
+    return top.with_columns((1 - (-pl.col("weight")).exp()).alias("intent")).select(
+        "customer_id",
+        "intent",
+        "intent_family",
+        pl.concat_str(
+            pl.lit('{"value":'),
+            pl.col("intent").round(4).cast(pl.String),
+            family.fill_null(""),
+            pl.lit(',"events":['),
+            pl.col("json"),
+            pl.lit("]}"),
+        ).alias("intent_json"),
+    )
+
+
+def _like(types: Mapping[str, EventType], built_in: str) -> list[str]:
+    return [one.name for one in types.values() if one.like == built_in]
+
+
+def _meaning(types: Mapping[str, EventType], meaning: str) -> list[str]:
+    return [one.name for one in types.values() if one.meaning == meaning]

@@ -1,0 +1,163 @@
+"""Contracts as of a moment: which run, what is owed, and the clock that follows from them."""
+
+import polars as pl
+
+from oferta.profile.json_text import json_list, json_object
+from oferta.profile.moment import Moment
+from oferta.profile.payoff import payoff_today
+from oferta.profile.products import is_finance
+from oferta.profile.settings import ProfileSettings
+
+_TOLD = 12
+"""So many contracts of one customer stand in the evidence, the running ones first."""
+
+
+def known_contracts(
+    contracts: pl.LazyFrame, kinds: pl.DataFrame, *, moment: Moment, settings: ProfileSettings
+) -> pl.LazyFrame:
+    """The contracts begun by the moment, with `family`, `role`, `sold_as` and their state then.
+
+    `runs`, `finance`, `late` (in arrears): Boolean; `late_days`, `owed`: Float64; `owed_estimated`.
+    What a row says of its status, payoff and arrears counts only from its `as_of` on: before that
+    the dates alone decide. A contract in arrears runs on after its end.
+    """
+    told = (pl.col("as_of") <= moment.instant).fill_null(value=True)
+    status = pl.when(told).then(pl.col("status"))
+    days = pl.when(told).then(pl.col("days_in_arrears")).cast(pl.Float64)
+    late = (status == "arrears").fill_null(value=False) | (days > settings.grace_days).fill_null(
+        value=False
+    )
+    over = (pl.col("ends_at") <= moment.instant).fill_null(value=False)
+    closed = status.is_in(["ended", "settled"]).fill_null(value=False)
+    runs = ~closed & (~over | late)
+    stated = pl.when(told).then(pl.col("payoff")).is_not_null()
+    return (
+        contracts.filter(pl.col("starts_at") <= moment.instant)
+        .join(kinds.lazy(), on="product_id", how="left")
+        .with_columns(is_finance().alias("finance"))
+        .with_columns(
+            runs.alias("runs"),
+            (runs & late).alias("late"),
+            days.alias("late_days"),
+            pl.when(runs & pl.col("finance")).then(payoff_today(moment, told=told)).alias("owed"),
+            (~stated).alias("owed_estimated"),
+        )
+    )
+
+
+def leading_contracts(contracts: pl.LazyFrame, *, moment: Moment) -> pl.LazyFrame:
+    """Of each customer the running finance contract that ends first, as its facts.
+
+    Columns: `customer_id`, `leading_contract`, `leading_vehicle` (id or null), `contract_*`,
+    `payoff`, `balloon_amount`, `balloon_due`.
+    """
+    end = moment.last_day(pl.col("ends_at"))
+    final = pl.when(pl.col("final_amount") > 0).then(pl.col("final_amount"))
+    due = pl.coalesce(moment.book_day(pl.col("final_due")), end)
+    return (
+        contracts.filter(pl.col("runs") & pl.col("finance"))
+        .sort("customer_id", "ends_at", "contract_id", nulls_last=True)
+        .unique("customer_id", keep="first", maintain_order=True)
+        .select(
+            "customer_id",
+            pl.col("contract_id").alias("leading_contract"),
+            pl.col("vehicle_id").alias("leading_vehicle"),
+            pl.col("repayment").alias("contract_kind"),
+            pl.col("product_id").alias("contract_product"),
+            moment.book_day(pl.col("starts_at")).alias("contract_start"),
+            end.alias("contract_end"),
+            pl.col("term_months").cast(pl.Float64).alias("contract_months"),
+            pl.col("rate").alias("contract_rate"),
+            pl.col("owed").alias("payoff"),
+            final.alias("balloon_amount"),
+            pl.when(final.is_not_null()).then(due).alias("balloon_due"),
+        )
+    )
+
+
+def contract_facts(
+    contracts: pl.LazyFrame, leading: pl.LazyFrame, *, moment: Moment
+) -> pl.LazyFrame:
+    """One row a customer with contracts: counts, arrears, renewals, what is held, and evidence.
+
+    `leading` gives `customer_id` and `vehicle_id`: a warranty or service plan of another vehicle is
+    not the customer's clock.
+    """
+    runs, role = pl.col("runs"), pl.col("role")
+    here = pl.col("vehicle_id").is_null() | (
+        pl.col("vehicle_id") == pl.col("the_vehicle")
+    ).fill_null(value=True)
+    last_day = moment.last_day(pl.col("ends_at"))
+    renewal = pl.coalesce(moment.book_day(pl.col("ends_at")), _anniversary(moment))
+    one = pl.col("finance") & runs
+    rows = contracts.join(
+        leading.select("customer_id", pl.col("vehicle_id").alias("the_vehicle")),
+        on="customer_id",
+        how="left",
+    ).select(
+        "customer_id",
+        runs,
+        one.alias("owing"),
+        (runs & pl.col("late")).alias("late"),
+        pl.when(runs & pl.col("late")).then(pl.col("late_days")).alias("late_days"),
+        pl.when(one).then(pl.col("instalment")).alias("ours"),
+        moment.book_day(pl.col("starts_at")).alias("start"),
+        pl.when(runs & (role == "motor_insurance")).then(renewal).alias("insurance_renewal"),
+        pl.when(here & (role == "warranty")).then(last_day).alias("extended_warranty_end"),
+        pl.when(here & (role == "service_plan")).then(last_day).alias("service_plan_end"),
+        pl.when(runs & ~pl.col("finance")).then(pl.col("sold_as")).alias("held"),
+        pl.struct(
+            (~runs).alias("a"), (-pl.col("starts_at").dt.epoch("s")).alias("b"), "contract_id"
+        ).alias("place"),
+        _evidence(moment).alias("json"),
+    )
+    return rows.group_by("customer_id").agg(
+        pl.col("owing").any().alias("has_finance"),
+        pl.col("runs").sum().cast(pl.Float64).alias("contracts_active"),
+        (~pl.col("runs")).sum().cast(pl.Float64).alias("contracts_ended"),
+        pl.col("late").any().alias("in_arrears"),
+        pl.when(pl.col("late").any())
+        .then(pl.col("late_days").max())
+        .otherwise(0.0)
+        .alias("days_in_arrears"),
+        pl.when(pl.col("ours").count() > 0).then(pl.col("ours").sum()).alias("ours"),
+        pl.col("start").min().alias("first_contract"),
+        pl.col("insurance_renewal").min(),
+        pl.col("extended_warranty_end").max(),
+        pl.col("service_plan_end").max(),
+        pl.col("held").drop_nulls().unique().alias("held"),
+        json_list(pl.col("json").sort_by("place").head(_TOLD)).alias("contracts_json"),
+    )
+
+
+def _anniversary(moment: Moment) -> pl.Expr:
+    """The next yearly return of an open-ended contract's first day, today included."""
+    start = moment.book_day(pl.col("starts_at"))
+    years = moment.today.year - start.dt.year()
+    this_year = start.dt.offset_by(pl.format("{}y", years))
+    next_year = start.dt.offset_by(pl.format("{}y", years + 1))
+    return pl.when(this_year >= moment.today).then(this_year).otherwise(next_year)
+
+
+def _evidence(moment: Moment) -> pl.Expr:
+    owed = pl.col("owed").round(2)
+    return json_object(
+        contract_id=pl.col("contract_id"),
+        product_id=pl.col("product_id"),
+        family=pl.col("family"),
+        kind=pl.col("repayment"),
+        vehicle_id=pl.col("vehicle_id"),
+        active=pl.col("runs"),
+        start=moment.book_day(pl.col("starts_at")).cast(pl.String),
+        end=moment.last_day(pl.col("ends_at")).cast(pl.String),
+        months=pl.col("term_months"),
+        amount=pl.col("amount"),
+        rate=pl.col("rate"),
+        instalment=pl.col("instalment"),
+        payoff=owed,
+        payoff_estimated=pl.when(owed.is_not_null()).then(pl.col("owed_estimated")),
+        final_amount=pl.col("final_amount"),
+        final_due=moment.book_day(pl.col("final_due")).cast(pl.String),
+        next_due=moment.book_day(pl.col("next_due")).cast(pl.String),
+        days_in_arrears=pl.when(pl.col("late")).then(pl.col("late_days")),
+    )
