@@ -11,6 +11,7 @@
     │   ├── DecisionsRefused        logged decisions, or a policy for them, with faults
     │   ├── ProtectedAttribute      a column that needs a reason before a model uses it
     │   ├── PolicyUnsupported       a policy too far from the logged one to be evaluated from it
+    │   ├── RequestInvalid          a request for a decision with a wrong or missing field
     │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ExtraMissing                an optional package is not installed
@@ -90,6 +91,17 @@ class InvalidId(InputError):
     def __init__(self, code: str, problem: str) -> None:
         self.code = code
         super().__init__(f"invalid id: {problem} [{code}]")
+
+
+class RequestInvalid(InputError):
+    """A request for a decision with a field that is missing, of the wrong type or unknown."""
+
+    code = "request.invalid"
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{field}: {problem}")
 
 
 class SplitRefused(InputError):

@@ -57,12 +57,15 @@ class CustomerState:
         contacts: made within the longest period of any cap, oldest first.
         silences: still lasting.
         seen_feedback: ids of feedback already applied, newest last, as long as contacts are kept.
+        arrears_at: when a feedback last told of arrears, epoch seconds; None: none did. It holds
+            until a release made later knows better.
     """
 
     version: int = 0
     contacts: tuple[Contact, ...] = ()
     silences: tuple[Silence, ...] = ()
     seen_feedback: tuple[str, ...] = ()
+    arrears_at: float | None = None
 
 
 NEVER_SPOKEN_TO = CustomerState()

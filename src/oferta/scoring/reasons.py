@@ -40,7 +40,24 @@ SENTENCES: Mapping[Reason, tuple[str, str]] = MappingProxyType(
 """Per reason: the sentence naming a product, and the one for when none is named."""
 
 
-def sentence(reason: Reason, because: str | None) -> str:
+SENTENCES_ZH: Mapping[Reason, tuple[str, str]] = MappingProxyType(
+    {
+        "similar_taste": (
+            "与您经历相似的客户会选择它，主要因为{because}",
+            "与您经历相似的客户会选择它",
+        ),
+        "bought_together": ("常与{because}一同购买", "与您已有的产品相配"),
+        "often_follows": ("常是{because}之后的下一步", "常是下一步的选择"),
+        "popular_in_segment": ("与您相似的客户中很受欢迎", "与您相似的客户中很受欢迎"),
+        "popular": ("目前很受欢迎", "目前很受欢迎"),
+        "fits_profile": ("情况与您相近的客户会选择它", "情况与您相近的客户会选择它"),
+        "similar_product": ("与{because}相似", "相似的产品"),
+    }
+)
+"""The same in Chinese."""
+
+
+def sentence(reason: Reason, because: str | None, *, language: Literal["en", "zh"] = "en") -> str:
     """The reason as a person reads it; `because` is the name of the product it names, if any."""
-    named, plain = SENTENCES[reason]
+    named, plain = (SENTENCES if language == "en" else SENTENCES_ZH)[reason]
     return plain if because is None else named.format(because=because)
