@@ -50,6 +50,16 @@ class ShareRange(Settings):
         return self
 
 
+class RequiredCover(Settings):
+    """An insurance that makes a higher loan to value possible: the last resort of a counter-offer.
+
+    Its premium becomes a monthly fee of the loan, so that the annual rate holds it.
+    """
+
+    product: str
+    max_loan_to_value: Annotated[float, Field(gt=0, le=2)]
+
+
 class CreditTerms(Settings):
     """The ranges of a loan, of any repayment kind."""
 
@@ -68,7 +78,10 @@ class CreditTerms(Settings):
     max_loan_to_value: Annotated[float, Field(gt=0, le=2)] = 1.0
     """Amount over the car's value: a hard rule."""
     guarantor_from: Annotated[float, Field(gt=0)] | None = None
-    """From this share of affordability on, a guarantor makes the offer possible; None: never."""
+    """From this share of affordability on, a guarantor makes the offer possible; None: never.
+    0.8: where the customer alone can afford 80 % of the instalment."""
+    cover: RequiredCover | None = None
+    """None: no insurance makes a higher loan to value possible."""
 
     @model_validator(mode="after")
     def _coherent(self) -> "CreditTerms":
