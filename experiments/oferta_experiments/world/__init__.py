@@ -1,0 +1,1 @@
+"""A simulated auto-finance seller whose truth is known. No person, make or figure in it is real."""

@@ -1,0 +1,224 @@
+"""The whole world: chunks of customers, each lived month by month and written as it is done."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.random import Generator, SeedSequence, default_rng
+
+from oferta.errors import SettingsInvalid
+from oferta.progress import Progress
+from oferta_experiments.world import tables
+from oferta_experiments.world.arrays import Reals
+from oferta_experiments.world.campaigns import Sent
+from oferta_experiments.world.contacts import Consents, draw_consents
+from oferta_experiments.world.folder import TRUTH, new_folder, write_notes, write_table
+from oferta_experiments.world.log import DECLARED_TYPES
+from oferta_experiments.world.month import live_month
+from oferta_experiments.world.opening import open_world
+from oferta_experiments.world.people import (
+    AGE_BANDS,
+    ARCHETYPES,
+    CHANNELS,
+    SEXES,
+    People,
+    draw_people,
+    product_factors,
+)
+from oferta_experiments.world.products import Products, load_products
+from oferta_experiments.world.sales import Chunk
+from oferta_experiments.world.times import first_day, month_of
+
+CHUNK: Final = 10_000
+"""Customers lived at a time. Part of what a seed means: another size would be another world."""
+MOST_CUSTOMERS: Final = 9_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSpec:
+    """How many customers, how many months before `end` (the first day of a month), which seed."""
+
+    customers: int
+    months: int
+    seed: int
+    end: date
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 1 <= self.customers <= MOST_CUSTOMERS:
+            problems.append(f"customers: {self.customers} is not within 1..{MOST_CUSTOMERS}")
+        if not 1 <= self.months <= 240:  # noqa: PLR2004 - twenty years
+            problems.append(f"months: {self.months} is not within 1..240")
+        if self.end.day != 1:
+            problems.append(f"end: {self.end} is not the first day of a month")
+        if problems:
+            raise SettingsInvalid("world", problems)
+
+
+@dataclass(slots=True)
+class Lived:
+    """A chunk after its last month."""
+
+    chunk: Chunk
+    consents: Consents
+    sent: Sent
+    ids: tables.Numbering
+    end: int
+
+
+def write_world(spec: WorldSpec, out: Path, *, replace: bool, progress: Progress) -> None:
+    """Simulate and write everything into `out`.
+
+    Raises:
+        SettingsInvalid: `out` holds something else.
+    """
+    products = load_products()
+    parts = -(-spec.customers // CHUNK)
+    with (
+        new_folder(out, replace=replace) as folder,
+        progress.task("customer months", total=spec.customers * spec.months) as advance,
+    ):
+        write_table(tables.products(products), folder, "products")
+        (folder / TRUTH).mkdir()
+        write_table(_true_products(products), folder / TRUTH, "products")
+        for part in range(parts):
+            lived = live(spec, part, products=products, advance=advance)
+            _write(lived, folder, seed=_seeds(spec, part)[1])
+        write_notes(
+            folder,
+            source=_source_toml(),
+            facts={
+                "customers": spec.customers,
+                "months": spec.months,
+                "seed": spec.seed,
+                "end": spec.end.isoformat(),
+                "chunk": CHUNK,
+                "products": len(products),
+            },
+        )
+
+
+def live(spec: WorldSpec, part: int, *, products: Products, advance: "object" = None) -> Lived:
+    """Chunk number `part` from its first day to its last."""
+    rng = default_rng(_seeds(spec, part)[0])
+    first = part * CHUNK
+    count = min(CHUNK, spec.customers - first)
+    end = month_of(spec.end)
+    days = (int(first_day(end - spec.months)), int(first_day(end)))
+    factors = product_factors(products, default_rng(SeedSequence([spec.seed, 0])))
+    people = draw_people(count, products, factors=factors, days=days, rng=rng)
+    consents = draw_consents(people, days=days, rng=rng)
+    chunk, sent = Chunk.begin(products, people, rng), Sent()
+    open_world(chunk, end - spec.months)
+    for month in range(end - spec.months, end):
+        live_month(chunk, sent, consents=consents, month=month)
+        if callable(advance):
+            advance(count)
+    return Lived(chunk, consents, sent, tables.Numbering(part, first), days[1])
+
+
+def _seeds(spec: WorldSpec, part: int) -> tuple[SeedSequence, SeedSequence]:
+    """Of what happens in a chunk, and of what is told of it."""
+    return SeedSequence([spec.seed, 1, part]), SeedSequence([spec.seed, 2, part])
+
+
+def _write(lived: Lived, folder: Path, *, seed: SeedSequence) -> None:
+    chunk, ids, end = lived.chunk, lived.ids, lived.end
+    part = ids.part
+    rng = default_rng(seed)
+    write_table(tables.events(chunk, ids, end=end), folder, "events", part)
+    write_table(tables.customers(chunk, ids), folder, "customers", part)
+    write_table(tables.consent(chunk, ids, lived.consents), folder, "consent", part)
+    write_table(tables.contracts(chunk, ids, end=end), folder, "contracts", part)
+    write_table(tables.vehicles(chunk, ids, end=end), folder, "vehicles", part)
+    write_table(tables.attributes(chunk, ids, end=end, rng=rng), folder, "attributes", part)
+    truth = folder / TRUTH
+    write_table(_true_customers(chunk.people, ids), truth, "customers", part)
+    write_table(_preferences(chunk, ids), truth, "preferences", part)
+    write_table(_state(chunk, ids), truth, "state", part)
+    write_table(_campaigns(lived), truth, "campaigns", part)
+
+
+def _true_customers(people: People, ids: tables.Numbering) -> pl.DataFrame:
+    """One row a customer: what they are like, as numbers and names."""
+    plain = {
+        field.name: getattr(people, field.name)
+        for field in fields(people)
+        if field.name not in {"preference", "channel"}
+    }
+    frame = pl.DataFrame({"customer_id": ids.customers(np.arange(len(people))), **plain})
+    channels = [
+        pl.Series(f"channel_{name}", people.channel[:, place])
+        for place, name in enumerate(CHANNELS)
+    ]
+    return frame.with_columns(
+        tables.named(list(ARCHETYPES), people.archetype).alias("archetype_name"),
+        tables.named(AGE_BANDS, people.age_band).alias("age_band_name"),
+        tables.named(SEXES, people.sex).alias("sex_name"),
+        *channels,
+    )
+
+
+def _preferences(chunk: Chunk, ids: tables.Numbering) -> pl.DataFrame:
+    preference = chunk.people.preference
+    return pl.DataFrame(
+        {"customer_id": ids.customers(np.arange(len(preference))), "preference": preference}
+    )
+
+
+def _state(chunk: Chunk, ids: tables.Numbering) -> pl.DataFrame:
+    who = ids.customers(np.arange(len(chunk.people))).alias("customer_id")
+    return chunk.state.frame().insert_column(0, who)
+
+
+def _campaigns(lived: Lived) -> pl.DataFrame:
+    blocks, ids = lived.sent.blocks, lived.ids
+    joined = {
+        name: np.concatenate([block[name] for block in blocks] or [np.empty(0, np.int64)])
+        for name in (
+            "who",
+            "product",
+            "channel",
+            "at",
+            "probability",
+            "clicked",
+            "accepted",
+            "true_accept",
+        )
+    }
+    return pl.DataFrame(
+        {
+            "customer_id": ids.customers(joined["who"]),
+            "product_id": tables.named(lived.chunk.products.ids, joined["product"]),
+            "channel": tables.named(CHANNELS, joined["channel"]),
+            "timestamp": tables.instants(joined["at"]),
+            "probability": joined["probability"],
+            "clicked": joined["clicked"].astype(np.bool_),
+            "accepted": joined["accepted"].astype(np.bool_),
+            "true_accept": joined["true_accept"],
+        }
+    )
+
+
+def _true_products(products: Products) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "product_id": products.ids,
+            "family": [spec.family for spec in products.specs],
+            "weight": products.weight,
+            "clock": [spec.sim.clock for spec in products.specs],
+            "needs": [spec.sim.needs for spec in products.specs],
+            "audience": [list(spec.sim.audience) for spec in products.specs],
+        }
+    )
+
+
+def _source_toml() -> str:
+    types = "\n".join(f"{name} = {weight}" for name, weight in DECLARED_TYPES.items())
+    return f"# SIMULATED data: see README.md.\n\n[event_types]\n{types}\n"
+
+
+__all__ = ["CHUNK", "UTC", "Generator", "Reals", "WorldSpec", "datetime", "live", "write_world"]

@@ -1,0 +1,40 @@
+"""One month of a chunk, in the order in which things happen."""
+
+import numpy as np
+
+from oferta_experiments.world.browsing import (
+    ask_unasked,
+    begin_looking,
+    look_for_cars,
+    visit_workshops,
+)
+from oferta_experiments.world.campaigns import Sent, send
+from oferta_experiments.world.contacts import Consents
+from oferta_experiments.world.moments import moments, possible
+from oferta_experiments.world.opening import latecomers
+from oferta_experiments.world.payments import pay_instalments, renew_covers
+from oferta_experiments.world.sales import Chunk
+from oferta_experiments.world.times import first_day
+
+_FORGETS = 0.5
+
+
+def live_month(chunk: Chunk, sent: Sent, *, consents: Consents, month: int) -> None:
+    """Arrivals, payments, renewals, campaigns, then what customers do by themselves."""
+    state, products, people = chunk.state, chunk.products, chunk.people
+    start, end = int(first_day(month)), int(first_day(month + 1))
+    active = people.joined < start
+    pay_instalments(chunk, month)
+    renew_covers(chunk, month)
+    state.contacts *= _FORGETS
+    middle = start + 14
+    at = moments(state, products, middle)
+    can = possible(state, products, at, middle)
+    send(chunk, sent, at, can, consents=consents, month=month, active=active)
+    begin_looking(chunk, at, month=month, active=active)
+    look_for_cars(chunk, month=month, active=active)
+    at = moments(state, products, middle)
+    can = possible(state, products, at, middle)
+    ask_unasked(chunk, at, can, month=month, active=active)
+    visit_workshops(chunk, month=month, active=active)
+    latecomers(chunk, among=np.asarray((people.joined >= start) & (people.joined < end)))

@@ -1,0 +1,295 @@
+"""A chunk as the tables that a seller's systems would export, each with its own view of things."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.random import Generator
+
+from oferta.columns import INSTANT
+from oferta_experiments.world.arrays import Flags, Ints, Reals
+from oferta_experiments.world.cars import USES
+from oferta_experiments.world.contacts import PURPOSES, Consents
+from oferta_experiments.world.loans import TIERS, level_balance
+from oferta_experiments.world.log import ACTIVE, EVENT_TYPES, WISHED
+from oferta_experiments.world.people import CHANNELS, EMPLOYMENTS, REGIONS
+from oferta_experiments.world.products import BODIES, CONDITIONS, FUELS, Products
+from oferta_experiments.world.sales import Chunk
+from oferta_experiments.world.state import ALWAYS, NEVER, NONE
+from oferta_experiments.world.times import DAY_S, LAST_DAY, first_day, months_of
+
+_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How rows of a chunk become ids: `first` is the first customer's number, `part` the chunk's."""
+
+    part: int
+    first: int
+
+    def customers(self, who: Ints) -> pl.Series:
+        """Customer ids."""
+        return _ids("c", 7, who + self.first)
+
+    def of(self, letter: str, numbers: Ints) -> pl.Series:
+        """Ids of contracts (`k`), vehicles (`v`) or events (`e`)."""
+        return _ids(f"{letter}{self.part:04d}-", 6, numbers)
+
+
+def _ids(prefix: str, width: int, numbers: Ints) -> pl.Series:
+    column = pl.Series(numbers).cast(pl.String).str.zfill(width)
+    return (pl.Series([prefix]) + column).alias("id") if len(column) else column
+
+
+def instants(seconds: Ints | Reals) -> pl.Series:
+    """Epoch seconds as aware instants."""
+    return pl.Series(np.asarray(seconds, np.int64) * _US).cast(INSTANT)
+
+
+def days(day: Ints, known: Flags | None = None) -> pl.Series:
+    """Days as instants of their midnight; null where not `known`."""
+    series = instants(day * DAY_S)
+    return series if known is None else _only(series, known)
+
+
+def _only(series: pl.Series, known: Flags) -> pl.Series:
+    return pl.select(pl.when(pl.Series(known)).then(series).otherwise(None)).to_series()
+
+
+def named(names: tuple[str, ...] | list[str], places: Ints) -> pl.Series:
+    """Names by position; null at `NONE`."""
+    table = pl.Series([*names, None], dtype=pl.String)
+    return table.gather(np.where(places == NONE, len(names), places))
+
+
+def events(chunk: Chunk, ids: Numbering, *, end: int) -> pl.DataFrame:
+    """The events before day `end`."""
+    columns = chunk.events.columns()
+    before = columns["at"] < end * DAY_S
+    columns = {name: column[before] for name, column in columns.items()}
+    count = len(columns["who"])
+    products = chunk.products.ids
+    return pl.DataFrame(
+        {
+            "event_id": ids.of("e", np.arange(count)),
+            "customer_id": ids.customers(columns["who"].astype(np.int64)),
+            "product_id": named(products, columns["product"].astype(np.int64)),
+            "event_type": named(EVENT_TYPES, columns["type"].astype(np.int64)),
+            "timestamp": instants(columns["at"]),
+            "channel": named(CHANNELS, columns["channel"].astype(np.int64)),
+            "value": columns["value"],
+            **{name: columns[name] for name in WISHED},
+            "wished_model": named(products, columns["model"].astype(np.int64)),
+        }
+    ).with_columns(
+        pl.col("value", *(name for name in WISHED if name != "wished_months")).fill_nan(None),
+        pl.col("wished_months").fill_nan(None).cast(pl.Int64),
+    )
+
+
+def customers(chunk: Chunk, ids: Numbering) -> pl.DataFrame:
+    """Everybody who joined, whether they ever did anything or not."""
+    people = chunk.people
+    business = people.use == USES.index("commercial")
+    return pl.DataFrame(
+        {
+            "customer_id": ids.customers(np.arange(len(people))),
+            "region": named(REGIONS, people.region),
+            "segment": np.where(business, "business", "private"),
+            "customer_since": days(people.joined),
+        }
+    )
+
+
+def consent(chunk: Chunk, ids: Numbering, consents: Consents) -> pl.DataFrame:
+    """What was said when they joined, and what was taken back since."""
+    who, purpose = np.nonzero(consents.asked)
+    first = pl.DataFrame(
+        {
+            "customer_id": ids.customers(who),
+            "purpose": named(PURPOSES, purpose),
+            "state": np.where(consents.given[who, purpose], "in", "out"),
+            "at": days(chunk.people.joined[who]),
+            "source": pl.repeat("contract", len(who), eager=True),
+        }
+    )
+    who, purpose = np.nonzero(consents.withdrawn < ALWAYS)
+    later = pl.DataFrame(
+        {
+            "customer_id": ids.customers(who),
+            "purpose": named(PURPOSES, purpose),
+            "state": pl.repeat("out", len(who), eager=True),
+            "at": days(consents.withdrawn[who, purpose]),
+            "source": pl.repeat("app", len(who), eager=True),
+        }
+    )
+    return pl.concat([first, later], how="vertical_relaxed").sort("customer_id", "at", "purpose")
+
+
+def contracts(chunk: Chunk, ids: Numbering, *, end: int) -> pl.DataFrame:
+    """Every contract that began before day `end`, as it stands on that day."""
+    ledger, state, products = chunk.contracts, chunk.state, chunk.products
+    number = np.arange(ledger.count)
+    product = ledger["product"]
+    active = ledger["status"] == ACTIVE
+    car_finance = np.zeros(ledger.count, np.bool_)
+    held = state.finance[state.has_finance()]
+    car_finance[held] = True
+    credit = products.of_family("loan", "lease")[product]
+    payoff = np.full(ledger.count, np.nan)
+    payoff[held] = state.balance[state.has_finance()]
+    beside = np.flatnonzero(active & credit & ~car_finance)
+    paid = months_of(np.full(len(beside), end)) - months_of(ledger["starts"][beside]) - 1
+    payoff[beside] = level_balance(
+        ledger["amount"][beside],
+        ledger["rate"][beside],
+        ledger["instalment"][beside],
+        np.maximum(paid, 0),
+    )
+    late = np.zeros(ledger.count, np.int64)
+    behind = state.has_finance() & (state.missed > 0)
+    late[state.finance[behind]] = end - state.unpaid[behind]
+    status = named(["active", "ended", "settled", "ended"], ledger["status"])
+    there = chunk.vehicles["gone"] == ALWAYS if chunk.vehicles.count else np.zeros(1, np.bool_)
+    vehicle = ledger["vehicle"]
+    kept = (vehicle != NONE) & there[np.maximum(vehicle, 0)]
+    has_final = ledger["final"] > 0
+    due = active & credit
+    of_month = np.minimum(ledger["starts"] - first_day(months_of(ledger["starts"])), LAST_DAY - 1)
+    month = months_of(np.full(ledger.count, end))
+    return pl.DataFrame(
+        {
+            "contract_id": ids.of("k", number),
+            "customer_id": ids.customers(ledger["who"]),
+            "product_id": named(products.ids, product),
+            "vehicle_id": _only(ids.of("v", np.maximum(vehicle, 0)), kept),
+            "starts_at": days(ledger["starts"]),
+            "ends_at": days(ledger["ends"]),
+            "amount": np.round(ledger["amount"], 2),
+            "rate": _only(pl.Series(ledger["rate"]), credit),
+            "term_months": ledger["term"],
+            "instalment": ledger["instalment"],
+            "repayment": named([spec.kind for spec in products.specs], product),
+            "final_amount": _only(pl.Series(ledger["final"]), has_final),
+            "final_due": days(ledger["ends"], has_final),
+            "payoff": np.round(payoff, 2),
+            "as_of": days(np.full(ledger.count, end), due),
+            "status": pl.select(
+                pl.when(pl.Series(late > 0)).then(pl.lit("arrears")).otherwise(status)
+            ).to_series(),
+            "next_due": days(first_day(month) + of_month, due),
+            "days_in_arrears": _only(pl.Series(late), due),
+        }
+    ).with_columns(pl.col("payoff").fill_nan(None))
+
+
+def vehicles(chunk: Chunk, ids: Numbering, *, end: int) -> pl.DataFrame:
+    """The cars that customers have on day `end`."""
+    state, products, people = chunk.state, chunk.products, chunk.people
+    who = np.flatnonzero(state.has_car())
+    mine = state.taken(who)
+    spec = products.specs
+    valued = mine.valued > NEVER
+    at = np.where(valued, np.minimum(mine.valued, end), end)
+    seen = np.minimum(np.maximum(mine.seen, mine.bought), end)
+    planned = products.of_kind("lease", "residual_value", "balloon")[mine.product]
+    planned &= mine.finance != NONE
+    car = mine.car
+    return pl.DataFrame(
+        {
+            "vehicle_id": ids.of("v", mine.vehicle),
+            "customer_id": ids.customers(who),
+            "make": named([one.make or "" for one in spec], car),
+            "model": named([one.name.en for one in spec], car),
+            "body": named(BODIES, products.body[car]),
+            "fuel": named(FUELS, products.fuel[car]),
+            "condition": named(CONDITIONS, products.condition[car]),
+            "use": named(USES, people.use[who]),
+            "registered_at": days(mine.registered),
+            "price": mine.car_value,
+            "mileage_km": mine.km(seen),
+            "mileage_at": days(seen),
+            "mileage_plan_km_year": _only(pl.Series(mine.plan_km), planned),
+            "market_value": _only(pl.Series(mine.value(products, at)), valued),
+            "valued_at": days(at, valued),
+        }
+    )
+
+
+def attributes(chunk: Chunk, ids: Numbering, *, end: int, rng: Generator) -> pl.DataFrame:
+    """What CRM, surveys, the bureau and partners say of customers: not all, not all the same."""
+    people, state = chunk.people, chunk.state
+    count = len(people)
+    instalment = np.where(state.has_finance(), state.instalment, 0.0)
+
+    def noisy(value: Reals, spread: float) -> pl.Series:
+        return _money(value * rng.lognormal(0, spread, count))
+
+    def ago(low: int, high: int) -> Ints:
+        return np.maximum(end - rng.integers(low, high, count), people.joined)
+
+    shifted = np.clip(people.tier + rng.integers(-1, 2, count), 0, len(TIERS) - 1)
+    other = (people.employment + rng.integers(1, len(EMPLOYMENTS), count)) % len(EMPLOYMENTS)
+    liked = np.argmax(people.channel, axis=1)
+    told = np.argmax(people.channel + rng.normal(0, 0.4, people.channel.shape), axis=1)
+    rows: list[tuple[str, str, float, pl.Series, Ints]] = [
+        ("income", "crm", 0.9, noisy(people.income * 0.96, 0.1), people.joined),
+        ("income", "survey", 0.25, noisy(people.income, 0.18), ago(20, 700)),
+        ("income", "partner", 0.1, noisy(people.income * 1.15, 0.25), ago(5, 300)),
+        ("spending", "crm", 0.6, noisy(people.spending, 0.12), people.joined),
+        ("spending", "survey", 0.3, noisy(people.spending, 0.15), ago(20, 700)),
+        ("instalments", "bureau", 0.85, _money(people.others + instalment), ago(1, 35)),
+        ("instalments", "survey", 0.12, noisy(people.others * 0.7, 0.1), ago(20, 700)),
+        ("risk_tier", "bureau", 0.93, named(TIERS, people.tier), ago(5, 365)),
+        ("risk_tier", "bureau", 0.5, named(TIERS, shifted), ago(366, 1000)),
+        ("employment", "crm", 0.9, named(EMPLOYMENTS, people.employment), people.joined),
+        ("employment", "survey", 0.06, named(EMPLOYMENTS, other), ago(20, 1200)),
+        ("channel_preference", "survey", 0.35, named(CHANNELS, liked), ago(20, 700)),
+        ("channel_preference", "crm", 0.3, named(CHANNELS, told), people.joined),
+        ("vulnerable", "crm", 0.007, pl.repeat("true", count, eager=True), ago(10, 500)),
+    ]
+    frames = []
+    for name, source, share, value, day in rows:
+        who = np.flatnonzero(rng.random(count) < share)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "customer_id": ids.customers(who),
+                    "name": pl.repeat(name, len(who), eager=True, dtype=pl.String),
+                    "value": value.gather(who),
+                    "source": pl.repeat(source, len(who), eager=True, dtype=pl.String),
+                    "observed_at": days(np.minimum(day, end - 1)[who]),
+                }
+            )
+        )
+    key = ["customer_id", "name", "source", "observed_at"]
+    # A customer who joined late may have been seen twice on one day: the newer word stands.
+    return pl.concat(frames, how="vertical_relaxed").unique(key, keep="first").sort(key)
+
+
+def _money(value: Reals) -> pl.Series:
+    return pl.Series(np.round(value, 2)).cast(pl.String)
+
+
+def products(catalogue: Products) -> pl.DataFrame:
+    """What is sold."""
+    return pl.DataFrame(
+        {
+            "product_id": catalogue.ids,
+            "name": [spec.name.en for spec in catalogue.specs],
+            "name_zh": [spec.name.zh for spec in catalogue.specs],
+            "category": [spec.family for spec in catalogue.specs],
+            "family": [spec.family for spec in catalogue.specs],
+            "kind": [spec.kind for spec in catalogue.specs],
+            "price_minor": [round(spec.price * 100) for spec in catalogue.specs],
+            "status": ["active"] * len(catalogue),
+            "repeatable": [spec.repeatable for spec in catalogue.specs],
+            "make": [spec.make for spec in catalogue.specs],
+            "body": [spec.body for spec in catalogue.specs],
+            "fuel": [spec.fuel for spec in catalogue.specs],
+            "condition": [spec.condition for spec in catalogue.specs],
+        },
+        schema_overrides={name: pl.String for name in ("make", "body", "fuel", "condition")},
+    )
