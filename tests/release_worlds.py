@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from oferta import columns
+from oferta.profile.facts import FACTS, STORED
 from oferta.scoring.reasons import REASONS
 from oferta_training.scores import (
     CUSTOMERS,
@@ -17,8 +18,10 @@ from oferta_training.scores import (
     part_name,
     write_manifest,
 )
+from oferta_training.whole_base import FOLDER, Base
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+PRODUCTS = pl.Schema({**columns.PRODUCTS.schema(), "base_rate": pl.Float64()})
 SECRET = b"a secret of the tests, 32 bytes."
 
 
@@ -39,11 +42,13 @@ def write_scores(
     statuses: Mapping[str, str] | None = None,
     ends_at: Mapping[str, datetime] | None = None,
     held: Mapping[str, Sequence[str]] | None = None,
+    profiles: bool = False,
 ) -> ScoresFolder:
     """A folder in which customer i's list starts with product (i x 7 + version) mod products.
 
     Lists are of unequal lengths: top_n - (i mod 2), and none for the first share `empty`. Every
-    fifth customer is cold.
+    fifth customer is cold. With `profiles`, `expected_facts` are known of each, products have base
+    rates, and lists but those of cold customers have chances.
     """
     path.mkdir(parents=True)
     ids = sorted(f"c{index:07d}" for index in range(customers))
@@ -64,7 +69,10 @@ def write_scores(
             "model": [f"{name}/{version}"] * len(owners),
             "reason": pl.Series(REASONS)[owners % len(REASONS)],
             "because": product[(chosen + 1) % products],
-            "probability": None,
+            "probability": [
+                chance_of(owner, rank) if profiles and owner % 5 else None
+                for owner, rank in zip(owners.tolist(), ranks.tolist(), strict=True)
+            ],
         },
         schema=columns.SCORES,
     ).with_columns(pl.when(pl.col("rank") > 1).then("because"))
@@ -87,9 +95,10 @@ def write_scores(
             "category": ["cards" if index % 2 else None for index in range(products)],
             "status": [(statuses or {}).get(name, "active") for name in names],
             "ends_at": [(ends_at or {}).get(name) for name in names],
+            "base_rate": [0.5 / (1 + at) if profiles else None for at in range(products)],
         },
-        schema_overrides=columns.PRODUCTS.schema(),
-    ).pipe(_with_all, columns.PRODUCTS.schema()).write_parquet(path / "products.parquet")
+        schema_overrides=PRODUCTS,
+    ).pipe(_with_all, PRODUCTS).write_parquet(path / "products.parquet")
     popular = [("old", "p001"), (None, "p000"), (None, "p002")]
     pl.DataFrame(
         {
@@ -119,8 +128,60 @@ def write_scores(
         dataset_at=dataset_at,
         top_n=top_n,
         release_n=release_n,
+        base=_write_base(path, ids, per_part=per_part, version=version) if profiles else None,
     )
     return ScoresFolder.open(path)
+
+
+def _write_base(path: Path, ids: list[str], *, per_part: int, version: int) -> Base:
+    known = [expected_facts(index, version=version) for index in range(len(ids))]
+    facts = {name: [each.get(name) for each in known] for name in (*STORED, "attr_hobby")}
+    kinds = {"number": pl.Float64(), "text": pl.String(), "boolean": pl.Boolean()}
+    frame = pl.DataFrame(
+        {
+            "customer_id": ids,
+            **facts,
+            "evidence": [expected_evidence(index, version=version) for index in range(len(ids))],
+        },
+        schema_overrides={
+            "customer_id": pl.String(),
+            "attr_hobby": pl.String(),
+            **{name: kinds.get(FACTS[name].kind, pl.Float64()) for name in STORED},
+        },
+    ).with_columns(
+        pl.col(name).cast(pl.Int32).cast(pl.Date) for name in STORED if FACTS[name].kind == "date"
+    )
+    (path / FOLDER).mkdir()
+    parts = []
+    for part, start in enumerate(range(0, len(ids), per_part)):
+        parts.append(f"{FOLDER}/{part_name(part)}")
+        frame.slice(start, per_part).write_parquet(path / parts[-1])
+    return Base(tuple(parts), tuple(facts), NOON, "UTC", by_product=False)
+
+
+def chance_of(index: int, rank: int) -> float:
+    """The chance of the product at `rank`, from 0, in the list of customer `index`."""
+    return 1 / (2 + rank + index % 7)
+
+
+def expected_facts(index: int, *, version: int) -> dict[str, float | str | bool]:
+    """What the profile of customer `index` knows."""
+    facts: dict[str, float | str | bool] = {
+        "region": f"region {index % 4}",
+        "has_finance": index % 2 == 0,
+        "contract_end": 20_000.0 + index,
+        "purchases": float(version),
+    }
+    if index % 3:
+        facts["income"] = 1000.5 + index
+    if index % 5 == 1:
+        facts["attr_hobby"] = "chess"
+    return facts
+
+
+def expected_evidence(index: int, *, version: int) -> str:
+    """The JSON of the evidence of customer `index`."""
+    return f'{{"customer":{index},"version":{version}}}'
 
 
 def expected_products(index: int, *, products: int, top_n: int, version: int) -> list[int]:

@@ -17,15 +17,18 @@ from oferta.interactions.idmap import IdMap
 from oferta.models.data import TrainingData
 from oferta.models.recommend import top_k_blocks
 from oferta.models.saved import Loaded
-from oferta.models.similar import similar_products
+from oferta.profile.build import build_profiles
 from oferta.progress import Progress
 from oferta.scoring.live import known_by_attributes
 from oferta.scoring.reasons import REASONS
 from oferta.scoring.topk import ProductMask, TopK
 from oferta_training import popular
+from oferta_training.base_rates import MeanChances, conversion_shares, horizon_of
 from oferta_training.data import job_data
 from oferta_training.job import Job
-from oferta_training.scores import CUSTOMERS, SIMILAR, ScoresFolder, part_name, write_manifest
+from oferta_training.score_rows import customer_rows, score_rows, similar_rows
+from oferta_training.scores import ScoresFolder, part_name, write_manifest
+from oferta_training.whole_base import Scope, WholeBase, spread
 
 _PART_ROWS = 2_000_000  # a few hundred MB of text, however long the lists are
 
@@ -40,6 +43,7 @@ class Scoring:
         job: the job that trained it: its policy and list lengths hold for its scores.
         dataset: whose customers are scored; need not be the one trained on.
         at: the instant of scoring: products not offerable then are in no list.
+        profiles: what profiles to write beside the lists; None: none.
     """
 
     model: str
@@ -48,6 +52,7 @@ class Scoring:
     job: Job
     dataset: Dataset
     at: datetime
+    profiles: Scope | None = None
 
 
 def score_everyone(
@@ -71,13 +76,29 @@ def score_everyone(
     mask = _mask(sellable, held, len(data.customers))
     lists = popular.popular_lists(data, length=what.job.scores.popular, sellable=sellable)
 
-    catalogue.write_parquet(folder / "products.parquet")
-    _customer_rows(data, held).write_parquet(folder / "customers.parquet")
+    customer_rows(data, held).write_parquet(folder / "customers.parquet")
     lists.frame(data).write_parquet(folder / "popular.parquet")
-    _similar_rows(what, sellable).write_parquet(folder / "similar.parquet")
+    similar_rows(
+        what.loaded.embeddings.products, products, what.job.scores.similar, sellable=sellable
+    ).write_parquet(folder / "similar.parquet")
     blocks = _blocks(what, data, mask, lists, part_rows=part_rows, progress=progress)
+    rates = MeanChances(len(products))
+    whole = _list_length(what.job, len(products)) == len(products)
+    base = _whole_base(what, folder, data, products=len(catalogue) if whole else 0)
+    places = _places(catalogue, products)
     for number, part in enumerate(_parts(blocks, part_rows)):
-        part.write_parquet(folder / part_name(number))
+        part.rows.write_parquet(folder / part_name(number))
+        rates.add(part.best.products, part.chance)
+        if base is not None:
+            wide = [
+                spread(part.best.products, values, places, len(catalogue) if whole else 0)
+                for values in (part.chance, part.best.scores)
+            ]
+            base.write(part_name(number), part.start, *wide)
+    shares = rates.rates() if whole and what.loaded.calibration is not None else None
+    _with_base_rates(what, catalogue, products, shares).write_parquet(folder / "products.parquet")
+    if base is not None:
+        base.close()
     meta = what.loaded.meta
     return write_manifest(
         folder,
@@ -89,7 +110,47 @@ def score_everyone(
         dataset_at=what.dataset.manifest.created_at,
         top_n=_list_length(what.job, len(products)),
         release_n=what.job.scores.top_n,
+        base=None if base is None or what.profiles is None else base.described(what.profiles),
     )
+
+
+def _whole_base(
+    what: Scoring, folder: Path, data: TrainingData, *, products: int
+) -> WholeBase | None:
+    if what.profiles is None:
+        return None
+    scope = what.profiles
+    profiles = build_profiles(
+        what.dataset,
+        as_of=scope.as_of,
+        zone=scope.zone,
+        settings=scope.settings,
+        attributes=scope.attributes,
+    )
+    return WholeBase(folder, profiles, customers=data.customers, products=products)
+
+
+def _places(catalogue: pl.DataFrame, products: IdMap) -> NDArray[np.int32]:
+    """`(products,)`: the position in the catalogue of each of the model's, -1 for none."""
+    places = np.full(len(products), -1, np.int32)
+    rows = products.rows(catalogue["product_id"])
+    known = np.flatnonzero(rows >= 0)
+    places[rows[known]] = known
+    return places
+
+
+def _with_base_rates(
+    what: Scoring, catalogue: pl.DataFrame, products: IdMap, chances: NDArray[np.float64] | None
+) -> pl.DataFrame:
+    """The catalogue with `base_rate`: mean chances, or where there are none conversions."""
+    if chances is None:
+        shares = conversion_shares(what.dataset, horizon_of(what.job.evaluation.cut))
+    else:
+        shares = products.frame("product_id", "row").select(
+            "product_id", pl.Series("share", chances).fill_nan(None)
+        )
+    known = catalogue.join(shares, on="product_id", how="left", maintain_order="left")
+    return known.rename({"share": "base_rate"})
 
 
 def _catalogue(what: Scoring) -> pl.DataFrame:
@@ -146,53 +207,39 @@ def _list_length(job: Job, products: int) -> int:
     return products if small else min(job.scores.top_n, products)
 
 
-def _customer_rows(data: TrainingData, held: pl.DataFrame) -> pl.DataFrame:
-    labels = pl.Series("segment", [*data.segments, None], dtype=pl.String)
-    code = data.histories.segment
-    lists = (
-        held.with_columns(data.products.take(held["product"].to_numpy()).alias("id"))
-        .group_by("customer")
-        .agg(pl.col("id").sort())
-    )
-    return (
-        pl.DataFrame(
-            {
-                "customer_id": data.customers.ids,
-                "segment": labels.gather(np.where(code < 0, len(data.segments), code)),
-                "cold": np.diff(data.histories.indptr) == 0,
-            }
-        )
-        .with_row_index("customer")
-        .with_columns(pl.col("customer").cast(pl.Int32))
-        .join(lists, on="customer", how="left", maintain_order="left")
-        .select("customer_id", "segment", pl.col("id").fill_null([]).alias("held"), "cold")
-        .cast(CUSTOMERS)
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Whole customers from `start` on: their lists as rows of SCORES, and as numbers."""
+
+    start: int
+    rows: pl.DataFrame
+    best: TopK
+    chance: NDArray[np.float32]
 
 
-def _similar_rows(what: Scoring, sellable: NDArray[np.bool_]) -> pl.DataFrame:
-    vectors = what.loaded.embeddings.products
-    products = what.loaded.products
-    best = similar_products(vectors, what.job.scores.similar, offerable=sellable)
-    return (
-        _long(best, owners=products.ids)
-        .rename({"id": "product_id", "product": "similar"})
-        .with_columns(products.take(best.products[best.products >= 0]).alias("similar_id"))
-        .select(SIMILAR.names())
-        .cast(SIMILAR)
-    )
-
-
-def _parts(blocks: Iterable[pl.DataFrame], part_rows: int) -> Iterator[pl.DataFrame]:
-    """The blocks joined into frames of `part_rows` rows at most, where no block is larger."""
-    waiting: list[pl.DataFrame] = []
-    for rows in blocks:
-        if waiting and sum(map(len, waiting)) + len(rows) > part_rows:
-            yield pl.concat(waiting)
+def _parts(blocks: Iterable[_Block], part_rows: int) -> Iterator[_Block]:
+    """The blocks joined into ones of `part_rows` rows at most, where none is larger."""
+    waiting: list[_Block] = []
+    for block in blocks:
+        if waiting and sum(len(each.rows) for each in waiting) + len(block.rows) > part_rows:
+            yield _joined(waiting)
             waiting = []
-        waiting.append(rows)
+        waiting.append(block)
     if waiting:
-        yield pl.concat(waiting)
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[_Block]) -> _Block:
+    best = [each.best for each in blocks]
+    return _Block(
+        blocks[0].start,
+        pl.concat([each.rows for each in blocks]),
+        TopK(
+            np.concatenate([each.products for each in best]),
+            np.concatenate([each.scores for each in best]),
+        ),
+        np.concatenate([each.chance for each in blocks]),
+    )
 
 
 def _blocks(
@@ -203,8 +250,8 @@ def _blocks(
     *,
     part_rows: int,
     progress: Progress,
-) -> Iterator[pl.DataFrame]:
-    """Frames of columns.SCORES, each of whole customers in ascending order, of no more than fit."""
+) -> Iterator[_Block]:
+    """Customers in ascending order, no more at a time than fit."""
     k = _list_length(what.job, len(data.products))
     together = max(1, part_rows // max(k, 1))
     histories = what.loaded.recognise(data)
@@ -223,14 +270,16 @@ def _blocks(
         # A block of numbers may be far more as text, so it is cut before it becomes text.
         for first in range(0, len(block), together):
             some = slice(first, first + together)
-            yield _score_rows(
+            own = TopK(best.products[some], best.scores[some])
+            rows = score_rows(
                 data,
                 start + first,
-                TopK(best.products[some], best.scores[some]),
+                own,
                 because=because[some],
                 reason=reason[some],
                 chance=chance[some],
             ).with_columns(pl.lit(what.model).alias("model"))
+            yield _Block(start + first, rows, own, chance[some])
 
 
 def _chances(loaded: Loaded, best: TopK, own_list: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -239,45 +288,3 @@ def _chances(loaded: Loaded, best: TopK, own_list: NDArray[np.bool_]) -> NDArray
     if loaded.calibration is not None:
         chance[own_list] = loaded.calibration.probability(best.scores[own_list])
     return chance
-
-
-def _score_rows(
-    data: TrainingData,
-    start: int,
-    best: TopK,
-    *,
-    because: NDArray[np.int32],
-    reason: NDArray[np.uint8],
-    chance: NDArray[np.float32],
-) -> pl.DataFrame:
-    listed = best.products >= 0
-    ids = data.customers.ids.slice(start, len(best.products))
-    owner = np.nonzero(listed)[0]
-    named = np.where((reason < REASONS.index("popular_in_segment"))[:, None], because, -1)
-    return (
-        _long(best, owners=ids)
-        .with_columns(
-            data.products.take(best.products[listed]).alias("product_id"),
-            pl.lit("").alias("model"),
-            pl.Series("reason", REASONS, dtype=pl.String).gather(reason[owner]),
-            data.products.take(named[listed]).alias("because"),
-            pl.Series("probability", chance[listed]).fill_nan(None),
-        )
-        .rename({"id": "customer_id"})
-        .select(columns.SCORES.names())
-        .cast(columns.SCORES)
-    )
-
-
-def _long(best: TopK, *, owners: pl.Series) -> pl.DataFrame:
-    """`id, product, score, rank` rows of lists, the lists' owners being `ids`."""
-    listed = best.products >= 0
-    owner, rank = np.nonzero(listed)
-    return pl.DataFrame(
-        {
-            "id": owners.gather(owner),
-            "product": best.products[listed],
-            "score": best.scores[listed],
-            "rank": (rank + 1).astype(np.uint32),
-        }
-    )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -10,6 +11,8 @@ from oferta.evaluation.protocol import Protocol
 from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
 from oferta.models.protocol import Recommender
+from oferta.profile.facts import FactKind
+from oferta.profile.settings import ProfileSettings
 from oferta.settings import Settings, load
 from oferta_training.guards import Guards
 
@@ -69,6 +72,30 @@ class Calibration(Settings):
     if it does."""
 
 
+class Profiles(Settings):
+    """Customers' profiles: what decisions are made of, scored and published along with lists."""
+
+    make: bool | None = None
+    """Whether. Not stated: where the data has contracts, vehicles, attributes or consent."""
+
+    zone: str = "UTC"
+    """The time zone whose days dates are: the one of the policy that decides on them."""
+
+    attributes: dict[str, FactKind] = Field(default_factory=dict)
+    """The seller's own attributes, as the policy declares them."""
+
+    settings: ProfileSettings = ProfileSettings()
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"'{value}' is no time zone: write one as Europe/Berlin") from None
+        return value
+
+
 class Scores(Settings):
     """How much of the scores is kept."""
 
@@ -123,6 +150,7 @@ class Job(Settings):
     tuning: Tuning = Tuning()
     embedding: Embedding = Embedding()
     scores: Scores = Scores()
+    profiles: Profiles = Profiles()
     models: dict[str, dict[str, Any]] = Field(
         default={"popularity": {}, "transitions": {}, "ease": {}, "ials": {}}, min_length=1
     )

@@ -5,6 +5,7 @@ by its announcement and removed by the next run, number by number.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal, get_args
@@ -79,6 +80,7 @@ class Published:
         manifest: what it is.
         previous: the release that a rollback goes to.
         row_bytes: bytes of its rows, without Redis's own.
+        profiles: how many customers' profiles it has.
         replicas: how many replicas had it when this was written.
         overridden: codes of the guard rails that were overridden.
         removed: numbers of the older releases and orphans that were removed.
@@ -87,6 +89,7 @@ class Published:
     manifest: Manifest
     previous: int | None
     row_bytes: int
+    profiles: int
     replicas: int
     overridden: tuple[str, ...]
     removed: tuple[int, ...]
@@ -122,30 +125,30 @@ def publish(
     checks.check_capacity(store, scores, replicas=options.replicas)
     rails = checks.skew(scores, live)
     _pass_guard_rails(rails, options.override, step="pre-flight")
-    built = build(scores, space, progress=progress)
-    draft = _Draft(built, _manifest(scores, built, space, fence, clock), options.ttl)
+    with closing(build(scores, space, progress=progress)) as built:
+        draft = _Draft(built, _manifest(scores, built, space, fence, clock), options.ttl)
 
-    step("write rows")
-    draft.announce(store)
-    try:
-        row_bytes = draft.write_rows(store, space, progress)
+        step("write rows")
+        draft.announce(store)
+        try:
+            row_bytes = draft.write_rows(store, space, progress)
 
-        step("verify")
-        checks.check_policy(built)
-        rails += checks.guard_rails(built, live)
-        overridden = _pass_guard_rails(rails, options.override, step="verify")
-        checks.check_rows(store, space, built, draft.stamp, progress=progress)
+            step("verify")
+            checks.check_policy(built)
+            rails += checks.guard_rails(built, live)
+            overridden = _pass_guard_rails(rails, options.override, step="verify")
+            checks.check_rows(store, space, built, draft.stamp, progress=progress)
 
-        step("write manifest")
-        digest = draft.write_head(store, space, row_bytes)
+            step("write manifest")
+            digest = draft.write_head(store, space, row_bytes)
 
-        step("swap")
-        entry = _entry(draft.manifest, overridden, options.override)
-        ledger.append(entry)
-        pointer = Pointer(fence, None, fence, clock.now().timestamp(), digest)
-        live_now = swap(store, pointer)
-    except PublishRefused as error:
-        raise _withdrawn(error, draft, store, space, ledger) from error
+            step("swap")
+            entry = _entry(draft.manifest, overridden, options.override)
+            ledger.append(entry)
+            pointer = Pointer(fence, None, fence, clock.now().timestamp(), digest)
+            live_now = swap(store, pointer)
+        except PublishRefused as error:
+            raise _withdrawn(error, draft, store, space, ledger) from error
 
     step("replicas")
     replicas = store.replicated(options.replicas, timeout_s=0.2) if options.replicas else 0
@@ -155,7 +158,10 @@ def publish(
 
     step("clean up")
     removed = remove_older(store, space)
-    return Published(draft.manifest, live_now.previous, row_bytes, replicas, overridden, removed)
+    profiles = 0 if built.profiles is None else built.customers
+    return Published(
+        draft.manifest, live_now.previous, row_bytes, profiles, replicas, overridden, removed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,7 @@ class _Draft:
             self.manifest.products,
             self.built.per_tag,
             len(self.packed_head()[0]),
+            self.manifest.profile_buckets_per_tag,
         )
 
     def announce(self, store: PublisherStore) -> None:
@@ -195,8 +202,7 @@ class _Draft:
         """Write all rows; their bytes."""
         written = 0
         release, mark = self.manifest.release, self.stamp
-        names = space.buckets(release, self.built.per_tag)
-        rows = len(self.built.similar.sources) + len(self.built.customers_per_bucket())
+        names, profiles = space.buckets(release, self.built.per_tag), self.built.profiles
 
         def records() -> Iterator[tuple[bytes, bytes]]:
             nonlocal written
@@ -208,8 +214,15 @@ class _Draft:
                 written += len(record)
                 advance(1)
                 yield space.similar(release, product), record
+            if profiles is not None:
+                for name, record in zip(
+                    space.profiles(release, profiles.per_tag), profiles.buckets(mark), strict=True
+                ):
+                    written += len(record)
+                    advance(1)
+                    yield name, record
 
-        with progress.task("writing rows", total=rows) as advance:
+        with progress.task("writing rows", total=self.built.rows) as advance:
             store.put(records(), ttl_s=self.ttl_s)
         return written
 
@@ -217,9 +230,8 @@ class _Draft:
         """Write head and manifest and read them back; the manifest's digest."""
         parts, size, digest = self.packed_head()
         release = self.manifest.release
-        rows = len(self.built.customers_per_bucket()) + len(self.built.similar.sources)
         record = head.manifest_record(
-            ManifestRecord(self.manifest, rows, row_bytes, len(parts), size, digest)
+            ManifestRecord(self.manifest, self.built.rows, row_bytes, len(parts), size, digest)
         )
         names = [*(space.head(release, index) for index in range(len(parts)))]
         store.put(zip(names, parts, strict=True), ttl_s=self.ttl_s)
@@ -234,7 +246,7 @@ class _Draft:
 def _manifest(
     scores: ScoresFolder, built: Build, space: KeySpace, release: int, clock: Clock
 ) -> Manifest:
-    return Manifest(
+    manifest = Manifest(
         release=release,
         model=scores.model,
         model_run=scores.model_run,
@@ -249,6 +261,15 @@ def _manifest(
         dataset_at=scores.dataset_at.timestamp(),
         empty_share=built.empty_share,
         top_share=built.lists.top_share,
+    )
+    if scores.base is None or built.profiles is None:
+        return manifest
+    return replace(
+        manifest,
+        profile_buckets_per_tag=built.profiles.per_tag,
+        profile_facts=scores.base.facts,
+        profile_at=scores.base.as_of.timestamp(),
+        profile_zone=scores.base.zone,
     )
 
 

@@ -1,10 +1,11 @@
 """From a scores folder to the columns of a release.
 
-Memory: the packed lists (7 to 9 bytes a suggestion) and about 60 bytes a customer; of the lists'
-texts there is one part at a time.
+Memory: the packed lists (7 to 9 bytes a suggestion) and about 100 bytes a customer; of the lists'
+texts there is one part at a time, and packed profiles wait on the disk.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,9 @@ from oferta.store.codec import Stamp
 from oferta.store.keys import KeySpace
 from oferta.store.packing import Columns
 from oferta.store.release import CatalogueEntry, PopularList, Suggestion
-from oferta_training.release_lists import STEP, Lists, Policy, read_lists
+from oferta_training.release_lists import Lists, Policy, read_lists
+from oferta_training.release_parts import STEP
+from oferta_training.release_profiles import ProfileSpool
 from oferta_training.scores import ScoresFolder
 
 _CHUNK = 1 << 16  # customers hashed or laid out at a time
@@ -50,6 +53,7 @@ class Build:
         lists: the customers' lists.
         policy: what they may not hold, and what each customer has.
         similar: the similar products.
+        profiles: the profiles, where the scores have any; closed by `close`.
     """
 
     catalogue: tuple[CatalogueEntry, ...]
@@ -64,6 +68,7 @@ class Build:
     lists: Lists
     policy: Policy
     similar: Similar
+    profiles: ProfileSpool | None = None
 
     @property
     def customers(self) -> int:
@@ -124,6 +129,17 @@ class Build:
         )
         return zip(self.similar.sources.tolist(), rows, strict=True)
 
+    @property
+    def rows(self) -> int:
+        """How many records it has besides head and manifest."""
+        profiles = 0 if self.profiles is None else keys.TAGS * self.profiles.per_tag
+        return keys.TAGS * self.per_tag + len(self.similar.sources) + profiles
+
+    def close(self) -> None:
+        """Remove what the profiles keep on the disk."""
+        if self.profiles is not None:
+            self.profiles.close()
+
 
 def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build:
     """Read `scores` and lay everything out.
@@ -132,6 +148,13 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
         PublishRefused: `scores.products`, `scores.order`, `scores.values` as in `read_lists`, or
             `hash.collision` (two customers in one bucket with equal rests: once in 10^12 releases).
     """
+    with ExitStack() as stack:
+        made = _build(scores, space, stack, progress=progress)
+        stack.pop_all()  # from here on the caller closes it
+    return made
+
+
+def _build(scores: ScoresFolder, space: KeySpace, stack: ExitStack, *, progress: Progress) -> Build:
     product_rows, customers = scores.product_rows(), scores.customer_rows()
     popular = scores.popular_rows()
     positions = _positions(product_rows["product_id"])
@@ -139,8 +162,23 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
     ids = customers["customer_id"]
     if ids.null_count() or not (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
         raise PublishRefused("scores.order", STEP, "customers are not ascending, each once")
-    per_tag = keys.buckets_per_tag(len(ids))
-    places, rests = _places(ids, space, per_tag, progress)
+    per_tag, profiles_per_tag = (
+        keys.buckets_per_tag(len(ids)),
+        keys.profile_buckets_per_tag(len(ids)),
+    )
+    (places, profile_places), rests = _places(ids, space, (per_tag, profiles_per_tag), progress)
+    order = _order(places, rests)
+    profiles = None
+    if scores.base is not None:
+        profiles = ProfileSpool(
+            scores,
+            ids,
+            per_tag=profiles_per_tag,
+            places=profile_places,
+            rests=rests,
+            products=len(catalogue),
+        )
+        stack.callback(profiles.close)
     policy = _policy(catalogue, customers, positions, at=scores.created_at.timestamp())
     lists = read_lists(
         scores,
@@ -148,8 +186,11 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
         positions,
         policy=policy,
         position_bytes=codec.width(len(catalogue)),
+        profiles=profiles,
         progress=progress,
     )
+    if profiles is not None:
+        profiles.finish()
     named = pl.concat([customers["segment"], popular["segment"]]).drop_nulls().unique().sort()
     if len(named) > codec.NO_SEGMENT:
         raise PublishRefused("scores.values", STEP, f"more than {codec.NO_SEGMENT} segments")
@@ -161,7 +202,7 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
         per_tag=per_tag,
         places=places,
         rests=rests,
-        order=_order(places, rests),
+        order=order,
         segment_of=customers["segment"]
         .cast(segments)
         .to_physical()
@@ -172,6 +213,7 @@ def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build
         lists=lists,
         policy=policy,
         similar=_similar(scores.similar_rows(), positions),
+        profiles=profiles,
     )
 
 
@@ -192,19 +234,23 @@ def _catalogue(products: pl.DataFrame) -> tuple[CatalogueEntry, ...]:
         pl.col("starts_at", "ends_at").dt.epoch("s"),
         pl.col("status").fill_null("active"),
         pl.col("repeatable").fill_null(value=True),
+        pl.col("base_rate") if "base_rate" in products.columns else pl.lit(None).alias("base_rate"),
     )
     return tuple(CatalogueEntry(*row) for row in columns.iter_rows())
 
 
 def _places(
-    ids: pl.Series, space: KeySpace, per_tag: int, progress: Progress
-) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
-    places, rests = np.empty(len(ids), np.uint32), np.empty(len(ids), np.uint64)
+    ids: pl.Series, space: KeySpace, per_tags: tuple[int, ...], progress: Progress
+) -> tuple[list[NDArray[np.uint32]], NDArray[np.uint64]]:
+    """Numbers of the customers' buckets, of so many a tag each, and their rests."""
+    places = [np.empty(len(ids), np.uint32) for _ in per_tags]
+    rests = np.empty(len(ids), np.uint64)
     with progress.task("hashing customers", total=len(ids)) as advance:
         for start in range(0, len(ids), _CHUNK):
             chunk = ids.slice(start, _CHUNK).to_list()
             digests = space.digests(chunk)
-            places[start : start + _CHUNK] = keys.places(digests, per_tag)
+            for numbers, per_tag in zip(places, per_tags, strict=True):
+                numbers[start : start + _CHUNK] = keys.places(digests, per_tag)
             rests[start : start + _CHUNK] = keys.rests(digests)
             advance(len(chunk))
     return places, rests

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
 
 from oferta.errors import PublishRefused, RecordCorrupt
 from oferta.progress import Progress
@@ -12,7 +14,9 @@ from oferta.store import codec, keys
 from oferta.store.codec import Stamp
 from oferta.store.contract import Inspector
 from oferta.store.keys import KeySpace
+from oferta.store.profiles import profiles_in
 from oferta.store.release import Manifest
+from oferta_training import release_profiles
 from oferta_training.release_build import Build
 from oferta_training.scores import ScoresFolder
 
@@ -82,11 +86,16 @@ def estimated_bytes(scores: ScoresFolder) -> int:
     position_bytes = codec.width(scores.products)
     a_suggestion, a_customer = 3 + 2 * position_bytes, 8 + codec.ENTRY.size
     a_product = 200 + KEY_BYTES + codec.HEADER.size + 20 * (position_bytes + 2)
+    profile_bytes = release_profiles.estimated_bytes(scores)
+    if profile_bytes:
+        records = keys.TAGS * keys.profile_buckets_per_tag(scores.customers)
+        profile_bytes += records * (codec.HEADER.size + KEY_BYTES)
     return (
         scores.published * a_suggestion
         + scores.customers * a_customer
         + buckets * (codec.HEADER.size + KEY_BYTES)
         + scores.products * a_product
+        + profile_bytes
     )
 
 
@@ -130,37 +139,53 @@ def check_rows(
     Raises:
         PublishRefused: `rows.missing` or `rows.corrupt`.
     """
-    wanted = build.customers_per_bucket()
-    total = len(wanted)
-    names = list(space.buckets(mark.release, build.per_tag))
-    similar = [space.similar(mark.release, at) for at in build.similar.sources.tolist()]
-    missing = total + len(similar) - store.count(names) - store.count(similar)
+    random = np.random.default_rng(mark.release)  # so that a refusal can be looked into
+    release, profiles = mark.release, build.profiles
+    groups = [
+        _Rows(
+            list(space.buckets(release, build.per_tag)),
+            build.customers,
+            _customers_check(build.customers_per_bucket(), codec.customers_in, mark),
+        ),
+        _Rows(
+            [space.similar(release, at) for at in build.similar.sources.tolist()],
+            len(build.similar.sources),
+            _similar_check(build, mark),
+        ),
+    ]
+    if profiles is not None:
+        check = _customers_check(profiles.customers_per_bucket(), profiles_in, mark)
+        names = list(space.profiles(release, profiles.per_tag))
+        groups.append(_Rows(names, build.customers, check))
+    missing = sum(len(rows.names) - store.count(rows.names) for rows in groups)
     if missing:
         raise PublishRefused("rows.missing", _VERIFY, f"{missing} rows are not in the store")
-    # Seeded by the release, so that a refusal can be looked into.
-    random = np.random.default_rng(mark.release)
-    buckets, sources = np.arange(total), np.arange(len(similar))
-    if build.customers > FULL_VERIFY_CUSTOMERS:
-        share = total * FULL_VERIFY_CUSTOMERS // build.customers
-        buckets = np.sort(random.choice(total, share, replace=False))
-    if len(similar) > FULL_VERIFY_CUSTOMERS:
-        sources = np.sort(random.choice(len(similar), FULL_VERIFY_CUSTOMERS, replace=False))
-    names += similar
-    chosen = np.concatenate([buckets, total + sources])
-    products, starts = len(build.catalogue), np.cumsum(build.similar.counts) - build.similar.counts
-    with progress.task("verifying rows", total=len(chosen)) as advance:
-        for start in range(0, len(chosen), 1024):
-            numbers = chosen[start : start + 1024].tolist()
-            records = store.records([names[number] for number in numbers])
-            for number, record in zip(numbers, records, strict=True):
-                if number < total:
-                    _check_bucket(record, int(wanted[number]), mark)
-                else:
-                    first = int(starts[number - total])
-                    last = first + int(build.similar.counts[number - total])
-                    near = build.similar.products[first:last].tolist()
-                    _check_similar(record, near, mark, products=products)
-            advance(len(numbers))
+    chosen = [rows.sample(random) for rows in groups]
+    with progress.task("verifying rows", total=sum(map(len, chosen))) as advance:
+        for rows, numbers in zip(groups, chosen, strict=True):
+            for start in range(0, len(numbers), 1024):
+                some = numbers[start : start + 1024].tolist()
+                records = store.records([rows.names[number] for number in some])
+                for number, record in zip(some, records, strict=True):
+                    rows.check(number, record)
+                advance(len(some))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Records of one kind, how many customers or products they are of, and what one must be."""
+
+    names: list[bytes]
+    of: int
+    check: Callable[[int, bytes | None], None]
+
+    def sample(self, random: Generator) -> NDArray[np.int64]:
+        """The numbers of those to read back: all, or as many as hold enough."""
+        total = len(self.names)
+        if self.of <= FULL_VERIFY_CUSTOMERS:
+            return np.arange(total)
+        share = total * FULL_VERIFY_CUSTOMERS // self.of
+        return np.sort(random.choice(total, share, replace=False))
 
 
 def guard_rails(build: Build, live: Manifest | None) -> list[GuardRail]:
@@ -194,20 +219,37 @@ def _model_name(model: str) -> str:
     return model.partition("/")[0]
 
 
-def _check_bucket(record: bytes | None, customers: int, mark: Stamp) -> None:
-    found = _intact(record, lambda row: codec.customers_in(row, expect=mark))
-    if found != customers:
-        raise PublishRefused(
-            "rows.corrupt", _VERIFY, f"a row holds {found} customers instead of {customers}"
-        )
+def _customers_check(
+    wanted: NDArray[np.int64], count: Callable[..., int], mark: Stamp
+) -> Callable[[int, bytes | None], None]:
+    def check(number: int, record: bytes | None) -> None:
+        found = _intact(record, lambda row: count(row, expect=mark))
+        if found != wanted[number]:
+            raise PublishRefused(
+                "rows.corrupt",
+                _VERIFY,
+                f"a row holds {found} customers instead of {wanted[number]}",
+            )
+
+    return check
 
 
-def _check_similar(record: bytes | None, near: list[int], mark: Stamp, *, products: int) -> None:
-    found = _intact(record, lambda row: codec.neighbours(row, expect=mark, products=products))
-    if [each.product for each in found] != near:
-        raise PublishRefused(
-            "rows.corrupt", _VERIFY, "a row of similar products holds other products than it should"
-        )
+def _similar_check(build: Build, mark: Stamp) -> Callable[[int, bytes | None], None]:
+    similar, products = build.similar, len(build.catalogue)
+    stops = np.cumsum(similar.counts)
+
+    def check(number: int, record: bytes | None) -> None:
+        near = _intact(record, lambda row: codec.neighbours(row, expect=mark, products=products))
+        stop = int(stops[number])
+        wanted = similar.products[stop - int(similar.counts[number]) : stop].tolist()
+        if [each.product for each in near] != wanted:
+            raise PublishRefused(
+                "rows.corrupt",
+                _VERIFY,
+                "a row of similar products holds other products than it should",
+            )
+
+    return check
 
 
 def _intact(record: bytes | None, read: Callable[[bytes], _T]) -> _T:

@@ -1,6 +1,5 @@
 """The parts of a scores folder as packed lists, one part of text in memory at a time."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +8,11 @@ from numpy.typing import NDArray
 
 from oferta.errors import PublishRefused
 from oferta.progress import Progress
-from oferta.scoring.reasons import REASONS
 from oferta.store import packing
-from oferta.store.packing import NOTHING, Items
+from oferta.store.packing import Items
+from oferta_training.release_parts import STEP, list_parts
+from oferta_training.release_profiles import ProfileSpool
 from oferta_training.scores import ScoresFolder
-
-STEP = "read scores"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +59,6 @@ class Lists:
     top_share: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One part as numbers: customers it holds, and what is published of its `read` suggestions."""
-
-    customers: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    products: NDArray[np.uint32]
-    items: Items
-    read: int
-
-
 def read_lists(
     scores: ScoresFolder,
     customers: pl.Series,
@@ -79,6 +66,7 @@ def read_lists(
     *,
     policy: Policy,
     position_bytes: int,
+    profiles: ProfileSpool | None = None,
     progress: Progress,
 ) -> Lists:
     """Read all parts; of each list the ranks that are published.
@@ -89,90 +77,49 @@ def read_lists(
         positions: the catalogue's product ids in order.
         policy: what to count as a violation.
         position_bytes: of a product in the packed lists.
+        profiles: what takes the whole lists of each part, for profiles.
         progress: told of suggestions.
 
     Raises:
         PublishRefused: `scores.products` (a list names a product that the catalogue lacks),
             `scores.order` (customers or ranks out of order), `scores.values` (a score is no finite
-            number, a reason is unknown).
+            number, a reason is unknown); with `profiles` what `ProfileSpool.take` raises.
     """
-    index = customers.to_frame("customer_id").with_row_index("at")
     counts = np.zeros(len(customers), np.int64)
     low, high = np.zeros((2, len(customers)), np.float32)
     packed = np.empty(scores.published, packing.item_dtype(position_bytes))
     firsts = np.zeros(max(len(positions.categories), 1), np.int64)
     done = read = violations = 0
-    last = -1
+    longest = scores.release_n if profiles is None else max(scores.top_n, scores.release_n)
     with progress.task("packing lists", total=scores.suggestions) as advance:
-        for part in _parts(scores, index, positions, position_bytes):
-            if len(part.customers) and part.customers[0] <= last:
-                raise PublishRefused("scores.order", STEP, "parts are not in order of customers")
-            last = int(part.customers[-1]) if len(part.customers) else last
+        for whole in list_parts(scores, customers, positions, longest=longest):
+            if profiles is not None:
+                profiles.take(whole)
+            part = whole.first(scores.release_n)
             size = len(part.products)
-            read += part.read
+            read += part.rows
             if read > scores.suggestions or done + size > len(packed):
                 raise PublishRefused(
                     "scores.order", STEP, "more suggestions than the manifest says"
                 )
+            items = packing.pack_items(
+                part.products,
+                part.scores,
+                part.reasons,
+                part.because,
+                counts=part.counts,
+                position_bytes=position_bytes,
+            )
             counts[part.customers] = part.counts
-            low[part.customers], high[part.customers] = part.items.low, part.items.high
-            packed[done : done + size] = part.items.packed
+            low[part.customers], high[part.customers] = items.low, items.high
+            packed[done : done + size] = items.packed
             done += size
             firsts += np.bincount(
                 part.products[np.cumsum(part.counts) - part.counts], minlength=len(firsts)
             )
             violations += policy.violations(np.repeat(part.customers, part.counts), part.products)
-            advance(part.read)
+            advance(part.rows)
     if read != scores.suggestions:
         raise PublishRefused("scores.order", STEP, "fewer suggestions than the manifest says")
     top_share = float(firsts.max() / firsts.sum()) if firsts.any() else 0.0
     return Lists(counts, Items(packed[:done], low, high), violations, top_share)
-
-
-def _parts(
-    scores: ScoresFolder, index: pl.DataFrame, positions: pl.Enum, position_bytes: int
-) -> Iterator[_Part]:
-    reasons = pl.Enum(REASONS)
-    for name in scores.parts:
-        frame = scores.part(name).drop("model")
-        runs = frame["customer_id"].rle().struct.unnest()
-        customers = runs.join(
-            index, left_on="value", right_on="customer_id", how="left", maintain_order="left"
-        )["at"]
-        if customers.null_count():
-            raise PublishRefused("scores.order", STEP, f"{name} has customers who were not scored")
-        at = customers.to_numpy().astype(np.int64)
-        counts = runs["len"].to_numpy().astype(np.int64)
-        if np.any(np.diff(at) <= 0):
-            raise PublishRefused("scores.order", STEP, f"{name} is not in order of customers")
-        ranks = np.arange(len(frame)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
-        if not np.array_equal(ranks, frame["rank"].to_numpy()):
-            raise PublishRefused("scores.order", STEP, f"{name} has ranks that are not 1, 2, 3...")
-        read = len(frame)
-        frame = frame.filter(pl.col("rank") <= scores.release_n)
-        counts = np.minimum(counts, scores.release_n)
-        scored = frame["score"].to_numpy()
-        if not np.isfinite(scored).all():
-            raise PublishRefused("scores.values", STEP, f"{name} has a score that is no number")
-        because = frame["because"]
-        products = _codes(frame["product_id"], positions, "scores.products", name)
-        items = packing.pack_items(
-            products,
-            scored,
-            _codes(frame["reason"], reasons, "scores.values", name).astype(np.uint8),
-            _codes(because, positions, "scores.products", name, absent=because.null_count()),
-            counts=counts,
-            position_bytes=position_bytes,
-        )
-        yield _Part(at, counts, products, items, read)
-
-
-def _codes(
-    texts: pl.Series, known: pl.Enum, code: str, name: str, *, absent: int = 0
-) -> NDArray[np.uint32]:
-    found = texts.cast(known, strict=False).to_physical().cast(pl.UInt32)
-    if found.null_count() != absent:
-        raise PublishRefused(
-            code, STEP, f"{name} has a {texts.name} that the catalogue or this version lacks"
-        )
-    return found.fill_null(int(NOTHING)).to_numpy()

@@ -35,6 +35,7 @@ class Announcement:
     products: int
     per_tag: int
     head_parts: int
+    profiles_per_tag: int = 0
 
     def to_bytes(self) -> bytes:
         """The note."""
@@ -58,6 +59,7 @@ class Announcement:
         for part in range(self.head_parts):
             yield space.head(release, part)
         yield from space.buckets(release, self.per_tag)
+        yield from space.profiles(release, self.profiles_per_tag)
         for product in range(self.products):
             yield space.similar(release, product)
 
@@ -253,6 +255,7 @@ def _check_complete(store: Inspector, space: KeySpace, record: ManifestRecord) -
     parts = [space.head(release, part) for part in range(record.head_parts)]
     similar = (space.similar(release, product) for product in range(manifest.products))
     rows = store.count(space.buckets(release, manifest.buckets_per_tag)) + store.count(similar)
+    rows += store.count(space.profiles(release, manifest.profile_buckets_per_tag))
     missing = record.rows - rows + len(parts) - store.count(parts)
     if missing:
         raise PublishRefused(

@@ -13,25 +13,68 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from oferta.clock import Clock
 from oferta.errors import SourceRefused
-from oferta.events.dataset import open_dataset
+from oferta.events.dataset import Dataset, open_dataset
 from oferta.models.saved import load
+from oferta.policy.file import Policy
 from oferta.progress import Progress
 from oferta_training import registry
 from oferta_training.batch import Scoring, score_everyone
+from oferta_training.job import Job
 from oferta_training.scores import MANIFEST, ScoresFolder
+from oferta_training.whole_base import Scope, end_of, told_by
 
 _KEPT = 3  # of each model: the live release's, the previous one's and the ones just made
 _DRAFT = ".draft-"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which profiles to score along.
+
+    Attributes:
+        profiles: whether; None: as the version's job says.
+        as_of: the instant they describe; None: the end of the data.
+        policy: which decides on them: its time zone and attributes, and not the job's.
+    """
+
+    profiles: bool | None = None
+    as_of: datetime | None = None
+    policy: Policy | None = None
+
+    def scope(self, job: Job, dataset: Dataset, *, now: datetime) -> Scope | None:
+        """What profiles to make; None: none. Data without a time is taken to be of `now`."""
+        stated = job.profiles.make if self.profiles is None else self.profiles
+        if not (told_by(dataset) if stated is None else stated):
+            return None
+        said = self.policy or job.profiles
+        return Scope(
+            self.as_of or end_of(dataset) or now,
+            ZoneInfo(job.profiles.zone) if self.policy is None else self.policy.zone,
+            said.attributes,
+            job.profiles.settings,
+        )
+
+
+AS_THE_JOB_SAYS: Final = Wanted()
+
+
 def score(
-    home: Path, *, model: str | None, dataset: Path | None, clock: Clock, progress: Progress
+    home: Path,
+    *,
+    model: str | None,
+    dataset: Path | None,
+    clock: Clock,
+    progress: Progress,
+    wanted: Wanted = AS_THE_JOB_SAYS,
 ) -> ScoresFolder:
     """Score everyone with a registered version: `model` as `registry.find` takes it.
 
@@ -51,7 +94,9 @@ def score(
     opened = open_dataset(
         dataset or Path(version.dataset), home=home, clock=clock, progress=progress
     )
-    what = Scoring(version.label, version.run_id, loaded, job, opened, clock.now())
+    now = clock.now()
+    scope = wanted.scope(job, opened, now=now)
+    what = Scoring(version.label, version.run_id, loaded, job, opened, now, scope)
     name = f"{version.name}-{version.number}-{opened.fingerprint[:12]}-{what.at:%Y%m%dT%H%M%SZ}"
     with _draft(home / "scores") as draft:
         made = score_everyone(what, draft, progress=progress)
@@ -61,9 +106,17 @@ def score(
 
 
 def scores_for(
-    home: Path, *, model: str | None, dataset: Path | None, clock: Clock, progress: Progress
+    home: Path,
+    *,
+    model: str | None,
+    dataset: Path | None,
+    clock: Clock,
+    progress: Progress,
+    wanted: Wanted = AS_THE_JOB_SAYS,
 ) -> ScoresFolder:
     """The newest whole scores of the version and dataset that `score` would take, else new ones.
+
+    Scores without profiles are not taken where `wanted` asks for them, nor others for an `as_of`.
 
     Raises:
         RegistryError, ArtefactInvalid, SourceRefused: as `score`.
@@ -76,9 +129,23 @@ def scores_for(
     for folder in _finished(home):
         with suppress(SourceRefused):
             found = ScoresFolder.glance(folder)
-            if (found.model, found.dataset) == (version.label, fingerprint):
+            same = (found.model, found.dataset) == (version.label, fingerprint)
+            if same and _has(found, wanted):
                 return ScoresFolder.open(folder)
-    return score(home, model=version.label, dataset=dataset, clock=clock, progress=progress)
+    return score(
+        home,
+        model=version.label,
+        dataset=dataset,
+        clock=clock,
+        progress=progress,
+        wanted=wanted,
+    )
+
+
+def _has(found: ScoresFolder, wanted: Wanted) -> bool:
+    if wanted.profiles is not None and wanted.profiles != (found.base is not None):
+        return False
+    return wanted.as_of is None or (found.base is not None and found.base.as_of == wanted.as_of)
 
 
 def newest_scores(home: Path) -> Path:

@@ -4,7 +4,10 @@
       part-00000.parquet ...   columns.SCORES, sorted by customer_id then rank; whole customers a
                                part, customers ascending over the parts
       customers.parquet        every customer that was scored, ascending, with or without a list
-      products.parquet         columns.PRODUCTS as they were when scored
+      base/part-00000.parquet  one wide row a customer, for the customers of the part of that name:
+                               `whole_base`; where profiles were wanted
+      products.parquet         columns.PRODUCTS as they were when scored, and `base_rate`: how
+                               likely anybody chooses it
       popular.parquet          the most wanted products, of each segment and of everybody
       similar.parquet          the products nearest to each product
       manifest.json            what made it, and size and SHA-256 of every file; written last
@@ -25,6 +28,7 @@ import polars as pl
 
 from oferta import columns
 from oferta.errors import SourceRefused
+from oferta_training.whole_base import Base
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2
@@ -86,6 +90,7 @@ class ScoresFolder:
         release_n: of every list, so many are published; the rest is for exports and analysis.
         customers, products, suggestions: how many rows of each kind.
         parts: names of the parts, in order.
+        base: the wide rows; None where there are none.
     """
 
     path: Path
@@ -101,6 +106,7 @@ class ScoresFolder:
     products: int
     suggestions: int
     parts: tuple[str, ...]
+    base: Base | None = None
 
     @classmethod
     def open(cls, path: Path) -> "ScoresFolder":
@@ -111,7 +117,8 @@ class ScoresFolder:
                 `scores.altered` (a file is missing, or is another one than was written).
         """
         folder, files = _read(path)
-        for name in sorted({*TABLES, *folder.parts}):
+        wide = () if folder.base is None else folder.base.parts
+        for name in sorted({*TABLES, *folder.parts, *wide}):
             _check_file(path / name, files.get(name))
         return folder
 
@@ -138,6 +145,18 @@ class ScoresFolder:
     def part(self, name: str) -> pl.DataFrame:
         """One part: columns.SCORES."""
         return pl.read_parquet(self.path / name, columns=columns.SCORES.names())
+
+    def wide(self) -> pl.LazyFrame:
+        """One row a customer, ascending: facts, attributes, `evidence`, and by product.
+
+        Raises:
+            SourceRefused: `scores.base`: they were scored without profiles.
+        """
+        if self.base is None:
+            raise SourceRefused(
+                "scores.base", self.path, "has no profiles", remedy="Score again with --profiles."
+            )
+        return pl.scan_parquet([self.path / name for name in self.base.parts], glob=False)
 
     def customer_rows(self) -> pl.DataFrame:
         """Every customer that was scored: CUSTOMERS."""
@@ -167,11 +186,12 @@ def write_manifest(
     dataset_at: datetime,
     top_n: int,
     release_n: int | None = None,
+    base: Base | None = None,
 ) -> ScoresFolder:
     """Finish the folder at `path`: check its tables, hash its files, write the manifest last.
 
     See `ScoresFolder` for what the values mean; `release_n` None: whole lists are published. The
-    parts are all `part-*.parquet` of the folder.
+    parts are all `part-*.parquet` of the folder; `base` tells what the wide rows are, if any.
 
     Raises:
         SourceRefused: `scores.columns` (a table lacks a column or has another type), or
@@ -182,6 +202,7 @@ def write_manifest(
     for name, schema in wanted.items():
         _check_columns(path / name, schema)
     suggestions = sum(_rows(path / name) for name in parts)
+    wide = () if base is None else base.parts
     fields: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "model": model,
@@ -196,7 +217,8 @@ def write_manifest(
         "products": _rows(path / "products.parquet"),
         "suggestions": suggestions,
         "parts": parts,
-        "files": {name: _facts(path / name) for name in wanted},
+        "base": None if base is None else base.as_json(),
+        "files": {name: _facts(path / name) for name in (*wanted, *wide)},
     }
     draft = path / f"{MANIFEST}.draft"
     with draft.open("w", encoding="utf-8") as file:
@@ -244,6 +266,7 @@ def _folder(path: Path, fields: Mapping[str, Any]) -> ScoresFolder:
         products=int(fields["products"]),
         suggestions=int(fields["suggestions"]),
         parts=parts,
+        base=None if fields.get("base") is None else Base.of_json(fields["base"]),
     )
 
 

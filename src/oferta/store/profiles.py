@@ -21,7 +21,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import orjson
@@ -32,11 +32,8 @@ from oferta.scoring.reasons import REASONS
 from oferta.store import codec
 from oferta.store.codec import Stamp
 
-FactValues = Sequence[float | str | bool | None]
-
-_ENDS: Final = struct.Struct("<III")
+ENDS: Final = struct.Struct("<III")
 _MAX_EVIDENCE: Final = 1 << 24  # bytes once inflated: a record that claims more is no profile
-_LEVEL: Final = 1  # of deflate: level 6 takes thrice the time for a tenth of the bytes
 _NARROW: Final = 2
 
 
@@ -79,69 +76,12 @@ class ProfileRow:
         return plain
 
 
-class PackedProfile(NamedTuple):
-    """One customer's three columns as they are stored, and what tells them apart in a bucket."""
-
-    rest: int
-    facts: bytes
-    evidence: bytes
-    propensities: bytes
-
-
-def pack_facts(values: FactValues) -> bytes:
-    """The facts' column; what is unknown at the end is left away."""
-    known = len(values)
-    while known and values[known - 1] is None:
-        known -= 1
-    return orjson.dumps(values[:known])
-
-
-def pack_evidence(evidence: bytes) -> bytes:
-    """The evidence's column."""
-    return zlib.compress(evidence, _LEVEL)
-
-
-def pack_propensities(
-    products: NDArray[np.uint32],
-    probabilities: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    *,
-    reasons: NDArray[np.uint8],
-    because: NDArray[np.uint32],
-    position_bytes: int,
-) -> NDArray[np.void]:
-    """Propensities of many customers, `(propensities,)` as the arguments; `because` all ones: none.
-
-    A customer's column is the bytes of a slice.
-    """
-    packed = np.empty(len(products), propensity_dtype(position_bytes))
-    packed["probability"], packed["score"], packed["reason"] = probabilities, scores, reasons
-    codec.set_positions(packed, "product", products, position_bytes)
-    codec.set_positions(packed, "because", because, position_bytes)
-    return packed
-
-
 def propensity_dtype(position_bytes: int) -> "np.dtype[np.void]":
     """The layout of one propensity, without padding."""
     figures = [("probability", "<f4"), ("score", "<f4"), ("reason", "u1")]
     if position_bytes == _NARROW:
         return np.dtype([("product", "<u2"), *figures, ("because", "<u2")])
     return np.dtype([("product", "u1", 3), *figures, ("because", "u1", 3)])
-
-
-def pack_profiles(mark: Stamp, profiles: Sequence[PackedProfile], *, position_bytes: int) -> bytes:
-    """One bucket; of nobody, a record too: so a bucket that is not there is always a loss."""
-    rests = b"".join(each.rest.to_bytes(codec.REST_BYTES, "little") for each in profiles)
-    lengths = np.array([[len(column) for column in each[1:]] for each in profiles], np.int64)
-    ends = np.cumsum(lengths).astype("<u4").tobytes()
-    bodies = [column for each in profiles for column in each[1:]]
-    return codec.seal(
-        codec.PROFILE,
-        mark,
-        count=len(profiles),
-        body=b"".join((rests, ends, *bodies)),
-        position_bytes=position_bytes,
-    )
 
 
 def profile_row(
@@ -164,9 +104,9 @@ def profile_row(
     index = codec.find(record, rest, opened.count) if opened.count else None
     if index is None:
         return None
-    ends_at = codec.HEADER.size + opened.count * codec.REST_BYTES + index * _ENDS.size
+    ends_at = codec.HEADER.size + opened.count * codec.REST_BYTES + index * ENDS.size
     (start,) = struct.unpack_from("<I", record, ends_at - 4) if index else (0,)
-    after_facts, after_evidence, end = _ENDS.unpack_from(record, ends_at)
+    after_facts, after_evidence, end = ENDS.unpack_from(record, ends_at)
     if not start <= after_facts <= after_evidence <= end <= size:
         raise RecordCorrupt("the entries of a bucket overlap")
     names = _facts(record[bodies_at + start : bodies_at + after_facts], facts)
@@ -189,7 +129,7 @@ def profiles_in(record: bytes, *, expect: Stamp) -> int:
 def _opened(record: bytes, *, expect: Stamp) -> tuple[codec.Opened, int, int]:
     """The record, where its customers' columns begin, and how many bytes they have."""
     opened = codec.unseal(record, codec.PROFILE, expect=expect)
-    bodies_at = codec.HEADER.size + opened.count * (codec.REST_BYTES + _ENDS.size)
+    bodies_at = codec.HEADER.size + opened.count * (codec.REST_BYTES + ENDS.size)
     size = len(record) - bodies_at
     said = 0
     if opened.count and size >= 0:

@@ -15,12 +15,13 @@ from release_worlds import NOON, SECRET
 from oferta.clock import FixedClock
 from oferta.errors import RecordCorrupt
 from oferta.scoring.reasons import REASONS
-from oferta.store import codec, keys, profiles, reading
+from oferta.store import codec, keys, profile_packing, profiles, reading
 from oferta.store.codec import Stamp
 from oferta.store.keys import KeySpace
 from oferta.store.memory import MemoryStore
 from oferta.store.packing import NOTHING
-from oferta.store.profiles import PackedProfile, ProfileRow
+from oferta.store.profile_packing import PackedProfile
+from oferta.store.profiles import ProfileRow
 from oferta.store.reading import Damage
 from oferta.store.release import Manifest
 
@@ -36,7 +37,7 @@ Known = tuple[list[float | str | bool | None], bytes, list[Propensity]]
 def packed(rest: int, known: Known, products: int) -> PackedProfile:
     values, evidence, rows = known
     because = [int(NOTHING) if each is None else each for *_, each in rows]
-    propensities = profiles.pack_propensities(
+    propensities = profile_packing.pack_propensities(
         np.array([row[0] for row in rows], np.uint32),
         np.array([row[1] for row in rows], np.float32),
         np.array([row[2] for row in rows], np.float32),
@@ -46,15 +47,15 @@ def packed(rest: int, known: Known, products: int) -> PackedProfile:
     )
     return PackedProfile(
         rest,
-        profiles.pack_facts(values),
-        profiles.pack_evidence(evidence),
+        profile_packing.pack_facts(values),
+        profile_packing.pack_evidence(evidence),
         propensities.tobytes(),
     )
 
 
 def bucket_of(customers: dict[int, Known], products: int) -> bytes:
     rows = [packed(rest, known, products) for rest, known in customers.items()]
-    return profiles.pack_profiles(MARK, rows, position_bytes=codec.width(products))
+    return profile_packing.pack_profiles(MARK, rows, position_bytes=codec.width(products))
 
 
 def read(record: bytes, rest: int, products: int = FEW, mark: Stamp = MARK) -> ProfileRow | None:
@@ -125,7 +126,7 @@ def test_the_record_is_the_one_that_earlier_versions_wrote():
     columns = [packed(rest, known, FEW) for rest, known in SAMPLE.items()]
     # How well zlib deflates differs by its version: one byte stands for each evidence here.
     fixed = [each._replace(evidence=bytes([number])) for number, each in enumerate(columns)]
-    record = profiles.pack_profiles(MARK, fixed, position_bytes=2)
+    record = profile_packing.pack_profiles(MARK, fixed, position_bytes=2)
     written = (
         b"OFRT" + bytes([1, 5, 2, 0]),  # schema, kind, width
         struct.pack("<QdII", 7, 1_780_000_000.25, 2, 0x7D131D84),  # release, time, count, CRC-32
@@ -176,7 +177,7 @@ def test_a_right_checksum_over_a_wrong_shape_is_still_corrupt_or_harmless(
 
 def test_evidence_that_would_fill_the_memory_is_refused():
     bomb = packed(1, ([], bytes(1 << 25), []), FEW)
-    row = read(profiles.pack_profiles(MARK, [bomb], position_bytes=2), 1)
+    row = read(profile_packing.pack_profiles(MARK, [bomb], position_bytes=2), 1)
     assert row is not None
     with pytest.raises(RecordCorrupt, match="does not end"):
         row.evidence  # noqa: B018 - a property that reads
@@ -242,5 +243,9 @@ def test_places_agree_for_one_customer_and_for_many():
 
 
 def test_facts_are_a_list_without_names():
-    assert orjson.loads(profiles.pack_facts(["a", None, 1.0, None, None])) == ["a", None, 1.0]
-    assert profiles.pack_facts([]) == b"[]"
+    assert orjson.loads(profile_packing.pack_facts(["a", None, 1.0, None, None])) == [
+        "a",
+        None,
+        1.0,
+    ]
+    assert profile_packing.pack_facts([]) == b"[]"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from oferta.errors import FencedOut
     from oferta.store.connecting import StoreSettings
     from oferta_training.publish import Published
+    from oferta_training.score import Wanted
     from oferta_training.scores import ScoresFolder
 
 FENCED_OUT = 3
@@ -34,6 +35,28 @@ def publish(
     scores: Annotated[
         Path | None,
         typer.Option(help="Publish this scores folder instead of scoring.", metavar="DIR"),
+    ] = None,
+    profiles: Annotated[
+        bool | None,
+        typer.Option(
+            "--profiles/--no-profiles",
+            help="Score and publish customers' profiles, too (default: as the job says).",
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="The policy that will decide on the profiles: its time zone and attributes hold.",
+            metavar="FILE",
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            help="The day or instant that profiles describe (default: the end of the data).",
+            metavar="INSTANT",
+        ),
     ] = None,
     override: Annotated[
         str | None,
@@ -62,7 +85,8 @@ def publish(
     def ready() -> ScoresFolder:
         if scores is not None:
             return ScoresFolder.open(scores)
-        return _score(dataset, model, home=home, again=not if_missing)
+        wanted = _wanted(profiles, policy, as_of)
+        return _score(dataset, model, home=home, again=not if_missing, wanted=wanted)
 
     try:
         done = publish_scores(
@@ -207,7 +231,12 @@ def publish_scores(
 
 
 def _score(
-    dataset: Path | None, model: str | None, *, home: Path | None, again: bool
+    dataset: Path | None,
+    model: str | None,
+    *,
+    home: Path | None,
+    again: bool,
+    wanted: "Wanted",
 ) -> "ScoresFolder":
     """Scores of the champion: made now, or where not `again` those that are there of the same."""
     from oferta.clock import SystemClock
@@ -216,7 +245,33 @@ def _score(
     from oferta_training.score import score, scores_for
 
     folder, make = home_folder(home), score if again else scores_for
-    return make(folder, model=model, dataset=dataset, clock=SystemClock(), progress=Terminal())
+    return make(
+        folder,
+        model=model,
+        dataset=dataset,
+        clock=SystemClock(),
+        progress=Terminal(),
+        wanted=wanted,
+    )
+
+
+def _wanted(profiles: bool | None, policy: Path | None, as_of: str | None) -> "Wanted":
+    """What the options say of profiles. `2026-06-01T12:00` without a zone is UTC."""
+    from datetime import UTC, datetime
+
+    from oferta.errors import SettingsInvalid
+    from oferta.policy.file import load_policy
+    from oferta_training.score import Wanted
+
+    try:
+        instant = None if as_of is None else datetime.fromisoformat(as_of)
+    except ValueError:
+        raise SettingsInvalid(
+            "--as-of", [f"'{as_of}' is no instant: write 2026-06-01 or 2026-06-01T12:00:00Z"]
+        ) from None
+    if instant is not None and instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return Wanted(profiles, instant, None if policy is None else load_policy(policy))
 
 
 def summary(done: "Published") -> str:
@@ -225,7 +280,8 @@ def summary(done: "Published") -> str:
     first = (
         f"Release {manifest.release} is live: {manifest.customers} customers, "
         f"{manifest.products} products, model {manifest.model}, "
-        f"{done.row_bytes / 2**20:.1f} MiB."
+        + (f"{done.profiles} profiles, " if done.profiles else "")
+        + f"{done.row_bytes / 2**20:.1f} MiB."
     )
     lines = [first]
     if done.previous is not None:
