@@ -12,7 +12,7 @@ from oferta.profile.attributes import STATED, dtype_of, stated_facts
 from oferta.profile.behaviour import activity_facts, intent_facts, wish_facts
 from oferta.profile.consent import consent_facts
 from oferta.profile.contracts import contract_facts, known_contracts, leading_contracts
-from oferta.profile.derive import with_stage
+from oferta.profile.derived import with_stage
 from oferta.profile.facts import FACTS, STORED, FactKind
 from oferta.profile.moment import Moment
 from oferta.profile.needs import ALIKE, Peers, peers_of, with_needs

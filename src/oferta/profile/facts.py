@@ -56,6 +56,12 @@ FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
                 "deceased, in forbearance, a minor, gone away: never promoted to",
             ),
             _fact("customer", "customer_since", "date", "first day as a customer"),
+            _fact(
+                "customer",
+                "value_tier_before",
+                "text",
+                "value tier of the release before: tiers do not flap",
+            ),
             _fact("customer", "digital", "boolean", "used the app or the web in the last 90 days"),
             # Consent; null is unknown.
             _fact(
