@@ -16,6 +16,7 @@ from math import exp, expm1
 from typing import Final
 
 _TWO_DIGITS: Final = Decimal("0.01")
+_ZERO: Final = Decimal("0.00")
 _STEPS: Final = 200
 _CLOSE: Final = 1e-13
 _EXPONENT: Final = 600.0
@@ -45,7 +46,8 @@ def annual_rate(drawn: Sequence[Flow], paid: Sequence[Flow]) -> Decimal | None:
     force = _root([flow for flow in flows if flow[1]], low, high)
     if force is None:
         return None
-    return Decimal(repr(expm1(force) * 100)).quantize(_TWO_DIGITS, ROUND_HALF_UP)
+    rate = Decimal(repr(expm1(force) * 100)).quantize(_TWO_DIGITS, ROUND_HALF_UP)
+    return rate or _ZERO  # never minus zero
 
 
 def _root(flows: Sequence[tuple[float, float]], low: float, high: float) -> float | None:
