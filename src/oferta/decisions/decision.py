@@ -128,6 +128,8 @@ class Decision:
         caps: per cap that was looked at, how much of it was used and its limit.
         personalised: whether the answer depends on the customer.
         control: whether the customer is in the control group of the period.
+        channel: the one chosen or asked for; the first that was tried where `any` gave nothing.
+        release_at: epoch seconds at which the release was made.
     """
 
     id: str
@@ -146,3 +148,5 @@ class Decision:
     taken: tuple[str, ...]
     caps: Mapping[str, tuple[int, int]]
     seed: int
+    channel: str = ""
+    release_at: float = 0.0

@@ -1,0 +1,120 @@
+"""Frozen dataclasses to JSON and back, exactly: what is read equals what was written.
+
+Numbers keep their shortest form, `Decimal` travels as text, a date as ISO, tuples as arrays. The
+types say what is to be read: dataclasses, tuples, mappings, literals, one alternative to None.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import orjson
+from pydantic import BaseModel
+
+from oferta.errors import RecordCorrupt
+
+T = TypeVar("T")
+
+Reader = Callable[[object], object]
+
+_PLAIN: Final = (str, int, float, bool, NoneType)
+
+
+def encode(value: object) -> bytes:
+    """The value as JSON."""
+    return orjson.dumps(value, default=_plain)
+
+
+def decode(kind: type[T], data: bytes) -> T:
+    """The value of type `kind` that `encode` wrote.
+
+    Raises:
+        RecordCorrupt: it did not write this.
+    """
+    try:
+        return cast("T", reader(kind)(orjson.loads(data)))
+    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+        problem = f"no {kind.__name__} can be read: {type(error).__name__} {error}"
+        raise RecordCorrupt(problem) from None
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+@lru_cache(maxsize=256)
+def reader(kind: object) -> Reader:
+    """What makes a value of the type `kind` from plain JSON."""
+    if kind in _PLAIN:
+        return _same
+    if kind is Decimal:
+        return lambda value: Decimal(str(value))
+    if kind is date:
+        return lambda value: date.fromisoformat(str(value))
+    origin = get_origin(kind)
+    if origin is Literal:
+        return _same
+    if origin in (Union, UnionType):
+        return _alternatives(get_args(kind))
+    if origin is tuple:
+        return _tuple(get_args(kind))
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping(get_args(kind)[1])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_validate
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _dataclass(kind)
+    raise TypeError(f"{kind} has no form in JSON")
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _alternatives(kinds: tuple[object, ...]) -> Reader:
+    rest = [kind for kind in kinds if kind is not NoneType]
+    if len(rest) == 1:
+        one = reader(rest[0])
+        return lambda value: None if value is None else one(value)
+    if any(reader(kind) is not _same for kind in rest):
+        raise TypeError(f"{kinds}: JSON can not tell which")
+    return _same
+
+
+def _tuple(kinds: tuple[object, ...]) -> Reader:
+    if len(kinds) == 2 and kinds[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
+        one = reader(kinds[0])
+        return lambda value: tuple(one(part) for part in cast("list[object]", value))
+    each = [reader(kind) for kind in kinds]
+    return lambda value: tuple(
+        read(part) for read, part in zip(each, cast("list[object]", value), strict=True)
+    )
+
+
+def _mapping(kind: object) -> Reader:
+    one = reader(kind)
+    return lambda value: {
+        name: one(part) for name, part in cast("dict[str, object]", value).items()
+    }
+
+
+def _dataclass(kind: type) -> Reader:
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    each = {name: reader(hints[name]) for name in names}
+
+    def read(value: object) -> object:
+        given = cast("dict[str, object]", value)
+        return kind(**{name: each[name](part) for name, part in given.items()})
+
+    return read

@@ -1,0 +1,66 @@
+"""Offers made ready for the many decisions that follow: masks, positions, ready rejections.
+
+All rules of all files share one program. Its first results are the unique conjuncts of rules and
+weights, each with a bit; an offer keeps the bits it needs, so its eligibility is one `&`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oferta.catalogue.offers import Offer
+from oferta.decisions.decision import Rejection
+from oferta.rules.language import Expression
+from oferta.rules.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRules:
+    """An offer's rules, the families' included, as parsed: what the whole base evaluates too."""
+
+    eligibility: tuple[Expression, ...]
+    applicability: tuple[Expression, ...]
+    suitability: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledWeight:
+    """A context weight of an offer: it holds where the program's bit is set."""
+
+    bit: int
+    name: str
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledOffer:
+    """One offer, ready.
+
+    Attributes:
+        needs: bits of the program that must all be true.
+        failing: per bit, the rejection that names the rule.
+        dropped: ready rejections by code, for those without a detail.
+        starts, ends: epoch seconds; infinite where there is no bound.
+        status: the rejection of an offer that is not approved; None: it is.
+        lever: product of the levers on it; levers: their reasons.
+        start, car_value: positions among the program's values; None: there is no such expression.
+        margin: worth to the seller, a program of its own over the row and the terms.
+    """
+
+    offer: Offer
+    index: int
+    rules: OfferRules
+    needs: int
+    failing: Mapping[int, Rejection]
+    dropped: Mapping[str, Rejection]
+    starts: float
+    ends: float
+    status: Rejection | None
+    weights: tuple[CompiledWeight, ...]
+    lever: float
+    levers: tuple[str, ...]
+    start: int | None
+    car_value: int | None
+    margin: Program
+    margin_expression: Expression
+    credit: bool
+    servicing: bool

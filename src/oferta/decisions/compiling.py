@@ -1,0 +1,207 @@
+"""Rules of all files into one program: parsed once, every fault kept, each conjunct once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from math import inf, prod
+
+from oferta.catalogue.families import CREDIT, SERVICING
+from oferta.catalogue.offers import Offer
+from oferta.catalogue.ranges import CreditTerms, InsuranceTerms, LeaseTerms
+from oferta.decisions.compiled import CompiledOffer, CompiledWeight, OfferRules
+from oferta.decisions.decision import Rejection, Stage
+from oferta.errors import InputError
+from oferta.policy.file import Policy, Weight
+from oferta.profile.facts import FactKind
+from oferta.rules.language import Expression, conjuncts, parse
+from oferta.rules.program import Program
+
+DROPS: Mapping[str, Stage] = {
+    "candidates.none": "candidates",
+    "control.group": "candidates",
+    "product.not_scored": "candidates",
+    "offer.not_approved": "status",
+    "offer.not_started": "status",
+    "offer.ended": "status",
+    "placement.family": "placement",
+    "placement.channel": "placement",
+    "customer.vulnerable": "eligibility",
+    "customer.in_arrears": "eligibility",
+    "filter": "eligibility",
+    "consent.marketing": "consent",
+    "consent.channel": "consent",
+    "margin.unknown": "value",
+    "value.negative": "value",
+    "diversity.family": "diversity",
+    "diversity.product": "diversity",
+    "room": "room",
+}
+"""The codes of rejections without a detail, and the stage of each."""
+
+
+class Rules:
+    """Collects expressions, their bits and positions, and whatever is wrong with them."""
+
+    def __init__(self, columns: Mapping[str, FactKind]) -> None:
+        self._columns = columns
+        self.problems: list[str] = []
+        self.conditions: list[Expression] = []
+        self._bits: dict[str, int] = {}
+        self.values: list[Expression] = []
+        self._places: dict[str, int] = {}
+
+    def parse(
+        self,
+        text: str,
+        place: str,
+        *,
+        wanted: FactKind | None,
+        more: Mapping[str, FactKind] | None = None,
+    ) -> Expression | None:
+        """The expression; None: it is wrong, and the problem is kept."""
+        try:
+            columns = self._columns if more is None else {**self._columns, **more}
+            return parse(text, columns, wanted=wanted, place=place)
+        except InputError as error:
+            self.problems.append(str(error))
+            return None
+
+    def parse_all(self, texts: Iterable[str], place: str) -> tuple[Expression, ...]:
+        """The boolean expressions that are right."""
+        found = (
+            self.parse(text, f"{place}[{number}]", wanted="boolean")
+            for number, text in enumerate(texts)
+        )
+        return tuple(one for one in found if one is not None)
+
+    def bit(self, condition: Expression) -> int:
+        """The bit of a condition, the same for equal ones."""
+        bit = self._bits.setdefault(condition.sql, len(self.conditions))
+        if bit == len(self.conditions):
+            self.conditions.append(condition)
+        return bit
+
+    def value(self, expression: Expression) -> int:
+        """The position of an expression's value, the same for equal ones."""
+        place = self._places.setdefault(expression.sql, len(self.values))
+        if place == len(self.values):
+            self.values.append(expression)
+        return place
+
+
+def compile_offers(
+    offers: Sequence[Offer], policy: Policy, rules: Rules, terms: Mapping[str, FactKind]
+) -> tuple[CompiledOffer, ...]:
+    """Every offer whose expressions are right; what is wrong is in `rules.problems`."""
+    parsed = [_rules_of(offer, policy, rules) for offer in offers]
+    # Bits tier by tier over all offers: the lowest one that fails is of the earliest tier.
+    tiers = ("eligibility", "applicability", "suitability")
+    failing: list[dict[int, Rejection]] = [{} for _ in offers]
+    for tier in tiers:
+        for offer, mine, failures in zip(offers, parsed, failing, strict=True):
+            for expression in getattr(mine, tier):
+                for part in conjuncts(expression):
+                    failures.setdefault(
+                        rules.bit(part),
+                        Rejection(offer.id, "eligibility", f"rule.{tier}", part.text),
+                    )
+    weights = [
+        (weight, condition)
+        for weight in policy.weights
+        if (condition := rules.parse(weight.when, f"weight '{weight.name}'", wanted="boolean"))
+    ]
+    ready = (
+        _ready(offer, index, parsed[index], failing[index], weights, policy, rules, terms)
+        for index, offer in enumerate(offers)
+    )
+    return tuple(offer for offer in ready if offer is not None)
+
+
+def _rules_of(offer: Offer, policy: Policy, rules: Rules) -> OfferRules:
+    def tier(name: str, own: Sequence[str]) -> tuple[Expression, ...]:
+        mine = rules.parse_all(own, f"offer '{offer.id}': {name}")
+        family = (
+            rules.parse(rule.rule, f"rule '{rule.name}'", wanted="boolean")
+            for rule in policy.rules
+            if rule.tier == name and (not rule.families or offer.family in rule.families)
+        )
+        return (*(one for one in family if one is not None), *mine)
+
+    return OfferRules(
+        tier("eligibility", offer.eligibility),
+        tier("applicability", offer.applicability),
+        tier("suitability", offer.suitability),
+    )
+
+
+def _ready(
+    offer: Offer,
+    index: int,
+    parsed: OfferRules,
+    failing: Mapping[int, Rejection],
+    weights: Sequence[tuple[Weight, Expression]],
+    policy: Policy,
+    rules: Rules,
+    terms: Mapping[str, FactKind],
+) -> CompiledOffer | None:
+    place = f"offer '{offer.id}'"
+    margin = rules.parse(offer.margin, f"{place}: margin", wanted="number", more=terms)
+    start = _value(rules, _start_of(offer), f"{place}: terms")
+    car = offer.terms.car_value if isinstance(offer.terms, CreditTerms) else None
+    car_value = _value(rules, car, f"{place}: terms.car_value")
+    if margin is None:
+        return None
+    levers = [
+        lever
+        for lever in policy.levers
+        if _touches(lever.families, lever.offers, offer=offer.id, family=offer.family)
+    ]
+    return CompiledOffer(
+        offer=offer,
+        index=index,
+        rules=parsed,
+        needs=sum(1 << bit for bit in failing),
+        failing=failing,
+        dropped={code: Rejection(offer.id, stage, code) for code, stage in DROPS.items()},
+        starts=_instant(offer.starts, -inf),
+        ends=_instant(offer.ends, inf),
+        status=None
+        if offer.status == "approved"
+        else Rejection(offer.id, "status", "offer.not_approved", offer.status),
+        weights=tuple(
+            CompiledWeight(rules.bit(condition), weight.name, weight.factor)
+            for weight, condition in weights
+            if _touches(weight.families, weight.offers, offer=offer.id, family=offer.family)
+        ),
+        lever=prod((lever.factor for lever in levers), start=1.0),
+        levers=tuple(lever.reason for lever in levers),
+        start=start,
+        car_value=car_value,
+        margin=Program([margin]),
+        margin_expression=margin,
+        credit=offer.family in CREDIT,
+        servicing=offer.family == SERVICING,
+    )
+
+
+def _value(rules: Rules, text: str | None, place: str) -> int | None:
+    if text is None:
+        return None
+    expression = rules.parse(text, place, wanted="number")
+    return None if expression is None else rules.value(expression)
+
+
+def _start_of(offer: Offer) -> str | None:
+    terms = offer.terms
+    if isinstance(terms, CreditTerms):
+        return terms.amount.start
+    if isinstance(terms, LeaseTerms):
+        return terms.car_value
+    return terms.insured_value if isinstance(terms, InsuranceTerms) else None
+
+
+def _touches(families: Sequence[str], offers: Sequence[str], *, offer: str, family: str) -> bool:
+    return (not families and not offers) or family in families or offer in offers
+
+
+def _instant(at: datetime | None, otherwise: float) -> float:
+    return otherwise if at is None else at.timestamp()

@@ -1,0 +1,33 @@
+"""Offers on their way through a decision: with terms and value, then picked for a slot."""
+
+from typing import NamedTuple
+
+from oferta.catalogue.offers import Placement
+from oferta.decisions.arbitration import AcceptFrom
+from oferta.decisions.compiled import CompiledOffer
+from oferta.decisions.decision import Selection
+from oferta.terms.quote import Quote
+
+
+class Valued(NamedTuple):
+    """An offer that could be made, with the factors of its value. A tuple: dozens a decision."""
+
+    value: float
+    tie: int
+    compiled: CompiledOffer
+    quote: Quote | None
+    accept: float
+    accept_from: AcceptFrom
+    approved: float
+    margin: float
+    loss: float
+    context: float
+
+
+class Pick(NamedTuple):
+    """An offer in its slot; `probability` is that of its selection."""
+
+    placement: Placement
+    valued: Valued
+    selection: Selection
+    probability: float

@@ -1,0 +1,88 @@
+"""What the caps leave during one decision: counted once, then raised with every offer picked."""
+
+from collections.abc import Mapping, Sequence
+
+from oferta.catalogue.offers import Offer
+from oferta.policy.caps import EVERYTHING, counter, used, used_in_total
+from oferta.policy.contact import Contact
+from oferta.policy.file import Cap
+
+
+class CapRoom:
+    """Counts under every cap. Belongs to one decision and is changed by it."""
+
+    __slots__ = ("_caps", "_mine", "_taken", "full")
+
+    def __init__(
+        self,
+        caps: Sequence[Cap],
+        total_caps: Sequence[Cap],
+        *,
+        contacts: Sequence[Contact],
+        totals: Mapping[str, int],
+        at: float,
+    ) -> None:
+        self._caps = (*caps, *total_caps)
+        self._taken = [
+            *(used(cap, contacts, at=at) if contacts else {} for cap in caps),
+            *(used_in_total(cap, totals) if totals else {} for cap in total_caps),
+        ]
+        self._mine: set[tuple[str, str]] = set()
+        self.full: list[tuple[Cap, str]] = []
+        """Caps without a place left, with what they count under."""
+        for cap, taken in zip(self._caps, self._taken, strict=True):
+            for key, count in taken.items():
+                if count >= cap.limit:
+                    self.full.append((cap, key))
+
+    def stops(self, offer: Offer, channel: str, placement: str) -> tuple[Cap, str] | None:
+        """The first full cap that the offer would need a place of; None: it has room."""
+        for cap, key in self.full:
+            if key_for(cap, offer, channel, placement) == key:
+                return cap, key
+        return None
+
+    def take(self, offer: Offer, channel: str, placement: str) -> None:
+        """Takes a place under every cap that the offer counts under.
+
+        Under a cap on decisions, further offers of this decision share the first one's place.
+        """
+        for cap, taken in zip(self._caps, self._taken, strict=True):
+            key = key_for(cap, offer, channel, placement)
+            if key is None:
+                continue
+            if cap.event == "decision":
+                if (cap.name, key) in self._mine:
+                    continue
+                self._mine.add((cap.name, key))
+            count = taken.get(key, 0) + 1
+            taken[key] = count
+            if count == cap.limit and cap.event != "decision":
+                self.full.append((cap, key))
+
+    def looked_at(self, offer: Offer, channel: str, placement: str) -> dict[str, tuple[int, int]]:
+        """Per cap that the offer counts under: places used by now, and its limit."""
+        seen: dict[str, tuple[int, int]] = {}
+        for cap, taken in zip(self._caps, self._taken, strict=True):
+            key = key_for(cap, offer, channel, placement)
+            if key is not None:
+                seen[counter(cap, key)] = (taken.get(key, 0), cap.limit)
+        return seen
+
+
+def key_for(cap: Cap, offer: Offer, channel: str, placement: str) -> str | None:
+    """What an offer made here would count under; None: the cap is not about it."""
+    match cap.scope:
+        case "all":
+            return EVERYTHING
+        case "offer":
+            key: str = offer.id
+        case "product":
+            key = offer.products[0]
+        case "family":
+            key = offer.family
+        case "channel":
+            key = channel
+        case "placement":
+            key = placement
+    return key if not cap.of or key in cap.of else None

@@ -1,0 +1,133 @@
+"""Filling slots: the best first, one exploration, variety, caps as they fill up, no offer twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from oferta.catalogue.offers import Channel, Offer, Placement
+from oferta.decisions.decision import Rejection, Selection
+from oferta.decisions.offered import Pick, Valued
+from oferta.decisions.room import CapRoom
+
+_SEED_RANGE: Final = 2.0**63
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What is to be filled, and how.
+
+    Attributes:
+        explore: share of decisions that draw their first offer at random.
+        selection: how an offer is selected that is not explored.
+    """
+
+    channel: Channel
+    placements: tuple[Placement, ...]
+    room: int | None
+    per_family: int | None
+    explore: float
+    selection: Selection
+    seed: int
+
+
+def fill(slots: Slots, ranked: Sequence[Valued], caps: CapRoom) -> list[Pick]:
+    """The offers for the slots, in the order of placements; `ranked` has the best first.
+
+    With chance `explore`, drawn from the seed, the first slot gets any of the offers that could
+    have it, each as likely. `caps` is raised by what is picked.
+    """
+    picks: list[Pick] = []
+    left = list(ranked)
+    for placement in slots.placements:
+        for _ in range(placement.size):
+            if slots.room is not None and len(picks) >= slots.room:
+                return picks
+            if not picks and slots.explore > 0.0:
+                pick = _first(slots, placement, left, caps)
+            else:
+                found = next(
+                    (one for one in left if not _stopped(slots, placement, one, caps, picks)), None
+                )
+                pick = None if found is None else Pick(placement, found, slots.selection, 1.0)
+            if pick is None:
+                break
+            picks.append(pick)
+            left.remove(pick.valued)
+            caps.take(pick.valued.compiled.offer, slots.channel, placement.id)
+    return picks
+
+
+def takes(placement: Placement, offer: Offer) -> bool:
+    """Whether the placement takes the offer: its family, and the offer's own list of placements."""
+    return (not placement.families or offer.family in placement.families) and (
+        not offer.placements or placement.id in offer.placements
+    )
+
+
+def _first(
+    slots: Slots, placement: Placement, left: Sequence[Valued], caps: CapRoom
+) -> Pick | None:
+    """The offer of the first slot, with the true probability of its selection."""
+    able = [one for one in left if not _stopped(slots, placement, one, caps, ())]
+    if not able:
+        return None
+    share, among = slots.explore, len(able)
+    chance = share / among
+    if slots.seed / _SEED_RANGE >= share:
+        return Pick(placement, able[0], slots.selection, min(1.0, 1.0 - share + chance))
+    digest = blake2b(slots.seed.to_bytes(8, "big"), digest_size=8, person=b"explore").digest()
+    drawn = int.from_bytes(digest, "big") % among
+    probability = chance if drawn else min(1.0, 1.0 - share + chance)
+    return Pick(placement, able[drawn], "explored", probability)
+
+
+def _stopped(
+    slots: Slots, placement: Placement, one: Valued, caps: CapRoom, picks: Sequence[Pick]
+) -> bool:
+    offer = one.compiled.offer
+    return (
+        not takes(placement, offer)
+        or (bool(caps.full) and caps.stops(offer, slots.channel, placement.id) is not None)
+        or (bool(picks) and _too_alike(offer, picks, slots.per_family) is not None)
+    )
+
+
+def _too_alike(offer: Offer, picks: Sequence[Pick], per_family: int | None) -> str | None:
+    """Why an offer would make an answer monotonous, as a code."""
+    family = 0
+    for pick in picks:
+        other = pick.valued.compiled.offer
+        if other.family == offer.family:
+            family += 1
+        for product in offer.products:
+            if product in other.products:
+                return "diversity.product"
+    return "diversity.family" if per_family is not None and family >= per_family else None
+
+
+def not_picked(
+    slots: Slots, ranked: Sequence[Valued], picks: Sequence[Pick], caps: CapRoom
+) -> list[Rejection]:
+    """Why each of the others has no slot: a cap filled up, too much alike, or no room."""
+    picked = {pick.valued.compiled.index for pick in picks}
+    rejected: list[Rejection] = []
+    for one in ranked:
+        compiled = one.compiled
+        if compiled.index in picked:
+            continue
+        offer = compiled.offer
+        if caps.full:
+            stops = [
+                caps.stops(offer, slots.channel, place.id)
+                for place in slots.placements
+                if takes(place, offer)
+            ]
+            if stops and all(stops) and stops[0] is not None:
+                cap, key = stops[0]
+                code = "cap.reached" if cap.per == "customer" else "cap.total"
+                rejected.append(Rejection(offer.id, "contact", code, f"{cap.name}/{key}"))
+                continue
+        alike = _too_alike(offer, picks, slots.per_family)
+        rejected.append(compiled.dropped["room" if alike is None else alike])
+    return rejected
