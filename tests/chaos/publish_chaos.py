@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Self
 
 from redis_servers import RedisServer, newest
-from release_worlds import SECRET, expected_products, write_scores
+from release_worlds import SECRET, expected_facts, expected_products, write_scores
 
 from oferta.clock import SystemClock
 from oferta.errors import FencedOut, OfertaError, RecordCorrupt, ReleaseMissing, StoreUnavailable
@@ -35,6 +35,7 @@ from oferta.store import head, reading
 from oferta.store.codec import stamp
 from oferta.store.contract import Pointer
 from oferta.store.keys import KeySpace
+from oferta.store.profiles import ProfileRow
 from oferta.store.reading import Damage
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta.store.release import Head
@@ -127,8 +128,12 @@ def run_planted(place: Place, version: int) -> None:
     assert record is not None
     manifest = head.read_manifest(record).manifest
     built = build(ScoresFolder.open(place.scores(version)), SPACE, progress=Silent())
+    assert built.profiles is not None
     names = list(SPACE.buckets(live.release, built.per_tag))
+    names += SPACE.profiles(live.release, built.profiles.per_tag)
     rows = [row for _, row in built.buckets(stamp(manifest))]
+    rows += built.profiles.buckets(stamp(manifest))
+    built.close()
     for start in range(0, len(names), 256):
         chosen = slice(start, start + 256)
         writer.remove(names[chosen])
@@ -169,15 +174,16 @@ class _Watcher:
         if time.monotonic() - self.refreshed > REFRESH_S:
             await self.refresh()
         while self.pointer is not None and self.head is not None:
-            rows = await reading.load_rows(
-                self.reader, SPACE, self.head.manifest, [IDS[index] for index in chosen]
-            )
-            if Damage.MISSING in rows and await self.refresh():
+            manifest, asked = self.head.manifest, [IDS[index] for index in chosen]
+            rows = await reading.load_rows(self.reader, SPACE, manifest, asked)
+            profiles = await reading.load_profiles(self.reader, SPACE, manifest, asked)
+            found = [*rows, *profiles]
+            if Damage.MISSING in found and await self.refresh():
                 self.tally["late"] += 1  # the release was replaced since the last look
                 continue
             self.tally["reads"] += 1
-            self.tally["missing"] += any(row is None or row is Damage.MISSING for row in rows)
-            self.tally["torn"] += Damage.CORRUPT in rows
+            self.tally["missing"] += any(row is None or row is Damage.MISSING for row in found)
+            self.tally["torn"] += Damage.CORRUPT in found
             versions = {
                 version
                 for index, row in zip(chosen, rows, strict=True)
@@ -185,8 +191,12 @@ class _Watcher:
                 for version, lists in EXPECTED.items()
                 if [item.product for item in row.suggestions] == lists[index]
             }
-            meant = {int(self.head.manifest.model.rpartition("/")[2])}
-            self.tally["mixed"] += bool(versions) and versions != meant
+            meant = int(manifest.model.rpartition("/")[2])
+            self.tally["mixed"] += (bool(versions) and versions != {meant}) or any(
+                row.facts != expected_facts(index, version=meant)
+                for index, row in zip(chosen, profiles, strict=True)
+                if isinstance(row, ProfileRow)
+            )
             return
 
     async def refresh(self) -> bool:
@@ -236,6 +246,7 @@ class Chaos:
                 top_n=TOP_N,
                 version=version,
                 per_part=150,
+                profiles=True,
             )
 
     def __enter__(self) -> Self:
