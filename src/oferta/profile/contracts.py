@@ -39,7 +39,9 @@ def known_contracts(
             runs.alias("runs"),
             (runs & late).alias("late"),
             days.alias("late_days"),
-            pl.when(runs & pl.col("finance")).then(payoff_today(moment, told=told)).alias("owed"),
+            pl.when(runs & pl.col("finance"))
+            .then(payoff_today(moment, told=told).round(2))
+            .alias("owed"),
             (~stated).alias("owed_estimated"),
         )
     )

@@ -48,6 +48,15 @@ class Moment:
         before = self.day(end.dt.offset_by("-1us"))
         return pl.when(whole).then(end.dt.date().dt.offset_by("-1d")).otherwise(before)
 
+    def whole_months(self, since: pl.Expr) -> pl.Expr:
+        """Calendar months from each time of the books to today, Int64: as many as fell due.
+
+        From 10 March to 9 April none, to 10 April one.
+        """
+        day, today = self.book_day(since), self.today
+        months = (today.year - day.dt.year()) * 12 + (today.month - day.dt.month().cast(pl.Int64))
+        return months - (day.dt.day() > today.day).cast(pl.Int64)
+
     def age_days(self, at: pl.Expr) -> pl.Expr:
         """Days from each instant to `as_of`, with their fraction."""
         return (self.instant - at).dt.total_microseconds() / DAY_US

@@ -20,7 +20,7 @@ def payoff_today(moment: Moment, *, told: pl.Expr) -> pl.Expr:
     """
     stated = pl.when(told).then(pl.col("payoff"))
     since = pl.when(stated.is_not_null()).then(pl.col("as_of")).otherwise(pl.col("starts_at"))
-    months = (moment.age_days(since) / MONTH_DAYS).floor().clip(lower_bound=0).fill_null(0)
+    months = moment.whole_months(since).cast(pl.Float64).clip(lower_bound=0).fill_null(0)
     before = pl.coalesce(stated, pl.col("amount"))
     left = (
         ((pl.col("ends_at") - since).dt.total_days() / MONTH_DAYS)
