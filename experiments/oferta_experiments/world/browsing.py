@@ -1,4 +1,4 @@
-"""Looking for a car, asking for things unasked, and looking around: what customers do by themselves."""
+"""What customers do by themselves: look for a car, take things unasked, look around."""
 
 from typing import Final
 
@@ -26,6 +26,11 @@ _LOST: Final = 0.13
 _VIEWS: Final = 0.9
 _CURIOSITY: Final = 0.55
 _SERVICED: Final = 0.09
+_VALUED: Final = 0.3  # of the cars that are serviced
+_BY_APP: Final = 0.5
+_AT_THE_TARGET: Final = 0.65
+_LOOKED_BEFORE: Final = 0.6
+_ASKED_BEFORE: Final = 0.5
 
 
 def begin_looking(chunk: Chunk, at: Moments, *, month: int, active: Flags) -> None:
@@ -39,23 +44,27 @@ def begin_looking(chunk: Chunk, at: Moments, *, month: int, active: Flags) -> No
     logit += np.where(start - state.freed <= 120, _LOOKS_FREED, 0)  # noqa: PLR2004 - days
     old = np.maximum(age_years(state.registered, start) - 5, 0) * state.has_car()
     logit += _LOOKS_BY_YEAR * np.minimum(old, 8)
-    begins = active & (state.market < start) & (chunk.rng.random(len(logit)) < chance(logit))
+    begins = (
+        active
+        & (state.market < start)
+        & (chunk.luck.share("begins to look", np.arange(len(logit))) < chance(logit))
+    )
     who = np.flatnonzero(begins)
-    enter_market(chunk, who, day=start + chunk.rng.integers(0, 14, len(who)))
+    enter_market(chunk, who, day=start + chunk.luck.whole("looks from", who, 0, 14))
 
 
 def look_for_cars(chunk: Chunk, *, month: int, active: Flags) -> None:
     """A month of those who look: searches, calculators, quotes, visits; some buy, some are lost."""
-    state, rng = chunk.state, chunk.rng
+    state, luck = chunk.state, chunk.luck
     start = int(first_day(month))
     who = np.flatnonzero(active & (state.market >= start) & (state.since <= start + 22))
     # A purchase waits for the end of a contract that runs out this month.
     last = np.maximum(state.freed[who], np.maximum(state.opened[who], state.bought[who]) + 1)
     earliest = np.maximum(np.maximum(state.since[who], last) - start, 0)
-    day = np.minimum(np.maximum(rng.integers(4, 27, len(who)), earliest), LAST_DAY - 1)
-    at = (start + day) * DAY_S + _office_hours(rng, len(who))
+    day = np.minimum(np.maximum(luck.whole("buys on", who, 4, 27), earliest), LAST_DAY - 1)
+    at = (start + day) * DAY_S + luck.whole("buys at", who, 9 * 3600, 19 * 3600)
     _journey(chunk, who, start=start, until=at)
-    draw = rng.random(len(who))
+    draw = luck.share("buys", who)
     buys = (draw < _BUYS) & (last < start + LAST_DAY)
     lost = draw > 1 - _LOST
     state.market[who[lost]] = NEVER
@@ -64,15 +73,12 @@ def look_for_cars(chunk: Chunk, *, month: int, active: Flags) -> None:
     sell_car(chunk, who, car, product=plan, at=at, channel=_DEALER)
 
 
-def _office_hours(rng: np.random.Generator, count: int) -> Ints:
-    return rng.integers(9 * 3600, 19 * 3600, count)
-
-
 def _journey(chunk: Chunk, who: Ints, *, start: int, until: Ints) -> None:
-    state, people, products, rng = chunk.state, chunk.people, chunk.products, chunk.rng
+    state, people, products = chunk.state, chunk.people, chunk.products
+    rng = chunk.luck.stream("journey")
     add = chunk.events.add
     target, plan = state.target[who], state.plan[who]
-    digital = np.where(rng.random(len(who)) < 0.5, _APP, _WEB)
+    digital = np.where(rng.random(len(who)) < _BY_APP, _APP, _WEB)
 
     def drawn(mean: float) -> tuple[Ints, Ints]:
         rows = np.repeat(np.arange(len(who)), rng.poisson(mean * people.activity[who] ** 0.5))
@@ -84,7 +90,7 @@ def _journey(chunk: Chunk, who: Ints, *, start: int, until: Ints) -> None:
     cars = np.flatnonzero(products.of_family("car"))
     # Every other look is at another car.
     other = cars[rng.integers(0, len(cars), len(rows))]
-    seen = np.where(rng.random(len(rows)) < 0.65, target[rows], other)
+    seen = np.where(rng.random(len(rows)) < _AT_THE_TARGET, target[rows], other)
     add("view", who[rows], seen, at=at, channel=digital[rows])
     used = products.condition[target] == 2  # noqa: PLR2004 - position of `used`
     price = products.price[target]
@@ -129,7 +135,7 @@ def _journey(chunk: Chunk, who: Ints, *, start: int, until: Ints) -> None:
 
 def ask_unasked(chunk: Chunk, at: Moments, can: Flags, *, month: int, active: Flags) -> None:
     """Whatever customers take without having been offered it, but for the next car."""
-    products, rng = chunk.products, chunk.rng
+    products, rng = chunk.products, chunk.luck.stream("unasked")
     logit = unasked_logit(products, chunk.people, at=at)
     usual = ~products.of_family("car") & (products.clock != CLOCKS.index("purchase"))
     takes = np.zeros(logit.shape, np.bool_)
@@ -139,10 +145,10 @@ def ask_unasked(chunk: Chunk, at: Moments, can: Flags, *, month: int, active: Fl
     moment = _moment(chunk, who, month, first=6)
     sold = sell(chunk, who, product, at=moment, event="purchase")
     who, product, moment = who[sold], product[sold], moment[sold]
-    looked = rng.random(len(who)) < 0.6
+    looked = rng.random(len(who)) < _LOOKED_BEFORE
     before = moment - rng.integers(3600, 12 * DAY_S, len(who))
     chunk.events.add("view", who[looked], product[looked], at=before[looked], channel=_APP)
-    insured = products.of_family("insurance")[product] & (rng.random(len(who)) < 0.5)
+    insured = products.of_family("insurance")[product] & (rng.random(len(who)) < _ASKED_BEFORE)
     asked = before + rng.integers(0, 3600, len(who))
     chunk.events.add("quote", who[insured], product[insured], at=asked[insured], channel=_WEB)
     _look_around(chunk, logit, can, month=month, active=active)
@@ -151,14 +157,14 @@ def ask_unasked(chunk: Chunk, at: Moments, can: Flags, *, month: int, active: Fl
 def _moment(chunk: Chunk, who: Ints, month: int, *, first: int) -> Ints:
     """A moment of the month for each row, not before their finance of this month ended."""
     start = int(first_day(month))
-    day = start + chunk.rng.integers(first, LAST_DAY - 1, len(who))
+    day = start + chunk.luck.whole("day", who, first, LAST_DAY - 1)
     day = np.maximum(day, np.minimum(chunk.state.freed[who], start + LAST_DAY - 1))
-    return np.asarray(day * DAY_S + chunk.rng.integers(7 * 3600, 22 * 3600, len(who)))
+    return np.asarray(day * DAY_S + chunk.luck.whole("hour", who, 7 * 3600, 22 * 3600))
 
 
 def _look_around(chunk: Chunk, logit: Reals, can: Flags, *, month: int, active: Flags) -> None:
     """Views without an end in mind: what one might like, more than what one can have."""
-    rng = chunk.rng
+    rng = chunk.luck.stream("looks around")
     count = rng.poisson(_VIEWS * chunk.people.activity) * active
     who = np.repeat(np.arange(len(count)), count)
     likes = np.cumsum(np.exp(_CURIOSITY * logit) * np.where(can, 1.0, 0.15), axis=1)
@@ -166,14 +172,15 @@ def _look_around(chunk: Chunk, logit: Reals, can: Flags, *, month: int, active: 
     product = (likes[who] < draw[:, None]).sum(axis=1)
     start = int(first_day(month)) * DAY_S
     at = start + rng.integers(0, LAST_DAY * DAY_S, len(who))
-    channel = np.where(rng.random(len(who)) < 0.5, _APP, _WEB)
+    channel = np.where(rng.random(len(who)) < _BY_APP, _APP, _WEB)
     chunk.events.add("view", who, product, at=at, channel=channel)
 
 
 def visit_workshops(chunk: Chunk, *, month: int, active: Flags) -> None:
     """Services of cars: the odometer is read, and now and then the car is valued."""
-    state, products, rng = chunk.state, chunk.products, chunk.rng
-    who = np.flatnonzero(active & state.has_car() & (rng.random(len(active)) < _SERVICED))
+    state, products, luck = chunk.state, chunk.products, chunk.luck
+    everybody = np.arange(len(active))
+    who = np.flatnonzero(active & state.has_car() & (luck.share("serviced", everybody) < _SERVICED))
     at = _moment(chunk, who, month, first=0)
     plans = products.clock == CLOCKS.index("service_plan_end")
     electric = products.fuel[state.car[who]] == 4  # noqa: PLR2004 - position of `electric`
@@ -185,5 +192,5 @@ def visit_workshops(chunk: Chunk, *, month: int, active: Flags) -> None:
     who, product, at = who[here], product[here], at[here]
     chunk.events.add("service_visit", who, product, at=at, channel=_DEALER)
     state.seen[who] = day_of(at)
-    valued = rng.random(len(who)) < 0.3
+    valued = luck.share("valued", who) < _VALUED
     state.valued[who[valued]] = day_of(at)[valued]

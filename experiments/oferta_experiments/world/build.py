@@ -1,22 +1,22 @@
 """The whole world: chunks of customers, each lived month by month and written as it is done."""
 
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.random import Generator, SeedSequence, default_rng
+from numpy.random import Generator, default_rng
 
 from oferta.errors import SettingsInvalid
-from oferta.progress import Progress
+from oferta.progress import Advance, Progress
 from oferta_experiments.world import tables
-from oferta_experiments.world.arrays import Reals
 from oferta_experiments.world.campaigns import Sent
 from oferta_experiments.world.contacts import Consents, draw_consents
 from oferta_experiments.world.folder import TRUTH, new_folder, write_notes, write_table
 from oferta_experiments.world.log import DECLARED_TYPES
+from oferta_experiments.world.luck import Luck
 from oferta_experiments.world.month import live_month
 from oferta_experiments.world.opening import open_world
 from oferta_experiments.world.people import (
@@ -86,7 +86,7 @@ def write_world(spec: WorldSpec, out: Path, *, replace: bool, progress: Progress
         write_table(_true_products(products), folder / TRUTH, "products")
         for part in range(parts):
             lived = live(spec, part, products=products, advance=advance)
-            _write(lived, folder, seed=_seeds(spec, part)[1])
+            _write(lived, folder, rng=default_rng([spec.seed, 4, part]))
         write_notes(
             folder,
             source=_source_toml(),
@@ -101,34 +101,28 @@ def write_world(spec: WorldSpec, out: Path, *, replace: bool, progress: Progress
         )
 
 
-def live(spec: WorldSpec, part: int, *, products: Products, advance: "object" = None) -> Lived:
+def live(spec: WorldSpec, part: int, *, products: Products, advance: Advance) -> Lived:
     """Chunk number `part` from its first day to its last."""
-    rng = default_rng(_seeds(spec, part)[0])
     first = part * CHUNK
     count = min(CHUNK, spec.customers - first)
     end = month_of(spec.end)
     days = (int(first_day(end - spec.months)), int(first_day(end)))
-    factors = product_factors(products, default_rng(SeedSequence([spec.seed, 0])))
-    people = draw_people(count, products, factors=factors, days=days, rng=rng)
-    consents = draw_consents(people, days=days, rng=rng)
-    chunk, sent = Chunk.begin(products, people, rng), Sent()
+    factors = product_factors(products, default_rng([spec.seed, 0]))
+    people = draw_people(
+        count, products, factors=factors, days=days, rng=default_rng([spec.seed, 1, part])
+    )
+    consents = draw_consents(people, days=days, rng=default_rng([spec.seed, 2, part]))
+    chunk, sent = Chunk.begin(products, people, Luck((spec.seed, 3, part), count)), Sent()
     open_world(chunk, end - spec.months)
     for month in range(end - spec.months, end):
         live_month(chunk, sent, consents=consents, month=month)
-        if callable(advance):
-            advance(count)
+        advance(count)
     return Lived(chunk, consents, sent, tables.Numbering(part, first), days[1])
 
 
-def _seeds(spec: WorldSpec, part: int) -> tuple[SeedSequence, SeedSequence]:
-    """Of what happens in a chunk, and of what is told of it."""
-    return SeedSequence([spec.seed, 1, part]), SeedSequence([spec.seed, 2, part])
-
-
-def _write(lived: Lived, folder: Path, *, seed: SeedSequence) -> None:
+def _write(lived: Lived, folder: Path, *, rng: Generator) -> None:
     chunk, ids, end = lived.chunk, lived.ids, lived.end
     part = ids.part
-    rng = default_rng(seed)
     write_table(tables.events(chunk, ids, end=end), folder, "events", part)
     write_table(tables.customers(chunk, ids), folder, "customers", part)
     write_table(tables.consent(chunk, ids, lived.consents), folder, "consent", part)
@@ -219,6 +213,3 @@ def _true_products(products: Products) -> pl.DataFrame:
 def _source_toml() -> str:
     types = "\n".join(f"{name} = {weight}" for name, weight in DECLARED_TYPES.items())
     return f"# SIMULATED data: see README.md.\n\n[event_types]\n{types}\n"
-
-
-__all__ = ["CHUNK", "UTC", "Generator", "Reals", "WorldSpec", "datetime", "live", "write_world"]

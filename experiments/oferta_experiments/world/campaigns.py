@@ -15,7 +15,6 @@ from oferta_experiments.world.people import CHANNELS
 from oferta_experiments.world.response import accept_logit, chance
 from oferta_experiments.world.sales import Chunk
 from oferta_experiments.world.sell import sell
-from oferta_experiments.world.state import NEVER
 from oferta_experiments.world.times import DAY_S, LAST_DAY, first_day
 
 _SENT: Final = {
@@ -51,31 +50,39 @@ def send(
     active: Flags,
 ) -> None:
     """A month of campaigns: impressions, clicks, noes, and the sales that came of them."""
-    products, people, state, rng = chunk.products, chunk.people, chunk.state, chunk.rng
+    products, people, state, luck = chunk.products, chunk.people, chunk.state, chunk.luck
     start = int(first_day(month))
     odds = chosen(products.weight, can)
+    everybody = np.arange(len(people))
+    said = luck.stream("answers").random((len(people), len(products)))
     agreed = active & consents.on("marketing", start) & (state.missed == 0)
     for name, rate in _SENT.items():
         allowed = agreed
         if name in BY_CHANNEL:
             allowed = agreed & consents.on(BY_CHANNEL[name], start)
-        who = np.flatnonzero(allowed & (rng.random(len(active)) < rate) & (odds[:, -1] > 0))
+        who = np.flatnonzero(
+            allowed & (luck.share(f"sent by {name}", everybody) < rate) & (odds[:, -1] > 0)
+        )
         if not len(who):
             continue
-        draw = rng.random(len(who)) * odds[who, -1]
+        draw = luck.share(f"chosen for {name}", who) * odds[who, -1]
         product = np.minimum((odds[who] <= draw[:, None]).sum(axis=1), len(products) - 1)
         channel = np.full(len(who), CHANNELS.index(name))
         truth = chance(
             accept_logit(products, people, state, at=at, who=who, product=product, channel=channel)
         )
-        day = start + rng.integers(4, LAST_DAY - 1, len(who))
-        moment = day * DAY_S + rng.integers(8 * 3600, 20 * 3600, len(who))
-        accepts = rng.random(len(who)) < truth
-        clicks = accepts | (rng.random(len(who)) < np.minimum(0.01 + 2.5 * truth, 0.9))
-        says_no = ~clicks & (rng.random(len(who)) < _SAYS_NO.get(name, _SAYS_NO_ELSEWHERE))
+        day = start + luck.whole(f"day of {name}", who, 4, LAST_DAY - 1)
+        moment = day * DAY_S + luck.whole(f"hour of {name}", who, 8 * 3600, 20 * 3600)
+        accepts = said[who, product] < truth
+        clicks = accepts | (
+            luck.share(f"clicks by {name}", who) < np.minimum(0.01 + 2.5 * truth, 0.9)
+        )
+        says_no = ~clicks & (
+            luck.share(f"no by {name}", who) < _SAYS_NO.get(name, _SAYS_NO_ELSEWHERE)
+        )
         add = chunk.events.add
         add("impression", who, product, at=moment, channel=channel)
-        clicked = moment + rng.integers(5, 1800, len(who))
+        clicked = moment + luck.whole(f"clicks after {name}", who, 5, 1800)
         add("click", who[clicks], product[clicks], at=clicked[clicks], channel=channel[clicks])
         add(
             "decline", who[says_no], product[says_no], at=clicked[says_no], channel=channel[says_no]
@@ -131,6 +138,3 @@ def ready(chunk: Chunk, who: np.ndarray, product: np.ndarray) -> Flags:
 def chosen(weight: Reals, can: Flags) -> Reals:
     """`(n, P)` running totals of the past policy's weights over the products one may have."""
     return np.cumsum(can * weight**_LEANING, axis=1)
-
-
-__all__ = ["NEVER", "Sent", "chosen", "ready", "send"]

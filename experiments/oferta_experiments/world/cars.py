@@ -11,7 +11,7 @@ USES: Final = ("private", "commute", "ride_hailing", "commercial")
 KM_YEAR: Final = np.array([11_000.0, 19_000.0, 46_000.0, 30_000.0])
 """Usual kilometres a year of each use."""
 PLAN_KM: Final = np.array([10_000.0, 15_000.0, 20_000.0, 30_000.0, 50_000.0])
-WARRANTY_MONTHS: Final = 36
+WARRANTY_MONTHS: Final = 24
 USED_WARRANTY_MONTHS: Final = 12
 _YEAR: Final = 365.25
 _FIRST_YEAR: Final = 0.18

@@ -19,7 +19,7 @@ from oferta_experiments.world.sales import (
 from oferta_experiments.world.state import ALWAYS, NEVER, NONE, State
 from oferta_experiments.world.times import DAY_S, later, months_of
 
-_CASH = -0.6
+_CASH = -1.0
 _TRADED = 0.75  # of a refinanced car's worth may be lent
 
 
@@ -35,7 +35,7 @@ def choose_car(chunk: Chunk, who: Ints, product: Ints | None = None) -> Ints:
     )
     if product is not None:
         logit[~_fits(products, product, cars)] = -np.inf
-    return cars[np.argmax(logit + chunk.rng.gumbel(size=logit.shape), axis=1)]
+    return cars[chunk.luck.best("car", who, logit)]
 
 
 def choose_finance(chunk: Chunk, who: Ints, car: Ints) -> Ints:
@@ -54,8 +54,7 @@ def choose_finance(chunk: Chunk, who: Ints, car: Ints) -> Ints:
         + 1.5 * np.log(people.price_sensitivity[who])
     )
     logit = np.column_stack([logit, cash])
-    best = np.argmax(logit + chunk.rng.gumbel(size=logit.shape), axis=1)
-    return np.append(offered, NONE)[best]
+    return np.append(offered, NONE)[chunk.luck.best("finance", who, logit)]
 
 
 def for_cars(products: Products) -> Flags:
@@ -63,7 +62,7 @@ def for_cars(products: Products) -> Flags:
     credit = products.of_family("loan", "lease")
     # Refinancing is for the car that there is; a thing's loan is not for a car.
     buys = np.array([spec.sim.clock in {"purchase", "maturity"} for spec in products.specs])
-    return credit & buys
+    return np.asarray(credit & buys)
 
 
 def _fits(products: Products, product: Ints, cars: Ints) -> Flags:
@@ -89,9 +88,9 @@ def sell_car(
 
     Of a car that was bought elsewhere (`told` is false) there is no event.
     """
-    products, state, rng = chunk.products, chunk.state, chunk.rng
+    products, state, luck = chunk.products, chunk.state, chunk.luck
     day = day_of(at)
-    price = np.round(products.price[car] * rng.lognormal(0, 0.06, len(who)) / 10) * 10
+    price = np.round(products.price[car] * luck.factor("price", who, 0.06) / 10) * 10
     used = products.condition[car] == CONDITIONS.index("used")
     credit = product != NONE
     terms = car_credit(chunk, who, product, price=price, used=used, month=months_of(day))
@@ -112,7 +111,7 @@ def sell_car(
     funded = sold & credit
     open_finance(chunk, who[funded], product[funded], day=day[funded], credit=terms.only(funded))
     state.market[who[credit & ~sold]] = NEVER
-    return sold
+    return np.asarray(sold)
 
 
 def sell_refinance(
@@ -152,7 +151,9 @@ def sell_small_loan(
     day = day_of(at)
     flags = np.zeros(len(who), np.bool_)
     rate = reference_rate(people.tier[who], months_of(day), used=flags, promotional=flags) + 1.0
-    amount = np.round(products.price[product] * chunk.rng.uniform(0.5, 1.6, len(who)) / 50) * 50
+    amount = (
+        np.round(products.price[product] * (0.5 + 1.1 * chunk.luck.share("things", who)) / 50) * 50
+    )
     months = products.months[product]
     terms = priced(
         products, product, amount=amount, months=months, rate=rate, final=np.zeros(len(who))
@@ -189,15 +190,15 @@ def _decided(
     channel: Ints | int,
 ) -> Flags:
     """Apply, be approved or rejected, be funded at `at`; `(rows,)` whether they were."""
-    rng = chunk.rng
-    approved = rng.random(len(who)) < approved_chance(
+    luck = chunk.luck
+    approved = luck.share("approved", who) < approved_chance(
         chunk.people,
         who,
         instalment=terms.instalment,
         loan_to_value=np.divide(terms.amount, value),
     )
-    asked = at - rng.integers(DAY_S, 4 * DAY_S, len(who))
-    answered = asked + rng.integers(1800, DAY_S, len(who))
+    asked = at - luck.whole("asked", who, DAY_S, 4 * DAY_S)
+    answered = asked + luck.whole("answered", who, 1800, DAY_S)
     add = chunk.events.add
     add("apply", who, product, at=asked, channel=channel, value=terms.amount)
     add("approved", who[approved], product[approved], at=answered[approved])
@@ -248,12 +249,12 @@ def _reprice(chunk: Chunk, who: Ints) -> None:
 def _write(chunk: Chunk, who: Ints) -> None:
     state, contracts = chunk.state, chunk.contracts
     number = state.finance[who]
-    contracts["ends"][number] = state.final_due[who]
-    contracts["term"][number] = state.term[who]
-    contracts["rate"][number] = state.rate[who]
-    contracts["instalment"][number] = state.instalment[who]
-    contracts["final"][number] = state.final[who]
-    contracts["served"][number] = 1
+    contracts.whole("ends")[number] = state.final_due[who]
+    contracts.whole("term")[number] = state.term[who]
+    contracts.real("rate")[number] = state.rate[who]
+    contracts.real("instalment")[number] = state.instalment[who]
+    contracts.real("final")[number] = state.final[who]
+    contracts.whole("served")[number] = 1
 
 
 def pay(state: State, who: Ints) -> None:

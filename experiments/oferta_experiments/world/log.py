@@ -1,11 +1,12 @@
 """What happened in a chunk: events, contracts and vehicles, in columns that grow."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from oferta_experiments.world.arrays import Ints, Reals
-from oferta_experiments.world.state import ALWAYS, NONE
+from oferta_experiments.world.state import NONE
 
 EVENT_TYPES: Final = (
     "view",
@@ -88,84 +89,55 @@ class EventLog:
 class Ledger:
     """Rows that are opened and later changed, by number; room is doubled as it fills."""
 
-    def __init__(self, columns: dict[str, type]) -> None:
-        self._columns = {name: np.zeros(1024, dtype) for name, dtype in columns.items()}
+    def __init__(self, *, whole: Sequence[str], real: Sequence[str]) -> None:
+        self._whole = {name: np.zeros(1024, np.int64) for name in whole}
+        self._real = {name: np.zeros(1024) for name in real}
         self.count = 0
 
     def open(self, *, who: Ints, **values: np.ndarray | float) -> Ints:
-        """New rows of the customers `who` with these values; their numbers."""
+        """New rows of the customers `who` with these values, zeros elsewhere; their numbers."""
         count = len(who)
-        while self.count + count > len(next(iter(self._columns.values()))):
-            for name, column in self._columns.items():
-                self._columns[name] = np.concatenate([column, np.zeros_like(column)])
+        while self.count + count > len(self._whole["who"]):
+            for name, column in self._whole.items():
+                self._whole[name] = np.concatenate([column, np.zeros_like(column)])
+            for name, reals in self._real.items():
+                self._real[name] = np.concatenate([reals, np.zeros_like(reals)])
         numbers = np.arange(self.count, self.count + count)
         for name, value in {"who": who, **values}.items():
-            self._columns[name][numbers] = value
+            if name in self._real:
+                self._real[name][numbers] = value
+            else:
+                self._whole[name][numbers] = value
         self.count += count
         return numbers
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        """A column: change it in place by number."""
-        return self._columns[name][: self.count]
+    def whole(self, name: str) -> Ints:
+        """A column of whole numbers: change it in place, by number."""
+        return self._whole[name][: self.count]
+
+    def real(self, name: str) -> Reals:
+        """A column of real numbers: change it in place, by number."""
+        return self._real[name][: self.count]
 
 
 def contract_ledger() -> Ledger:
-    """Contracts: days as in `State`; `kept` is 1 where the product's own text has the kind."""
+    """Contracts: days as in `State`; `served` is 1 where servicing changed the terms."""
     return Ledger(
-        {
-            "who": np.int64,
-            "product": np.int64,
-            "vehicle": np.int64,
-            "starts": np.int64,
-            "ends": np.int64,
-            "amount": np.float64,
-            "rate": np.float64,
-            "term": np.int64,
-            "instalment": np.float64,
-            "final": np.float64,
-            "status": np.int64,
-            "served": np.int64,
-        }
+        whole=("who", "product", "vehicle", "starts", "ends", "term", "status", "served"),
+        real=("amount", "rate", "instalment", "final"),
     )
 
 
 def vehicle_ledger() -> Ledger:
     """Vehicles; `gone` is the day on which a car left its customer, `ALWAYS` while it has not."""
-    return Ledger(
-        {
-            "who": np.int64,
-            "car": np.int64,
-            "registered": np.int64,
-            "price": np.float64,
-            "bought": np.int64,
-            "gone": np.int64,
-        }
-    )
+    return Ledger(whole=("who", "car", "registered", "bought", "gone"), real=("price",))
 
 
 def close(contracts: Ledger, numbers: Ints, *, day: Ints | int, status: int) -> None:
     """End contracts on a day, if they have not ended before; each lasts at least a day."""
-    open_ones = contracts["status"][numbers] == ACTIVE
+    open_ones = contracts.whole("status")[numbers] == ACTIVE
     mine = numbers[open_ones]
     last = day if isinstance(day, int) else day[open_ones]
-    last = np.maximum(last, contracts["starts"][mine] + 1)
-    contracts["ends"][mine] = np.minimum(contracts["ends"][mine], last)
-    contracts["status"][mine] = status
-
-
-__all__ = [
-    "ACTIVE",
-    "ALWAYS",
-    "DECLARED_TYPES",
-    "ENDED",
-    "EVENT_TYPES",
-    "SETTLED",
-    "STATUSES",
-    "WISHED",
-    "WRITTEN_OFF",
-    "EventLog",
-    "Ledger",
-    "close",
-    "contract_ledger",
-    "vehicle_ledger",
-]
+    last = np.maximum(last, contracts.whole("starts")[mine] + 1)
+    contracts.whole("ends")[mine] = np.minimum(contracts.whole("ends")[mine], last)
+    contracts.whole("status")[mine] = status

@@ -22,6 +22,7 @@ _FORGETS = 0.5
 def live_month(chunk: Chunk, sent: Sent, *, consents: Consents, month: int) -> None:
     """Arrivals, payments, renewals, campaigns, then what customers do by themselves."""
     state, products, people = chunk.state, chunk.products, chunk.people
+    chunk.luck.month = month
     start, end = int(first_day(month)), int(first_day(month + 1))
     active = people.joined < start
     pay_instalments(chunk, month)

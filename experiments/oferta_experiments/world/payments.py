@@ -30,7 +30,7 @@ _RENEWS: Final = {"insurance": 1.5, "service": -0.1}
 
 def pay_instalments(chunk: Chunk, month: int) -> None:
     """This month's instalments, and the ends that they bring."""
-    state, people, rng = chunk.state, chunk.people, chunk.rng
+    state, people, luck = chunk.state, chunk.people, chunk.luck
     financed = np.flatnonzero(state.has_finance())
     start = int(first_day(month))
     opened = state.opened[financed]
@@ -44,7 +44,7 @@ def pay_instalments(chunk: Chunk, month: int) -> None:
     state.balance[resting] *= 1 + state.rate[resting] / 1200
     who, due = who[~paused], due[~paused]
     last = due >= state.final_due[who]
-    draw = rng.random(len(who))
+    draw = luck.share("pays", who)
     late = state.missed[who] > 0
     risk = people.default_risk[who]
     missed = np.where(late, draw < _WORSENS + risk, draw < _MISSES * risk) & ~last
@@ -63,7 +63,7 @@ def pay_instalments(chunk: Chunk, month: int) -> None:
     state.missed[behind] += 1
     state.balance[behind] *= 1 + state.rate[behind] / 1200
     state.payments[who] += 1
-    told = (since + _GRACE_DAYS) * DAY_S + rng.integers(0, DAY_S, len(behind))
+    told = (since + _GRACE_DAYS) * DAY_S + luck.whole("told of arrears", behind, 0, DAY_S)
     chunk.events.add(
         "arrears", behind, state.product[behind], at=told, value=state.instalment[behind]
     )
@@ -73,7 +73,9 @@ def pay_instalments(chunk: Chunk, month: int) -> None:
 
 def _write_off(chunk: Chunk, who: Ints, day: Ints) -> None:
     state = chunk.state
-    lost = (state.missed[who] >= _WRITTEN_OFF_FROM) & (chunk.rng.random(len(who)) < _HANDED_BACK)
+    lost = (state.missed[who] >= _WRITTEN_OFF_FROM) & (
+        chunk.luck.share("written off", who) < _HANDED_BACK
+    )
     who, day = who[lost], day[lost] + _GRACE_DAYS
     end_finance(chunk, who, day=day, status=WRITTEN_OFF)
     part_with_car(chunk, who, day=day)
@@ -85,7 +87,7 @@ def _end(chunk: Chunk, who: Ints, day: Ints) -> None:
     kind = state.product[who]
     lease = products.of_kind("lease")[kind]
     returns = products.of_kind("residual_value")[kind]
-    back = lease | (returns & (chunk.rng.random(len(who)) < _HANDED_BACK))
+    back = lease | (returns & (chunk.luck.share("handed back", who) < _HANDED_BACK))
     end_finance(chunk, who, day=day, status=ENDED)
     part_with_car(chunk, who[back], day=day[back])
 
@@ -106,7 +108,7 @@ def renew_covers(chunk: Chunk, month: int) -> None:
         state.elsewhere[who[left]] = day[left] + 365
         who, product, day = who[stays], product[stays], day[stays]
         price = cover_price(chunk, who, product, day=start)
-        said = day * DAY_S - chunk.rng.integers(DAY_S // 2, 12 * DAY_S, len(who))
+        said = day * DAY_S - chunk.luck.whole("renewal said", who, DAY_S // 2, 12 * DAY_S)
         chunk.events.add("renewal", who, product, at=said, value=price)
         for one in np.unique(product):
             mine = np.flatnonzero(product == one)
@@ -124,4 +126,6 @@ def _renews(chunk: Chunk, who: Ints, product: Ints) -> Flags:
         mine = products.of_family(family)[product] & yearly  # type: ignore[arg-type]
         logit[mine] = usual
     logit += 0.6 * people.preference[who, product] - 0.4 * (people.price_sensitivity[who] - 1)
-    return chunk.rng.random(len(who)) < chance(logit)
+    return chunk.luck.stream("renews").random((len(people), len(products)))[who, product] < chance(
+        logit
+    )

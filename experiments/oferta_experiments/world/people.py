@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from oferta_experiments.world.arrays import Ints, Reals, Tastes
-from oferta_experiments.world.cars import KM_YEAR, USES
+from oferta_experiments.world.cars import KM_YEAR
 from oferta_experiments.world.products import AUDIENCES, FUELS, Products
 
 CHANNELS: Final = (
@@ -108,6 +108,8 @@ ARCHETYPES: Final[dict[str, Archetype]] = {
 _ELSEWHERE: Final = -0.35
 """How much an archetype cares for an audience that it does not name."""
 _FACTORS: Final = 4
+_OWES_OTHERS: Final = 0.27
+_OLD_CUSTOMERS: Final = 0.72
 _TASTE: Final = (1.0, 0.55, 0.3)
 """Of archetype and audience, of factors that archetypes do not explain, of nothing at all."""
 _TIER_BOUNDS: Final = np.array([0.009, 0.02, 0.042, 0.085])
@@ -171,11 +173,11 @@ def draw_people(
     income = np.array([kind.income for kind in kinds])[archetype] * rng.lognormal(0, 0.28, count)
     employment = _drawn(np.array([kind.employment for kind in kinds]), archetype, rng)
     use = _drawn(np.array([kind.use for kind in kinds]), archetype, rng)
-    others = np.where(rng.random(count) < 0.27, income * rng.uniform(0.03, 0.2, count), 0.0)
+    others = np.where(rng.random(count) < _OWES_OTHERS, income * rng.uniform(0.03, 0.2, count), 0.0)
     risk = _default_risk(income, employment, others, rng)
     seen = risk * rng.lognormal(0, 0.35, count)
     digital = np.array([kind.digital for kind in kinds])[archetype] + rng.normal(0, 0.6, count)
-    old = rng.random(count) < 0.72
+    old = rng.random(count) < _OLD_CUSTOMERS
     before = days[0] - 30 - rng.integers(0, 6 * 365, count)
     return People(
         archetype=archetype,
@@ -186,7 +188,7 @@ def draw_people(
         sex=rng.integers(0, len(SEXES), count),
         income=np.round(income, 2),
         spending=np.round(income * np.clip(rng.normal(0.5, 0.09, count), 0.25, 0.85), 2),
-        others=np.round(others, 2),
+        others=np.asarray(np.round(others, 2), np.float64),
         default_risk=risk,
         tier=np.searchsorted(_TIER_BOUNDS, seen).astype(np.int64),
         price_sensitivity=rng.lognormal(-0.1, 0.45, count),
@@ -194,7 +196,7 @@ def draw_people(
         tolerance=1.0 + rng.gamma(2.0, 0.6, count),
         activity=rng.gamma(1.6, 0.625, count),
         channel=_channels(digital, rng),
-        deposit=np.round(np.clip(rng.normal(0.2, 0.1, count), 0.0, 0.5), 2),
+        deposit=np.asarray(np.clip(rng.normal(0.2, 0.1, count), 0.0, 0.5), np.float64),
         months=rng.choice(np.array([24, 36, 48, 60]), count, p=[0.12, 0.36, 0.36, 0.16]),
         km_year=np.round(KM_YEAR[use] * rng.lognormal(0, 0.22, count)),
         joined=np.where(old, before, rng.integers(days[0], days[1], count)).astype(np.int64),

@@ -31,7 +31,7 @@ UNASKED: Final = {
     "lease": -7.4,
     "insurance": -6.1,
     "service": -6.4,
-    "trade_in": -6.0,
+    "trade_in": -7.2,
     "servicing": -5.6,
     "car": -9.0,
 }
@@ -149,7 +149,7 @@ def margin(
     credit = amount * months / 12 * 0.55 * np.maximum(rate / 100 - _FUNDING, 0.0)
     earned = np.where(np.isin(family, [0, 1]), np.nan_to_num(credit), 0.0)
     for name, share in _COMMISSION.items():
-        earned = np.where(family == FAMILIES.index(name), share * np.nan_to_num(price), earned)  # type: ignore[arg-type]
+        earned = np.where(family == FAMILIES.index(name), share * np.nan_to_num(price), earned)
     earned = np.where(family == FAMILIES.index("trade_in"), _TRADE_IN, earned)
     return np.where(family == FAMILIES.index("servicing"), _SERVICING, earned)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 
 from oferta.catalogue.families import FAMILIES
 from oferta_experiments.world.arrays import Flags, Ints, Reals
@@ -26,11 +25,12 @@ from oferta_experiments.world.log import (
     contract_ledger,
     vehicle_ledger,
 )
+from oferta_experiments.world.luck import Luck
 from oferta_experiments.world.people import People
 from oferta_experiments.world.products import CLOCKS, CONDITIONS, ONCE_PER, Products
 from oferta_experiments.world.response import usual_terms
 from oferta_experiments.world.state import ALWAYS, NEVER, NONE, State
-from oferta_experiments.world.times import DAY_S, later, months_of
+from oferta_experiments.world.times import DAY_S, later
 
 FINAL_SHARE = {"balloon": 0.35, "residual_value": 0.45, "lease": 0.5}
 """Of the car's price: what is due at the end."""
@@ -43,16 +43,16 @@ class Chunk:
     products: Products
     people: People
     state: State
-    rng: Generator
+    luck: Luck
     events: EventLog
     contracts: Ledger
     vehicles: Ledger
 
     @classmethod
-    def begin(cls, products: Products, people: People, rng: Generator) -> "Chunk":
+    def begin(cls, products: Products, people: People, luck: Luck) -> "Chunk":
         """A chunk in which nothing has happened."""
         state = State.blank(len(people), len(products))
-        return cls(products, people, state, rng, EventLog(), contract_ledger(), vehicle_ledger())
+        return cls(products, people, state, luck, EventLog(), contract_ledger(), vehicle_ledger())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,8 @@ def priced(
 def open_finance(chunk: Chunk, who: Ints, product: Ints, *, day: Ints, credit: Credit) -> None:
     """Begin contracts on the customers' cars; what was owed on them before is settled."""
     state = chunk.state
-    end_finance(chunk, who[state.finance[who] != NONE], day=_of(day, who, state), status=SETTLED)
+    owing = state.finance[who] != NONE
+    end_finance(chunk, who[owing], day=day[owing], status=SETTLED)
     ends = later(day, credit.months)
     state.finance[who] = chunk.contracts.open(
         who=who,
@@ -135,16 +136,10 @@ def open_finance(chunk: Chunk, who: Ints, product: Ints, *, day: Ints, credit: C
     state.blocked[who[once], product[once]] = ALWAYS
 
 
-def _of(day: Ints, who: Ints, state: State) -> Ints:
-    return day[state.finance[who] != NONE]
-
-
 def end_finance(chunk: Chunk, who: Ints, *, day: Ints, status: int) -> None:
     """End the customers' finance: run out, settled early or written off."""
     state = chunk.state
     close(chunk.contracts, state.finance[who], day=day, status=status)
-    # Payment protection and gap end with the finance that they are for.
-    chunk.contracts["final"]
     state.finance[who], state.product[who] = NONE, NONE
     state.balance[who], state.missed[who], state.holiday[who] = 0.0, 0, 0
     state.unpaid[who], state.freed[who] = NEVER, day
@@ -152,24 +147,25 @@ def end_finance(chunk: Chunk, who: Ints, *, day: Ints, status: int) -> None:
 
 def buy_car(chunk: Chunk, who: Ints, car: Ints, *, day: Ints, price: Reals) -> None:
     """A car for each customer, in place of the one they had."""
-    state, people, products, rng = chunk.state, chunk.people, chunk.products, chunk.rng
+    state, people, products, luck = chunk.state, chunk.people, chunk.products, chunk.luck
     had = state.vehicle[who] != NONE
     part_with_car(chunk, who[had], day=day[had])
     used = products.condition[car] == CONDITIONS.index("used")
-    age = np.where(used, rng.integers(24, 73, len(who)), 0)
+    age = np.where(used, luck.whole("age of car", who, 24, 73), 0)
     registered = np.where(used, later(day, -age), day)
     km_year = people.km_year[who]
-    start_km = np.round(np.where(used, 14_500 * age / 12 * rng.lognormal(0, 0.2, len(who)), 10))
+    driven = 14_500 * age / 12 * luck.factor("odometer", who, 0.2)
+    start_km = np.asarray(np.round(np.where(used, driven, 10.0)), np.float64)
     state.vehicle[who] = chunk.vehicles.open(
         who=who, car=car, registered=registered, price=price, bought=day, gone=ALWAYS
     )
     state.car[who], state.car_value[who] = car, price
     years = age_years(registered, day)
     state.car_share[who] = worth(years, start_km, is_electric(products, car))
-    state.car_luck[who] = np.round(rng.lognormal(0, 0.04, len(who)), 4)
+    state.car_luck[who] = np.round(luck.factor("worth", who, 0.04), 4)
     state.registered[who], state.bought[who] = registered, day
     state.start_km[who], state.km_year[who] = start_km, km_year
-    plans = np.searchsorted(PLAN_KM, km_year * rng.uniform(0.8, 1.15, len(who)))
+    plans = np.searchsorted(PLAN_KM, km_year * (0.8 + 0.35 * luck.share("plan", who)))
     state.plan_km[who] = PLAN_KM[np.minimum(plans, len(PLAN_KM) - 1)]
     state.warranty[who] = later(day, np.where(used, USED_WARRANTY_MONTHS, WARRANTY_MONTHS))
     state.valued[who], state.seen[who] = NEVER, day
@@ -183,7 +179,7 @@ def part_with_car(chunk: Chunk, who: Ints, *, day: Ints) -> None:
     state, products = chunk.state, chunk.products
     financed = state.finance[who] != NONE
     end_finance(chunk, who[financed], day=day[financed], status=SETTLED)
-    chunk.vehicles["gone"][state.vehicle[who]] = day
+    chunk.vehicles.whole("gone")[state.vehicle[who]] = day
     of_car = products.once_per == ONCE_PER.index("vehicle")
     rows, columns = np.nonzero((state.until[who] > day[:, None]) & of_car)
     close(chunk.contracts, state.contract[who[rows], columns], day=day[rows], status=ENDED)
@@ -248,8 +244,3 @@ def cover_price(chunk: Chunk, who: Ints, product: Ints, *, day: int) -> Reals:
 def day_of(seconds: Ints) -> Ints:
     """The day of each epoch second."""
     return np.asarray(seconds // DAY_S)
-
-
-def month_number(day: Ints) -> Ints:
-    """The month of each day."""
-    return months_of(day)

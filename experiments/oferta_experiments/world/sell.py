@@ -132,7 +132,7 @@ def enter_market(chunk: Chunk, who: Ints, *, day: Ints) -> None:
     """These customers begin to look for a car, or go on for longer."""
     state = chunk.state
     state.since[who] = np.where(state.market[who] >= day, state.since[who], day)
-    lasts = chunk.rng.integers(_LOOKS_FOR_DAYS // 2, 2 * _LOOKS_FOR_DAYS, len(who))
+    lasts = chunk.luck.whole("looks for", who, _LOOKS_FOR_DAYS // 2, 2 * _LOOKS_FOR_DAYS)
     state.market[who] = np.minimum(day + lasts, ALWAYS)
     state.target[who] = choose_car(chunk, who)
     state.plan[who] = choose_finance(chunk, who, state.target[who])

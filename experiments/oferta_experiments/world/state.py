@@ -91,12 +91,11 @@ class State:
     @classmethod
     def blank(cls, count: int, products: int) -> Self:
         """`count` customers who have nothing."""
-        starts: dict[str, int] = {
-            name: NONE for name in ("vehicle", "car", "finance", "product", "target", "plan")
-        }
-        starts |= {
-            name: NEVER
-            for name in (
+        starts: dict[str, int] = dict.fromkeys(
+            ("vehicle", "car", "finance", "product", "target", "plan"), NONE
+        )
+        starts |= dict.fromkeys(
+            (
                 "registered",
                 "bought",
                 "warranty",
@@ -111,8 +110,9 @@ class State:
                 "since",
                 "until",
                 "blocked",
-            )
-        }
+            ),
+            NEVER,
+        )
         starts |= {"contract": NONE}
         reals = {
             "car_value",
@@ -138,11 +138,11 @@ class State:
 
     def has_car(self) -> Flags:
         """Who has a car."""
-        return self.vehicle != NONE
+        return np.asarray(self.vehicle != NONE)
 
     def has_finance(self) -> Flags:
         """Who has a car loan or a lease with us."""
-        return self.finance != NONE
+        return np.asarray(self.finance != NONE)
 
     def km(self, day: Ints | int) -> Reals:
         """The odometer on a day; nothing sensible where there is no car."""

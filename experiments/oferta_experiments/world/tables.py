@@ -14,7 +14,14 @@ from oferta_experiments.world.contacts import PURPOSES, Consents
 from oferta_experiments.world.loans import TIERS, level_balance
 from oferta_experiments.world.log import ACTIVE, EVENT_TYPES, WISHED
 from oferta_experiments.world.people import CHANNELS, EMPLOYMENTS, REGIONS
-from oferta_experiments.world.products import BODIES, CONDITIONS, FUELS, Products
+from oferta_experiments.world.products import (
+    BODIES,
+    CONDITIONS,
+    FUELS,
+    MOTOR,
+    Products,
+    ProductSpec,
+)
 from oferta_experiments.world.sales import Chunk
 from oferta_experiments.world.state import ALWAYS, NEVER, NONE
 from oferta_experiments.world.times import DAY_S, LAST_DAY, first_day, months_of
@@ -24,7 +31,7 @@ _US: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """How rows of a chunk become ids: `first` is the first customer's number, `part` the chunk's."""
+    """How rows become ids: `first` is the first customer's number, `part` the chunk's."""
 
     part: int
     first: int
@@ -132,8 +139,8 @@ def contracts(chunk: Chunk, ids: Numbering, *, end: int) -> pl.DataFrame:
     """Every contract that began before day `end`, as it stands on that day."""
     ledger, state, products = chunk.contracts, chunk.state, chunk.products
     number = np.arange(ledger.count)
-    product = ledger["product"]
-    active = ledger["status"] == ACTIVE
+    product = ledger.whole("product")
+    active = ledger.whole("status") == ACTIVE
     car_finance = np.zeros(ledger.count, np.bool_)
     held = state.finance[state.has_finance()]
     car_finance[held] = True
@@ -141,39 +148,43 @@ def contracts(chunk: Chunk, ids: Numbering, *, end: int) -> pl.DataFrame:
     payoff = np.full(ledger.count, np.nan)
     payoff[held] = state.balance[state.has_finance()]
     beside = np.flatnonzero(active & credit & ~car_finance)
-    paid = months_of(np.full(len(beside), end)) - months_of(ledger["starts"][beside]) - 1
+    paid = months_of(np.full(len(beside), end)) - months_of(ledger.whole("starts")[beside]) - 1
     payoff[beside] = level_balance(
-        ledger["amount"][beside],
-        ledger["rate"][beside],
-        ledger["instalment"][beside],
+        ledger.real("amount")[beside],
+        ledger.real("rate")[beside],
+        ledger.real("instalment")[beside],
         np.maximum(paid, 0),
     )
     late = np.zeros(ledger.count, np.int64)
     behind = state.has_finance() & (state.missed > 0)
     late[state.finance[behind]] = end - state.unpaid[behind]
-    status = named(["active", "ended", "settled", "ended"], ledger["status"])
-    there = chunk.vehicles["gone"] == ALWAYS if chunk.vehicles.count else np.zeros(1, np.bool_)
-    vehicle = ledger["vehicle"]
+    status = named(["active", "ended", "settled", "ended"], ledger.whole("status"))
+    there = (
+        chunk.vehicles.whole("gone") == ALWAYS if chunk.vehicles.count else np.zeros(1, np.bool_)
+    )
+    vehicle = ledger.whole("vehicle")
     kept = (vehicle != NONE) & there[np.maximum(vehicle, 0)]
-    has_final = ledger["final"] > 0
+    has_final = ledger.real("final") > 0
     due = active & credit
-    of_month = np.minimum(ledger["starts"] - first_day(months_of(ledger["starts"])), LAST_DAY - 1)
+    of_month = np.minimum(
+        ledger.whole("starts") - first_day(months_of(ledger.whole("starts"))), LAST_DAY - 1
+    )
     month = months_of(np.full(ledger.count, end))
     return pl.DataFrame(
         {
             "contract_id": ids.of("k", number),
-            "customer_id": ids.customers(ledger["who"]),
+            "customer_id": ids.customers(ledger.whole("who")),
             "product_id": named(products.ids, product),
             "vehicle_id": _only(ids.of("v", np.maximum(vehicle, 0)), kept),
-            "starts_at": days(ledger["starts"]),
-            "ends_at": days(ledger["ends"]),
-            "amount": np.round(ledger["amount"], 2),
-            "rate": _only(pl.Series(ledger["rate"]), credit),
-            "term_months": ledger["term"],
-            "instalment": ledger["instalment"],
+            "starts_at": days(ledger.whole("starts")),
+            "ends_at": days(ledger.whole("ends")),
+            "amount": np.round(ledger.real("amount"), 2),
+            "rate": _only(pl.Series(ledger.real("rate")), credit),
+            "term_months": ledger.whole("term"),
+            "instalment": ledger.real("instalment"),
             "repayment": named([spec.kind for spec in products.specs], product),
-            "final_amount": _only(pl.Series(ledger["final"]), has_final),
-            "final_due": days(ledger["ends"], has_final),
+            "final_amount": _only(pl.Series(ledger.real("final")), has_final),
+            "final_due": days(ledger.whole("ends"), has_final),
             "payoff": np.round(payoff, 2),
             "as_of": days(np.full(ledger.count, end), due),
             "status": pl.select(
@@ -290,6 +301,15 @@ def products(catalogue: Products) -> pl.DataFrame:
             "body": [spec.body for spec in catalogue.specs],
             "fuel": [spec.fuel for spec in catalogue.specs],
             "condition": [spec.condition for spec in catalogue.specs],
+            "role": [_role(spec) for spec in catalogue.specs],
         },
-        schema_overrides={name: pl.String for name in ("make", "body", "fuel", "condition")},
+        schema_overrides=dict.fromkeys(("make", "body", "fuel", "condition", "role"), pl.String),
     )
+
+
+def _role(spec: ProductSpec) -> str | None:
+    """What its contracts are to a customer's clock, as profiles have it."""
+    if spec.id in MOTOR:
+        return "motor_insurance"
+    ends = {"warranty_end": "warranty", "service_plan_end": "service_plan"}
+    return ends.get(spec.sim.clock) if spec.family == "service" else None
