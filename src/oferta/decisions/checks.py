@@ -10,6 +10,8 @@ from oferta.decisions.compiled import CompiledOffer
 from oferta.policy.file import Cap, Policy
 from oferta.privacy.names import attributes_in
 from oferta.rules.language import Expression
+from oferta.terms.card import RateCards
+from oferta.terms.offered import problems as unpriced
 
 KINDS: Final[Mapping[Family, frozenset[str]]] = {
     "loan": frozenset(
@@ -82,6 +84,16 @@ def _placements_of(offer: Offer, catalogue: OfferCatalogue) -> Iterator[str]:
             )
         elif placement.families and offer.family not in placement.families:
             yield f"{place}: placement '{name}' takes no offers of family {offer.family}"
+
+
+def card_problems(catalogue: OfferCatalogue, policy: Policy, cards: RateCards) -> Iterator[str]:
+    """Which approved offers the rate card can not price."""
+    if cards.currency != policy.currency:
+        yield f"the rate card is in {cards.currency}, the policy in {policy.currency}"
+    for offer in catalogue.offers:
+        if offer.status == "approved":
+            for problem in unpriced(offer.terms, product=offer.products[0], cards=cards):
+                yield f"offer '{offer.id}': {problem}"
 
 
 def policy_problems(catalogue: OfferCatalogue, policy: Policy) -> Iterator[str]:

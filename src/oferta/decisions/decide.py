@@ -77,9 +77,8 @@ class _Work:
         self.left, self.rejected = candidates(engine, request, known, view)
         self.row = anyones_row(view.day, asked.context)
         if view.personal:
-            facts = view.facts
-            derived = engine.deriver.derive(facts, today=int(day_number(view.day)))
-            self.row = {**facts, **derived, **self.row}
+            today = int(day_number(view.day))
+            self.row = {**engine.deriver.derive(view.facts, today=today), **self.row}
 
     def best(self) -> Made:
         """The channel whose offers are worth most; of equals the one the customer prefers."""

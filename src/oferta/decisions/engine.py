@@ -12,16 +12,17 @@ from zoneinfo import ZoneInfo
 from oferta.catalogue.offers import OfferCatalogue, Placement
 from oferta.catalogue.texts import Text
 from oferta.decisions.checks import (
+    card_problems,
     offer_problems,
     policy_problems,
     protected_problems,
 )
 from oferta.decisions.compiled import CompiledOffer
 from oferta.decisions.compiling import Rules, compile_offers
-from oferta.decisions.row import Deriver
 from oferta.decisions.vocabulary import TERMS, context_conflicts, rule_columns
 from oferta.errors import SettingsInvalid
 from oferta.policy.file import Cap, Policy, TriggerRule
+from oferta.profile.derive import Deriver
 from oferta.profile.facts import FactKind
 from oferta.rules.language import Expression
 from oferta.rules.program import Program
@@ -105,6 +106,7 @@ class Engine:
             *context_conflicts(catalogue),
             *offer_problems(catalogue, policy, products),
             *policy_problems(catalogue, policy),
+            *card_problems(catalogue, policy, cards),
             *dict.fromkeys(rules.problems),
             *protected_problems(offers, weights, policy.allow_protected),
         ]
@@ -130,7 +132,10 @@ class Engine:
             by_id=MappingProxyType({offer.offer.id: offer for offer in offers}),
             placements=catalogue.placement,
             zone=policy.zone,
-            deriver=Deriver(columns, policy.value),
+            deriver=Deriver(
+                policy.value,
+                attributes={f"attr_{name}": kind for name, kind in policy.attributes.items()},
+            ),
         )
 
 

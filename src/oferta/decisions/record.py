@@ -61,12 +61,13 @@ def used(engine: Engine, known: Known) -> Known:
     """What is known, less the facts and products that nothing in the engine asks about.
 
     A decision on it is the same. Base rates of products that no offer has are kept: the mean of all
-    stands in for those that have none.
+    stands in for those that have none. So is one propensity at least: that there are any tells that
+    the customer was scored.
     """
     facts = {name: value for name, value in known.customer.facts.items() if name in engine.columns}
     propensities = {
         product: propensity
         for product, propensity in known.customer.propensities.items()
         if product in engine.names
-    }
+    } or known.customer.propensities
     return replace(known, customer=Customer(facts, propensities, known=known.customer.known))
