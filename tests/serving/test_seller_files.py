@@ -11,7 +11,9 @@ import pytest
 
 from oferta.catalogue.families import CREDIT
 from oferta.catalogue.offers import Offer, OfferCatalogue, Placement, load_catalogue
+from oferta.decisions.engine import Engine
 from oferta.policy.file import Policy, load_policy
+from oferta.terms.card import load_cards
 
 ROOT = Path(__file__).parents[2]
 SERVING = ROOT / "serving"
@@ -35,12 +37,24 @@ def product_families() -> dict[str, str]:
     return {product["id"]: product["family"] for product in products}
 
 
+@cache
+def engine() -> Engine:
+    cards = load_cards(SERVING / "rate_cards")
+    return Engine.build(catalogue(), policy(), cards, products=product_families())
+
+
 def takes(placement: Placement, offer: Offer) -> bool:
     return (
         placement.channel in offer.channels
         and (not placement.families or offer.family in placement.families)
         and (not offer.placements or placement.id in offer.placements)
     )
+
+
+def test_the_engine_takes_all_of_it() -> None:
+    """Every rule is over known facts, every product and channel is there, the card prices all."""
+    assert set(engine().by_id) == set(catalogue().offer)
+    assert len(engine().triggers) == len(policy().triggers)
 
 
 def test_there_are_a_hundred_approved_offers_and_some_of_every_other_status() -> None:
