@@ -7,6 +7,7 @@
     │   ├── UnknownName             a model, metric, column, product... with the nearest known one
     │   ├── InvalidId               a customer or product id outside the rules of `oferta.ids`
     │   ├── SplitRefused            a split that the data cannot give
+    │   ├── RuleInvalid             a rule that makes no sense (`oferta.rules.invalid`)
     │   ├── RowsDiffer              models that were to be compared on other test rows
     │   ├── DecisionsRefused        logged decisions, or a policy for them, with faults
     │   ├── ProtectedAttribute      a column that needs a reason before a model uses it
