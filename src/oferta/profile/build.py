@@ -21,6 +21,13 @@ from oferta.profile.settings import ProfileSettings
 from oferta.profile.vehicles import known_vehicles, leading_vehicles, vehicle_evidence
 
 ATTRIBUTE = "attr_"
+_NO_CONTRACTS = {
+    "has_finance": False,
+    "in_arrears": False,
+    "days_in_arrears": 0.0,
+    "contracts_active": 0.0,
+    "contracts_ended": 0.0,
+}
 _PIECES = ("attributes", "contracts", "vehicles", "intent", "wish", "needs")
 
 
@@ -194,11 +201,11 @@ def _complete(
     )
     if has_contracts:
         # Of a customer without contracts it is known that there are none with us.
+        nobody = pl.col("contracts_active").is_null()
         facts = facts.with_columns(
-            *(pl.col(name).fill_null(value=False) for name in ("has_finance", "in_arrears")),
             *(
-                pl.col(name).fill_null(0.0)
-                for name in ("contracts_active", "contracts_ended", "days_in_arrears")
+                pl.when(nobody).then(pl.lit(nothing)).otherwise(pl.col(name)).alias(name)
+                for name, nothing in _NO_CONTRACTS.items()
             ),
             pl.col("held").fill_null([]),
         )

@@ -101,7 +101,7 @@ def contract_facts(
         runs,
         one.alias("owing"),
         (runs & pl.col("late")).alias("late"),
-        pl.when(runs & pl.col("late")).then(pl.col("late_days")).alias("late_days"),
+        pl.when(runs).then(pl.col("late_days")).alias("late_days"),
         pl.when(one).then(pl.col("instalment")).alias("ours"),
         moment.book_day(pl.col("starts_at")).alias("start"),
         pl.when(runs & (role == "motor_insurance")).then(renewal).alias("insurance_renewal"),
@@ -118,7 +118,8 @@ def contract_facts(
         pl.col("runs").sum().cast(pl.Float64).alias("contracts_active"),
         (~pl.col("runs")).sum().cast(pl.Float64).alias("contracts_ended"),
         pl.col("late").any().alias("in_arrears"),
-        pl.when(pl.col("late").any())
+        # Late by the books' word alone, for nobody knows how long: null.
+        pl.when(pl.col("late").any() | (pl.col("late_days").count() > 0))
         .then(pl.col("late_days").max())
         .otherwise(0.0)
         .alias("days_in_arrears"),
