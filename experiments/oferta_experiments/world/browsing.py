@@ -18,11 +18,11 @@ from oferta_experiments.world.times import DAY_S, LAST_DAY, first_day, months_of
 
 _APP, _WEB, _DEALER = (CHANNELS.index(name) for name in ("app", "web", "dealer"))
 _LOOKS: Final = -5.4
-_LOOKS_CARLESS: Final = 2.0
+_LOOKS_CARLESS: Final = 2.8
 _LOOKS_FREED: Final = 2.0
 _LOOKS_BY_YEAR: Final = 0.22  # of the car's age beyond five years
-_BUYS: Final = 0.3
-_LOST: Final = 0.13
+_BUYS: Final = 0.34
+_LOST: Final = 0.1
 _VIEWS: Final = 0.9
 _CURIOSITY: Final = 0.55
 _SERVICED: Final = 0.09

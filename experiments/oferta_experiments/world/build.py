@@ -1,12 +1,10 @@
 """The whole world: chunks of customers, each lived month by month and written as it is done."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import polars as pl
 from numpy.random import Generator, default_rng
 
 from oferta.errors import SettingsInvalid
@@ -18,19 +16,19 @@ from oferta_experiments.world.folder import TRUTH, new_folder, write_notes, writ
 from oferta_experiments.world.log import DECLARED_TYPES
 from oferta_experiments.world.luck import Luck
 from oferta_experiments.world.month import live_month
+from oferta_experiments.world.observed import attributes
 from oferta_experiments.world.opening import open_world
-from oferta_experiments.world.people import (
-    AGE_BANDS,
-    ARCHETYPES,
-    CHANNELS,
-    SEXES,
-    People,
-    draw_people,
-    product_factors,
-)
+from oferta_experiments.world.people import draw_people, product_factors
 from oferta_experiments.world.products import Products, load_products
 from oferta_experiments.world.sales import Chunk
 from oferta_experiments.world.times import first_day, month_of
+from oferta_experiments.world.true_tables import (
+    campaigns,
+    end_state,
+    preferences,
+    true_customers,
+    true_products,
+)
 
 CHUNK: Final = 10_000
 """Customers lived at a time. Part of what a seed means: another size would be another world."""
@@ -83,7 +81,7 @@ def write_world(spec: WorldSpec, out: Path, *, replace: bool, progress: Progress
     ):
         write_table(tables.products(products), folder, "products")
         (folder / TRUTH).mkdir()
-        write_table(_true_products(products), folder / TRUTH, "products")
+        write_table(true_products(products), folder / TRUTH, "products")
         for part in range(parts):
             lived = live(spec, part, products=products, advance=advance)
             _write(lived, folder, rng=default_rng([spec.seed, 4, part]))
@@ -128,86 +126,12 @@ def _write(lived: Lived, folder: Path, *, rng: Generator) -> None:
     write_table(tables.consent(chunk, ids, lived.consents), folder, "consent", part)
     write_table(tables.contracts(chunk, ids, end=end), folder, "contracts", part)
     write_table(tables.vehicles(chunk, ids, end=end), folder, "vehicles", part)
-    write_table(tables.attributes(chunk, ids, end=end, rng=rng), folder, "attributes", part)
+    write_table(attributes(chunk, ids, end=end, rng=rng), folder, "attributes", part)
     truth = folder / TRUTH
-    write_table(_true_customers(chunk.people, ids), truth, "customers", part)
-    write_table(_preferences(chunk, ids), truth, "preferences", part)
-    write_table(_state(chunk, ids), truth, "state", part)
-    write_table(_campaigns(lived), truth, "campaigns", part)
-
-
-def _true_customers(people: People, ids: tables.Numbering) -> pl.DataFrame:
-    """One row a customer: what they are like, as numbers and names."""
-    plain = {
-        field.name: getattr(people, field.name)
-        for field in fields(people)
-        if field.name not in {"preference", "channel"}
-    }
-    frame = pl.DataFrame({"customer_id": ids.customers(np.arange(len(people))), **plain})
-    channels = [
-        pl.Series(f"channel_{name}", people.channel[:, place])
-        for place, name in enumerate(CHANNELS)
-    ]
-    return frame.with_columns(
-        tables.named(list(ARCHETYPES), people.archetype).alias("archetype_name"),
-        tables.named(AGE_BANDS, people.age_band).alias("age_band_name"),
-        tables.named(SEXES, people.sex).alias("sex_name"),
-        *channels,
-    )
-
-
-def _preferences(chunk: Chunk, ids: tables.Numbering) -> pl.DataFrame:
-    preference = chunk.people.preference
-    return pl.DataFrame(
-        {"customer_id": ids.customers(np.arange(len(preference))), "preference": preference}
-    )
-
-
-def _state(chunk: Chunk, ids: tables.Numbering) -> pl.DataFrame:
-    who = ids.customers(np.arange(len(chunk.people))).alias("customer_id")
-    return chunk.state.frame().insert_column(0, who)
-
-
-def _campaigns(lived: Lived) -> pl.DataFrame:
-    blocks, ids = lived.sent.blocks, lived.ids
-    joined = {
-        name: np.concatenate([block[name] for block in blocks] or [np.empty(0, np.int64)])
-        for name in (
-            "who",
-            "product",
-            "channel",
-            "at",
-            "probability",
-            "clicked",
-            "accepted",
-            "true_accept",
-        )
-    }
-    return pl.DataFrame(
-        {
-            "customer_id": ids.customers(joined["who"]),
-            "product_id": tables.named(lived.chunk.products.ids, joined["product"]),
-            "channel": tables.named(CHANNELS, joined["channel"]),
-            "timestamp": tables.instants(joined["at"]),
-            "probability": joined["probability"],
-            "clicked": joined["clicked"].astype(np.bool_),
-            "accepted": joined["accepted"].astype(np.bool_),
-            "true_accept": joined["true_accept"],
-        }
-    )
-
-
-def _true_products(products: Products) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "product_id": products.ids,
-            "family": [spec.family for spec in products.specs],
-            "weight": products.weight,
-            "clock": [spec.sim.clock for spec in products.specs],
-            "needs": [spec.sim.needs for spec in products.specs],
-            "audience": [list(spec.sim.audience) for spec in products.specs],
-        }
-    )
+    write_table(true_customers(chunk, ids, end=end), truth, "customers", part)
+    write_table(preferences(chunk, ids), truth, "preferences", part)
+    write_table(end_state(chunk, ids), truth, "state", part)
+    write_table(campaigns(chunk, lived.sent, ids), truth, "campaigns", part)
 
 
 def _source_toml() -> str:

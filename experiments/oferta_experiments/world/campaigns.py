@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
+from oferta_experiments.world.answers import Shown, respond
 from oferta_experiments.world.arrays import Flags, Reals
 from oferta_experiments.world.contacts import BY_CHANNEL, Consents
 from oferta_experiments.world.moments import Moments
 from oferta_experiments.world.people import CHANNELS
-from oferta_experiments.world.response import accept_logit, chance
 from oferta_experiments.world.sales import Chunk
 from oferta_experiments.world.sell import sell
-from oferta_experiments.world.times import DAY_S, LAST_DAY, first_day
+from oferta_experiments.world.times import DAY_S, LAST_DAY, MIDDLE, first_day
 
 _SENT: Final = {
     "app": 0.12,
@@ -68,9 +68,18 @@ def send(
         draw = luck.share(f"chosen for {name}", who) * odds[who, -1]
         product = np.minimum((odds[who] <= draw[:, None]).sum(axis=1), len(products) - 1)
         channel = np.full(len(who), CHANNELS.index(name))
-        truth = chance(
-            accept_logit(products, people, state, at=at, who=who, product=product, channel=channel)
-        )
+        truth = respond(
+            products,
+            people,
+            state,
+            at=at,
+            can=can,
+            day=start + MIDDLE,
+            who=who,
+            product=product,
+            channel=channel,
+            shown=Shown.usual(len(who)),
+        ).accept
         day = start + luck.whole(f"day of {name}", who, 4, LAST_DAY - 1)
         moment = day * DAY_S + luck.whole(f"hour of {name}", who, 8 * 3600, 20 * 3600)
         accepts = said[who, product] < truth

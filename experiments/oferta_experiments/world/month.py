@@ -14,7 +14,7 @@ from oferta_experiments.world.moments import moments, possible
 from oferta_experiments.world.opening import latecomers
 from oferta_experiments.world.payments import pay_instalments, renew_covers
 from oferta_experiments.world.sales import Chunk
-from oferta_experiments.world.times import first_day
+from oferta_experiments.world.times import MIDDLE, first_day
 
 _FORGETS = 0.5
 
@@ -28,7 +28,7 @@ def live_month(chunk: Chunk, sent: Sent, *, consents: Consents, month: int) -> N
     pay_instalments(chunk, month)
     renew_covers(chunk, month)
     state.contacts *= _FORGETS
-    middle = start + 14
+    middle = start + MIDDLE
     at = moments(state, products, middle)
     can = possible(state, products, at, middle)
     send(chunk, sent, at, can, consents=consents, month=month, active=active)

@@ -19,7 +19,7 @@ from oferta_experiments.world.sales import (
 from oferta_experiments.world.state import NEVER, NONE
 from oferta_experiments.world.times import DAY_S, LAST_DAY, first_day, months_of
 
-_MISSES: Final = 0.25  # of the yearly chance to default, each month
+_MISSES: Final = 0.6  # of the yearly chance to default, each month
 _CURES: Final = 0.5
 _WORSENS: Final = 0.27
 _WRITTEN_OFF_FROM: Final = 4

@@ -165,7 +165,7 @@ def chance(logit: Reals) -> Reals:
     return np.asarray(1 / (1 + np.exp(-logit)))
 
 
-def usual_terms(
+def usual_price(
     products: Products,
     product: Ints,
     *,

@@ -28,7 +28,7 @@ from oferta_experiments.world.log import (
 from oferta_experiments.world.luck import Luck
 from oferta_experiments.world.people import People
 from oferta_experiments.world.products import CLOCKS, CONDITIONS, ONCE_PER, Products
-from oferta_experiments.world.response import usual_terms
+from oferta_experiments.world.response import usual_price
 from oferta_experiments.world.state import ALWAYS, NEVER, NONE, State
 from oferta_experiments.world.times import DAY_S, later
 
@@ -238,7 +238,7 @@ def take_cover(chunk: Chunk, who: Ints, product: Ints, *, day: Ints, price: Real
 def cover_price(chunk: Chunk, who: Ints, product: Ints, *, day: int) -> Reals:
     """The usual price of a cover for the customers' cars: a year's, or once."""
     value = chunk.state.value(chunk.products, day)[who]
-    return usual_terms(chunk.products, product, value=value)
+    return usual_price(chunk.products, product, value=value)
 
 
 def day_of(seconds: Ints) -> Ints:

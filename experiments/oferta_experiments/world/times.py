@@ -12,6 +12,8 @@ from oferta_experiments.world.arrays import Ints
 
 DAY_S: Final = 86_400
 LAST_DAY: Final = 28
+MIDDLE: Final = 14
+"""The day of a month on which moments are looked at, from its first."""
 _MONTHS: Final = 12 * 131  # to the end of 2100
 _FIRST_DAYS: Final[Ints] = (
     np.arange(_MONTHS).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
