@@ -150,7 +150,8 @@ def vehicle_evidence(vehicles: pl.LazyFrame, *, moment: Moment) -> pl.LazyFrame:
         market_value=pl.col("worth").round(2),
         market_value_estimated=pl.col("estimated"),
     )
-    place = pl.struct((-pl.col("registered_at").dt.epoch("s")).alias("a"), "vehicle_id")
+    youth = -pl.col("registered_at").dt.epoch("s")
+    place = pl.struct(youth.is_null().alias("a"), youth.alias("b"), "vehicle_id")
     return (
         vehicles.select("customer_id", piece.alias("json"), place.alias("place"))
         .group_by("customer_id")
