@@ -7,7 +7,7 @@ from typing import Final
 from oferta.catalogue.ranges import CreditTerms
 from oferta.terms.affordability import Limit, credit_limit
 from oferta.terms.card import Sale
-from oferta.terms.cents import amount, cents, percentage
+from oferta.terms.cents import amount, cents, loan_to_value, percentage
 from oferta.terms.counter import Asked, Found, Within, least_instalment, search, within
 from oferta.terms.instalment import instalment
 from oferta.terms.loan import STEP, Cover, Loan
@@ -53,7 +53,7 @@ def fit_credit(
             asked = replace(asked, max_ltv=round(ranges.cover.max_loan_to_value * _ALL))
             ways = within(loan, asked)
     if ways is None:
-        return Unfit("ltv.exceeded", (("max_loan_to_value", f"{asked.max_ltv / _ALL:g}"),))
+        return _nothing_left(loan, asked)
     bound = limit.most
     found = search(loan, asked, ways, limit=bound)
     guarantor = False
@@ -124,6 +124,14 @@ def _start_deposit(ranges: CreditTerms, lent: int, value: int | None) -> int:
         return 0
     exact = share * lent // max(_ALL - share, 1) if value is None else share * value // _ALL
     return -(-exact // STEP) * STEP
+
+
+def _nothing_left(loan: Loan, asked: Asked) -> Unfit:
+    """Why ranges and loan to value leave nothing, whatever the instalment."""
+    if loan_to_value(asked.lent, loan.price(asked.lent, asked.deposit)) > asked.max_ltv:
+        return Unfit("ltv.exceeded", (("max_loan_to_value", f"{asked.max_ltv / _ALL:g}"),))
+    # Within the loan to value, yet too little for the least final payment.
+    return Unfit("amount.range", (("amount", str(amount(asked.lent))),))
 
 
 def _refusal(loan: Loan, asked: Asked, ways: Within, *, limit: Limit, sale: Sale) -> Unfit:
