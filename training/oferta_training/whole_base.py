@@ -111,6 +111,7 @@ class WholeBase:
         """
         self.parts: list[str] = []
         self._folder = folder / FOLDER
+        self._folder.mkdir(parents=True)
         self._spool = self._folder / _SPOOL
         self._customers = customers
         self._products = products
@@ -195,9 +196,11 @@ def spread(
         products: `(customers, k)`: rows of products, -1 where a list has ended.
         values: `(customers, k)`.
         positions: `(rows,)`: each row's position in the catalogue, -1 for none.
-        n: products of the catalogue.
+        n: products of the catalogue; 0: no columns are wanted.
     """
     wide = np.full((len(products), n), np.nan, np.float32)
+    if not n:
+        return wide
     owner, rank = np.nonzero(products >= 0)
     at = positions[products[owner, rank]]
     there = at >= 0
