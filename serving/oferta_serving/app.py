@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from oferta.clock import Clock, SystemClock
 from oferta.store.contract import Reader
+from oferta.store.decisions import DecisionStore
 from oferta.store.keys import KeySpace
 from oferta_serving.answers import Answers
 from oferta_serving.apikeys import ApiKeys
@@ -26,11 +28,16 @@ from oferta_serving.problems import RequestRefused
 from oferta_serving.responses import BareRoute, Refusals
 from oferta_serving.routes.batch import add_batch_routes
 from oferta_serving.routes.customers import add_customer_routes
+from oferta_serving.routes.decisions import add_decision_routes
+from oferta_serving.routes.feedback import add_feedback_routes
 from oferta_serving.routes.operations import add_operation_routes
 from oferta_serving.routes.products import add_product_routes
 from oferta_serving.schemas import ProblemAnswer
 from oferta_serving.services import Draining, Services
 from oferta_serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from oferta_serving.deciding.parts import Deciding
 
 FIRST_READ_S = 2.0
 """How long a start waits for the live release before it serves what it has."""
@@ -42,6 +49,7 @@ def create_app(
     *,
     space: KeySpace,
     home: Path,
+    decisions: DecisionStore | None = None,
     api_keys: ApiKeys | None = None,
     clock: Clock | None = None,
     draining: Draining | None = None,
@@ -54,6 +62,7 @@ def create_app(
         reader: where releases are read from.
         space: the keys, under the publisher's secret.
         home: the state folder, where the last head is kept.
+        decisions: where decisions are kept; needed where the settings say what they are made with.
         api_keys: who may call; None lets anybody.
         clock: tells when offers start and end; the machine's, unless given.
         draining: set by the server when it is told to stop.
@@ -84,6 +93,16 @@ def create_app(
         lookup=Lookup(reader, space, releases, breaker=breaker, metrics=metrics),
         answers=Answers(clock, metrics, settings.freshness, settings.fallback),
         draining=draining or Draining(),
+        deciding=_deciding(
+            settings,
+            reader,
+            decisions,
+            space=space,
+            releases=releases,
+            breaker=breaker,
+            metrics=metrics,
+            clock=clock,
+        ),
     )
     app = FastAPI(
         title="oferta",
@@ -105,7 +124,14 @@ def create_app(
     app.add_exception_handler(Exception, refusals.failed)
     # Straight into the application's own router: an included one is matched twice per request.
     app.router.route_class = BareRoute
-    for add in (add_customer_routes, add_batch_routes, add_product_routes, add_operation_routes):
+    for add in (
+        add_customer_routes,
+        add_batch_routes,
+        add_product_routes,
+        add_decision_routes,
+        add_feedback_routes,
+        add_operation_routes,
+    ):
         add(app.router, services)
     if settings.docs:
         add_pages(app)
@@ -123,6 +149,34 @@ def create_app(
     return app
 
 
+def _deciding(
+    settings: ServingSettings,
+    reader: Reader,
+    store: DecisionStore | None,
+    *,
+    space: KeySpace,
+    releases: Releases,
+    breaker: Breaker,
+    metrics: Metrics,
+    clock: Clock,
+) -> "Deciding | None":
+    if store is None or settings.decisions.policy is None:
+        return None
+    # Parsing rules takes a fifth of a second to import: only where decisions are made.
+    from oferta_serving.deciding.parts import deciding_parts  # noqa: PLC0415
+
+    return deciding_parts(
+        settings,
+        reader,
+        store,
+        space=space,
+        releases=releases,
+        breaker=breaker,
+        metrics=metrics,
+        clock=clock,
+    )
+
+
 def _lifespan(
     services: Services, on_stop: Callable[[], Awaitable[None]] | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -137,7 +191,8 @@ def _lifespan(
         except TimeoutError:
             pass  # it goes on in the background
         try:
-            yield
+            async with _following(services):
+                yield
         finally:
             following.cancel()
             await asyncio.wait({following})
@@ -146,3 +201,7 @@ def _lifespan(
                 await on_stop()
 
     return lifespan
+
+
+def _following(services: Services) -> AbstractAsyncContextManager[None]:
+    return nullcontext() if services.deciding is None else services.deciding.following()

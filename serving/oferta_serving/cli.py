@@ -28,15 +28,14 @@ def serve(
     state folder. Before the first `oferta publish` it answers with empty lists that say so.
     """
     from oferta.home import home_folder
-    from oferta.settings import parse, read_toml
     from oferta.store.connecting import StoreSettings, connect
     from oferta_serving.server import run
-    from oferta_serving.settings import ServingSettings, check_reach, read_environment
+    from oferta_serving.settings import check_reach, load_settings, read_environment
 
     given = {"host": host, "port": port, "workers": workers}
-    values = {} if config is None else read_toml(config)
-    values |= {name: value for name, value in given.items() if value is not None}
-    settings = parse(values, ServingSettings, place=config or "oferta serve")
+    settings = load_settings(
+        config, {name: value for name, value in given.items() if value is not None}
+    )
     environment = read_environment()
     check_reach(settings.host, environment.api_keys)
     # This process joins the embedded Redis for all workers, and is the last of them to leave it.

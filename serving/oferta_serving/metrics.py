@@ -76,6 +76,27 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemin",
         )
+        self.decisions = Counter(
+            "oferta_decisions",
+            "Decisions answered, by outcome: offers, none or later.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.conflicts = Counter(
+            "oferta_decision_conflicts",
+            "Decisions made anew, because a customer's state or a total cap had changed.",
+            ["what"],
+            registry=registry,
+        )
+        self.feedback = Counter(
+            "oferta_feedback", "Feedback heard, by type.", ["type"], registry=registry
+        )
+        self.rules_refused = Gauge(
+            "oferta_rules_refused",
+            "1 while policy, catalogue or rate cards on disk have mistakes and are not used.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._served: dict[str, Counter] = {}
 

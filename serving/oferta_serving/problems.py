@@ -4,8 +4,9 @@ A problem never repeats what was sent: it names the rule, and where one of *our*
 (a parameter, a field), that name. Codes are stable and may be matched by programs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 
 import orjson
@@ -132,6 +133,101 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "batch.all_invalid": Problem(
             422, "Not one of the ids is valid", "`errors` gives the code for each position."
         ),
+        # Decisions: what was asked.
+        "request_id.invalid": Problem(
+            422, "Not a request id", "Send 1 to 128 characters without control characters."
+        ),
+        "name.invalid": Problem(
+            422, "Not a name", "Names are 1 to 64 of a-z, 0-9, '-' and '_', as in the catalogue."
+        ),
+        "channel.unknown": Problem(
+            422, "The policy has no such channel", "See `nearest`; 'any' lets the engine choose."
+        ),
+        "placement.unknown": Problem(422, "The catalogue has no such placement", "See `nearest`."),
+        "placement.channel": Problem(
+            422, "The placement is on another channel", "Ask on its own channel, or on 'any'."
+        ),
+        "placement.repeated": Problem(
+            422, "A placement stands twice", "Name every placement once."
+        ),
+        "placement.none": Problem(
+            422, "The channel has no placement to fill", "Name one, or add it to the catalogue."
+        ),
+        "context.missing": Problem(
+            422,
+            "The placement needs a field of context that was not sent",
+            "Send the field that `where` names.",
+        ),
+        "context.unknown": Problem(
+            422, "No placement declares this field of context", "See `nearest`."
+        ),
+        "context.invalid": Problem(
+            422,
+            "A field of context has the wrong type",
+            "Send it as the catalogue declares it; text has at most 256 characters.",
+        ),
+        "wish.unknown": Problem(
+            422, "No product or family is wished by this name", "Name one of the catalogue's."
+        ),
+        "offer.unknown": Problem(404, "The catalogue has no such offer", "See `nearest`."),
+        "filter.invalid": Problem(
+            422,
+            "The filter is no rule over the facts of customer and offer",
+            "Write it as a rule of the catalogue; see docs/rules.md.",
+        ),
+        "decision.unknown": Problem(
+            404, "No such decision", "Ids are as answered; decisions are kept for `keep_d` days."
+        ),
+        "customer.unknown": Problem(
+            404, "Nothing is known of this customer", "Neither the live release nor a decision."
+        ),
+        # Feedback, each row for itself.
+        "feedback.empty": Problem(422, "No feedback was sent", "Send 1 to 500 rows."),
+        "feedback.too_large": Problem(
+            413, "Too much feedback in one call", "Send at most 500 rows; split the rest."
+        ),
+        "feedback.all_refused": Problem(
+            422, "Not one row of feedback can be used", "`errors` gives the code for each position."
+        ),
+        "feedback.row": Problem(
+            422, "A row of feedback has a wrong or missing field", "See docs/api.md for its fields."
+        ),
+        "feedback.type": Problem(
+            422, "No such type of feedback", "impression, click, accept, decline, later, ..."
+        ),
+        "feedback.offer": Problem(
+            422, "The decision did not make this offer", "Name an offer of its answer."
+        ),
+        "feedback.time": Problem(
+            422,
+            "Not an instant at which this can have happened",
+            "Send RFC 3339 with an offset, not before the decision and not in the future.",
+        ),
+        # Decisions: what they need and cannot have. Each may be tried again.
+        "decisions.not_configured": Problem(
+            404, "This service makes no decisions", "See [decisions] in docs/api.md."
+        ),
+        "decisions.rules_unavailable": Problem(
+            503, "Policy, catalogue or rate cards have mistakes", "The log names every one."
+        ),
+        "decisions.store_unavailable": Problem(
+            503, "Redis does not answer: no offer may be made", "Try again after `Retry-After`."
+        ),
+        "decisions.release_unavailable": Problem(
+            503, "There is no usable release", "Publish one: /health/ready says what is wrong."
+        ),
+        "decisions.profile_unreadable": Problem(
+            503, "The customer's profile is damaged", "Publish again; nothing is offered meanwhile."
+        ),
+        "decisions.state_unreadable": Problem(
+            503, "What was said to the customer is damaged", "See docs/api.md for how to mend it."
+        ),
+        "decisions.contended": Problem(
+            503, "Others decided for this customer all the time", "Try again after `Retry-After`."
+        ),
+        "base.unavailable": Problem(
+            503, "The scores of everybody are not here", "Name their folder: `decisions.base`."
+        ),
         # Ours.
         "internal": Problem(
             500, "The fault is ours", "Try again; report the request id if it stays."
@@ -155,6 +251,7 @@ class RequestRefused(InputError):
         where: the parameter or field of ours that is meant, never text of the caller.
         bounds: least and most, for a number out of range.
         errors: per position, for a list.
+        near: the name of ours that is nearest to one that nothing has.
         headers: more response headers, as `Allow`.
     """
 
@@ -165,12 +262,14 @@ class RequestRefused(InputError):
         *,
         bounds: tuple[int, int] | None = None,
         errors: Sequence[ItemError] = (),
+        near: str | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self.code = code
         self.where = where
         self.bounds = bounds
         self.errors = tuple(errors)
+        self.near = near
         self.headers = tuple(headers)
         super().__init__(f"{PROBLEMS[code].title} [{code}]")
 
@@ -178,6 +277,11 @@ class RequestRefused(InputError):
     def status(self) -> int:
         """The HTTP status that goes with the code."""
         return PROBLEMS[self.code].status
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Which of our names is meant by `name`, if one is near it."""
+    return next(iter(get_close_matches(name[:128], list(known), n=1)), None)
 
 
 def problem_fields(code: str, where: str | None = None) -> dict[str, object]:
@@ -195,11 +299,22 @@ def problem_fields(code: str, where: str | None = None) -> dict[str, object]:
     return fields
 
 
+def problem_row(error: ItemError) -> dict[str, object]:
+    """What became of a position of a list that was refused."""
+    return {
+        "index": error.index,
+        "status": PROBLEMS[error.code].status,
+        "problem": problem_fields(error.code),
+    }
+
+
 def problem_body(refused: RequestRefused, request_id: str) -> bytes:
     """The problem as the bytes of the answer."""
     fields = problem_fields(refused.code, refused.where)
     if refused.bounds is not None:
         fields["bounds"] = list(refused.bounds)
+    if refused.near is not None:
+        fields["nearest"] = refused.near
     if refused.errors:
         fields["errors"] = [{"index": one.index, "code": one.code} for one in refused.errors]
     fields["request_id"] = request_id

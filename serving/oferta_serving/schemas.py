@@ -137,6 +137,7 @@ class ProblemAnswer(Documented):
     code: str
     where: str | None = None
     bounds: list[int] | None = None
+    nearest: str | None = None
     errors: list["PositionError"] | None = None
     request_id: str
 

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn import Config, Server
 
 from oferta.errors import SettingsInvalid
+from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.keys import KeySpace, load_secret
 from oferta.store.redis import RedisReader
 from oferta_serving import logs
@@ -43,12 +44,20 @@ class AppFactory:
         """The application over its own connections."""
         logs.configure(self.settings.log_format)
         space = KeySpace(load_secret(self.home))
-        reader = RedisReader(self.redis_url, space, connections=self.settings.store.connections)
+        connections = self.settings.store.connections
+        reader = RedisReader(self.redis_url, space, connections=connections)
+        decisions = RedisDecisions(
+            self.redis_url,
+            space,
+            connections=connections,
+            log_lines=self.settings.decisions.log_lines,
+        )
         return create_app(
             self.settings,
             reader,
             space=space,
             home=self.home,
+            decisions=decisions,
             api_keys=read_environment().api_keys,
             draining=self.draining,
             on_stop=reader.close,

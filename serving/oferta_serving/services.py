@@ -1,6 +1,7 @@
 """What routes work with, made once per process by `app.py`."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from oferta.clock import Clock
 from oferta.store.keys import KeySpace
@@ -10,6 +11,9 @@ from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
 from oferta_serving.metrics import Metrics
 from oferta_serving.settings import ServingSettings
+
+if TYPE_CHECKING:  # imported by `app` where decisions are made, and else never
+    from oferta_serving.deciding.parts import Deciding
 
 
 class Draining:
@@ -34,3 +38,4 @@ class Services:
     lookup: Lookup
     answers: Answers
     draining: Draining
+    deciding: "Deciding | None" = None

@@ -2,15 +2,16 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from oferta.errors import SettingsInvalid
-from oferta.settings import Settings
+from oferta.settings import Settings, parse, read_toml
 from oferta.store.connecting import URL_VARIABLE
 from oferta_serving.apikeys import ApiKeys
 
@@ -57,6 +58,40 @@ class FallbackSettings(Settings):
     once_only: Literal["auto", "hide", "show"] = "auto"  # what may be had once: they may have it
 
 
+class DecisionSettings(Settings):
+    """What decisions are made with; paths are relative to the folder of the settings' file."""
+
+    policy: Path | None = None  # all three, or none: then there are no decisions
+    catalogue: Path | None = None
+    rate_cards: Path | None = None
+    base: Path | None = None  # scores of everybody, for audiences and triggers
+    keep_d: float = Field(default=30, ge=1, le=3650)  # how long a decision can be read and replayed
+    log_lines: int = Field(
+        default=1_000_000, ge=4096, le=1_000_000_000
+    )  # the oldest lines of the decision log give way
+    deadline_ms: int = Field(
+        default=500, ge=50, le=60_000
+    )  # until a decision that others were faster than is given up
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        files = {"policy": self.policy, "catalogue": self.catalogue, "rate_cards": self.rate_cards}
+        missing = [name for name, path in files.items() if path is None]
+        if 0 < len(missing) < len(files):
+            raise ValueError(f"{' and '.join(missing)} missing: decisions need all three")
+        return self
+
+    def relative_to(self, folder: Path) -> "DecisionSettings":
+        """The same with absolute paths, those that were relative under `folder`."""
+        paths = ("policy", "catalogue", "rate_cards", "base")
+        given = {name: getattr(self, name) for name in paths}
+        return self.model_copy(
+            update={
+                name: (folder / path).absolute() for name, path in given.items() if path is not None
+            }
+        )
+
+
 class StopSettings(Settings):
     """How the server goes when it is told to (SIGTERM)."""
 
@@ -79,7 +114,21 @@ class ServingSettings(Settings):
     limits: LimitSettings = LimitSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     fallback: FallbackSettings = FallbackSettings()
+    decisions: DecisionSettings = DecisionSettings()
     stop: StopSettings = StopSettings()
+
+
+def load_settings(config: Path | None, given: Mapping[str, object]) -> ServingSettings:
+    """The settings of a file, those `given` winning over it; paths of the file made absolute.
+
+    Raises:
+        SettingsInvalid: every unknown key (with the nearest known one) and every wrong value.
+    """
+    values = {} if config is None else read_toml(config)
+    values |= given
+    settings = parse(values, ServingSettings, place=config or "oferta serve")
+    folder = Path() if config is None else config.parent
+    return settings.model_copy(update={"decisions": settings.decisions.relative_to(folder)})
 
 
 @dataclass(frozen=True, slots=True, repr=False)

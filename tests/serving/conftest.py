@@ -25,6 +25,7 @@ from serving.worlds import NOON, SECRET, World, publish, shop
 from uvicorn import Config, Server
 
 from oferta.clock import FixedClock
+from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.keys import KeySpace
 from oferta.store.local import find_binary
 from oferta.store.redis import RedisReader, RedisWriter
@@ -107,6 +108,7 @@ def make_app(
         reader,
         space=redis_process.space,
         home=home,
+        decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
         api_keys=api_keys,
         clock=CLOCK,
         on_stop=reader.close,

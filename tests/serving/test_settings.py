@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from oferta.errors import SettingsInvalid
-from oferta.settings import load, parse, read_toml
+from oferta.settings import parse, read_toml
 from oferta_serving.apikeys import ApiKeys
 from oferta_serving.problems import RequestRefused
 from oferta_serving.settings import (
     API_KEYS_VARIABLE,
     ServingSettings,
     check_reach,
+    load_settings,
     read_environment,
 )
 
@@ -22,8 +23,27 @@ SOME_KEY = ApiKeys([bytes.fromhex(HASH)])
 
 
 def test_the_file_shows_every_setting_with_its_default():
-    assert load(FILE, ServingSettings) == ServingSettings()
-    assert read_toml(FILE) == ServingSettings().model_dump()
+    shown = read_toml(FILE)
+    files = {name: shown["decisions"].pop(name) for name in ("policy", "catalogue", "rate_cards")}
+    assert parse(shown, ServingSettings, place=FILE) == ServingSettings()
+    assert shown == ServingSettings().model_dump(exclude_none=True)
+    assert "# base = " in FILE.read_text()
+    assert all((FILE.parent / name).exists() for name in files.values())
+
+
+def test_files_to_decide_by_are_named_together_and_found_beside_the_settings(tmp_path: Path):
+    config = tmp_path / "etc" / "serving.toml"
+    config.parent.mkdir()
+    config.write_text('[decisions]\npolicy = "p.toml"\ncatalogue = "/c"\nrate_cards = "../r"')
+    found = load_settings(config, {"port": 9000})
+
+    assert found.port == 9000
+    assert found.decisions.policy == tmp_path / "etc" / "p.toml"
+    assert found.decisions.catalogue == Path("/c")
+    assert found.decisions.rate_cards == tmp_path / "etc" / ".." / "r"
+    assert found.decisions.base is None
+    with pytest.raises(SettingsInvalid, match="catalogue and rate_cards missing"):
+        parse({"decisions": {"policy": "p.toml"}}, ServingSettings, place="serving.toml")
 
 
 def test_a_misspelt_setting_names_the_nearest():

@@ -1,0 +1,186 @@
+"""What is known of customers when they are asked about: one round trip for each 128 keys.
+
+Profile, state and request id of a customer lie in one slot and are read together. Nothing is
+decided for a customer whose profile or state should be there and cannot be read: it might say that
+nothing may be promoted to them, or that enough was said already.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from oferta.decisions.request import STRANGER, Customer, Known, Propensity, Request
+from oferta.errors import RecordCorrupt
+from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
+from oferta.policy.state import decode_state
+from oferta.scoring.reasons import REASONS
+from oferta.store.contract import Reader
+from oferta.store.decision_records import mark_of, open_state
+from oferta.store.keys import KeySpace
+from oferta.store.profiles import ProfileRow
+from oferta.store.reading import Damage, profile_key, profile_of
+from oferta_serving.live import Serving
+from oferta_serving.metrics import Metrics
+from oferta_serving.view import ReleaseView
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read of one customer.
+
+    Attributes:
+        digest: the customer's keyed hash.
+        profile: None where the release does not have this customer.
+        state: with its `mark`, which a change of it must name.
+        repeated: the decision that the request id belongs to; None: it is new, or there is none.
+        unreadable: the problem's code, where something that must be known is damaged.
+        view: the release that the profile is of; `degraded` says why it is not the live one.
+    """
+
+    digest: bytes
+    view: ReleaseView
+    profile: ProfileRow | None = None
+    state: CustomerState = NEVER_SPOKEN_TO
+    mark: bytes = b""
+    repeated: str | None = None
+    unreadable: str | None = None
+    degraded: str | None = None
+
+    def known(self, *, popular: Mapping[str, float], totals: Mapping[str, int], at: float) -> Known:
+        """All that a decision may depend on, at the instant `at`."""
+        manifest = self.view.head.manifest
+        return Known(
+            customer=STRANGER if self.profile is None else customer_of(self.profile, self.view),
+            popular=popular,
+            at=at,
+            state=self.state,
+            totals=totals,
+            release=manifest.release,
+            model=manifest.model,
+            release_at=manifest.created_at,
+        )
+
+
+class Knowledge:
+    """Reads what is known. For one event loop."""
+
+    def __init__(self, reader: Reader, space: KeySpace, metrics: Metrics) -> None:
+        self._reader = reader
+        self._space = space
+        self._metrics = metrics
+        self._popular: tuple[ReleaseView | None, dict[str, float]] = (None, {})
+
+    def popular(self, view: ReleaseView) -> Mapping[str, float]:
+        """By product id, how likely anybody chooses it."""
+        if self._popular[0] is not view:
+            rates = {
+                entry.product_id: entry.base_rate
+                for entry in view.head.catalogue
+                if entry.base_rate is not None
+            }
+            self._popular = (view, rates)
+        return self._popular[1]
+
+    async def of(
+        self, requests: Sequence[Request], view: ReleaseView, serving: Serving
+    ) -> list[Found]:
+        """What is known of each request's customer; each is asked about once.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        manifest, space = view.head.manifest, self._space
+        digests = [space.digest(request.customer_id) for request in requests]
+        keys: dict[bytes, None] = {}
+        for digest, request in zip(digests, requests, strict=True):
+            keys[space.state(digest)] = None
+            if manifest.profile_buckets_per_tag:
+                keys[profile_key(space, manifest, digest)] = None
+            if request.request_id is not None:
+                keys[space.request(digest, request.request_id)] = None
+        records = dict(zip(keys, await self._reader.fetch(list(keys)), strict=True))
+        found = [
+            self._found(digest, request, view, records)
+            for digest, request in zip(digests, requests, strict=True)
+        ]
+        if any(each.unreadable == "decisions.profile_unreadable" for each in found):
+            await self._try_older(found, serving)
+        return found
+
+    def _found(
+        self,
+        digest: bytes,
+        request: Request,
+        view: ReleaseView,
+        records: Mapping[bytes, bytes | None],
+    ) -> Found:
+        space, manifest = self._space, view.head.manifest
+        repeated = None
+        if request.request_id is not None:
+            was = records[space.request(digest, request.request_id)]
+            repeated = None if was is None else was.decode("ascii", "replace")
+        record = records[space.state(digest)]
+        try:
+            state = NEVER_SPOKEN_TO if record is None else decode_state(open_state(record))
+        except RecordCorrupt:
+            self._metrics.damaged.labels("state").inc()
+            return Found(digest, view, repeated=repeated, unreadable="decisions.state_unreadable")
+        profile: ProfileRow | Damage | None = None
+        degraded = None
+        if manifest.profile_buckets_per_tag:
+            profile = profile_of(records[profile_key(space, manifest, digest)], digest, manifest)
+        else:
+            degraded = "no_profiles"
+        unreadable = None
+        if isinstance(profile, Damage):
+            self._metrics.damaged.labels(profile.value).inc()
+            profile, unreadable = None, "decisions.profile_unreadable"
+        return Found(digest, view, profile, state, mark_of(record), repeated, unreadable, degraded)
+
+    async def _try_older(self, found: list[Found], serving: Serving) -> None:
+        """Replace in `found` those whose profile is damaged by what the older release has."""
+        if serving.older is None:
+            return
+        view = serving.older.view
+        manifest = view.head.manifest
+        if not manifest.profile_buckets_per_tag:
+            return
+        lost = [
+            at for at, each in enumerate(found) if each.unreadable == "decisions.profile_unreadable"
+        ]
+        keys = [profile_key(self._space, manifest, found[at].digest) for at in lost]
+        for at, record in zip(lost, await self._reader.fetch(keys), strict=True):
+            was = found[at]
+            profile = profile_of(record, was.digest, manifest)
+            if isinstance(profile, ProfileRow):
+                found[at] = Found(
+                    was.digest,
+                    view,
+                    profile,
+                    was.state,
+                    was.mark,
+                    was.repeated,
+                    None,
+                    "previous_release",
+                )
+
+
+def customer_of(profile: ProfileRow, view: ReleaseView) -> Customer:
+    """A profile as decisions see it."""
+    catalogue = view.head.catalogue
+    propensities: dict[str, Propensity] = {}
+    rows = zip(
+        profile.products.tolist(),
+        profile.probabilities.tolist(),
+        profile.scores.tolist(),
+        profile.reasons.tolist(),
+        profile.because.tolist(),
+        strict=True,
+    )
+    for product, probability, score, reason, because in rows:
+        propensities[catalogue[product].product_id] = Propensity(
+            None if probability != probability else probability,  # noqa: PLR0124 - NaN: none
+            score,
+            REASONS[reason],
+            None if because < 0 else catalogue[because].product_id,
+        )
+    return Customer(profile.facts, propensities)

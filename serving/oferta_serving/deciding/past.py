@@ -1,0 +1,71 @@
+"""Decisions that were made: read back from the store as they were."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from oferta.decisions.decision import Decision
+from oferta.decisions.record import unpack_record
+from oferta.decisions.request import Known, Request
+from oferta.errors import InvalidId, RecordCorrupt
+from oferta.store.contract import Reader
+from oferta.store.decision_records import open_decision
+from oferta.store.keys import KeySpace
+from oferta_serving.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class PastDecision:
+    """A decision with all that it was made of.
+
+    Attributes:
+        id: what it is stored under.
+        bundle: version of the files that it was made with.
+        notes: what else its answer said.
+    """
+
+    id: str
+    bundle: str
+    notes: Mapping[str, str]
+    request: Request
+    known: Known
+    decision: Decision
+
+
+class Past:
+    """Reads decisions. For one event loop."""
+
+    def __init__(self, reader: Reader, space: KeySpace, metrics: Metrics) -> None:
+        self._reader = reader
+        self._space = space
+        self._metrics = metrics
+
+    async def of(self, decision_ids: Sequence[str]) -> list[PastDecision | None]:
+        """The decisions in the order of their ids; None: unknown, expired or damaged.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        keys: dict[str, bytes] = {}
+        for decision_id in decision_ids:
+            try:
+                keys[decision_id] = self._space.decision(decision_id)
+            except InvalidId:
+                continue
+        records = dict(zip(keys, await self._reader.fetch(list(keys.values())), strict=True))
+        opened = {
+            decision_id: self._opened(decision_id, record)
+            for decision_id, record in records.items()
+            if record is not None
+        }
+        return [opened.get(decision_id) for decision_id in decision_ids]
+
+    def _opened(self, decision_id: str, record: bytes) -> PastDecision | None:
+        try:
+            stored = open_decision(record)
+            found = unpack_record(stored.record)
+        except RecordCorrupt:
+            self._metrics.damaged.labels("decision").inc()
+            return None
+        return PastDecision(
+            decision_id, stored.bundle, stored.notes, found.request, found.known, found.decision
+        )

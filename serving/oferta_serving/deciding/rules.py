@@ -1,0 +1,111 @@
+"""The rules being decided by: followed on disk, replaced whole, never by a set with a mistake.
+
+A change is looked for once a second, and by a request when the last look is older than that of a
+twentieth of a second: whoever saves a file and asks meets the new version in the very next answer.
+"""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from oferta.errors import SettingsInvalid
+from oferta_serving.deciding.files import Rulebook, RuleFiles, Seen, load_rulebook
+from oferta_serving.metrics import Metrics
+
+LOOK_EVERY_S: Final = 1.0
+LOOK_AGAIN_S: Final = 0.05
+
+log = structlog.get_logger()
+
+
+class LiveRules:
+    """Follows the files. For one event loop; `current` is replaced, never altered.
+
+    Attributes:
+        current: what is decided by; None while no valid set was ever read.
+        refused: the problems of what is on disk now, where that is not what is decided by.
+    """
+
+    def __init__(self, files: RuleFiles, metrics: Metrics) -> None:
+        self.current: Rulebook | None = None
+        self.refused: tuple[str, ...] = ()
+        self._files = files
+        self._metrics = metrics
+        self._seen: Seen | None = None
+        self._looked_at = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def follow(self) -> None:
+        """Keep `current` up to date until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("rules.follow_failed")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def fresh(self) -> Rulebook | None:
+        """What is to be decided by now."""
+        if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
+            await self.look()
+        return self.current
+
+    async def look(self) -> None:
+        """Read the files if they changed."""
+        self._looked_at = time.monotonic()
+        if self._files.look() == self._seen and not self._looking.locked():
+            return
+        async with self._looking:
+            seen = self._files.look()
+            if seen == self._seen:
+                return
+            try:
+                loaded = await asyncio.to_thread(load_rulebook, self._files)
+            except SettingsInvalid as error:
+                self._refuse(error)
+            else:
+                self._become(loaded)
+            self._seen = seen
+            self._looked_at = time.monotonic()
+
+    def _become(self, loaded: Rulebook) -> None:
+        before = self.current
+        self.refused = ()
+        self._metrics.rules_refused.set(0)
+        if before is not None and before.version == loaded.version:
+            return
+        self.current = loaded
+        engine = loaded.engine
+        log.info(
+            "rules.loaded",
+            policy=engine.policy_version,
+            catalogue=engine.catalogue_version,
+            rate_card=engine.cards.version,
+            offers=len(engine.catalogue.offers),
+        )
+
+    def _refuse(self, error: SettingsInvalid) -> None:
+        self.refused = tuple(error.problems)
+        self._metrics.rules_refused.set(1)
+        log.error(
+            "rules.refused",
+            problems=error.problems,
+            deciding_by=None if self.current is None else self.current.version,
+        )
+
+
+def rule_files(policy: Path | None, catalogue: Path | None, rate_cards: Path | None) -> RuleFiles:
+    """The files of the settings, which name all three or none.
+
+    Raises:
+        SettingsInvalid: they name none.
+    """
+    if policy is None or catalogue is None or rate_cards is None:
+        raise SettingsInvalid(
+            "decisions",
+            ["no policy, catalogue and rate_cards are named: see [decisions] in docs/api.md"],
+        )
+    return RuleFiles(policy, catalogue, rate_cards)

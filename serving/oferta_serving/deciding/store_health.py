@@ -1,0 +1,44 @@
+"""What a decision does when Redis fails: it says so. There is no decision without the store.
+
+Caps would not be exact, and an offer that was made might be denied when it is asked about.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from oferta.errors import StoreUnavailable
+from oferta_serving.breaker import Breaker
+from oferta_serving.live import Releases
+from oferta_serving.problems import RequestRefused
+
+RETRY: Final = ((b"retry-after", b"1"),)
+"""When asking again may help: a lost Redis is tried twice a second."""
+
+
+class StoreHealth:
+    """Goes through the breaker that recommendations go through."""
+
+    def __init__(self, breaker: Breaker, releases: Releases) -> None:
+        self._breaker = breaker
+        self._releases = releases
+
+    def check(self) -> None:
+        """Refuse at once while Redis is known to be lost.
+
+        Raises:
+            RequestRefused: `decisions.store_unavailable`.
+        """
+        if self._breaker.is_open:
+            raise RequestRefused("decisions.store_unavailable", headers=RETRY)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Count what Redis does; refuse what it does not answer."""
+        self.check()
+        try:
+            yield
+        except StoreUnavailable:
+            self._releases.store_failed()
+            raise RequestRefused("decisions.store_unavailable", headers=RETRY) from None
+        self._releases.store_succeeded()
