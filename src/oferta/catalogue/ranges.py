@@ -77,6 +77,9 @@ class CreditTerms(Settings):
     amount and deposit together."""
     max_loan_to_value: Annotated[float, Field(gt=0, le=2)] = 1.0
     """Amount over the car's value: a hard rule."""
+    ends_contract: bool = False
+    """Whether the customer's leading contract ends when this begins, as with a refinance or a
+    trade-in: its instalment then no longer counts against affordability."""
     guarantor_from: Annotated[float, Field(gt=0)] | None = None
     """From this share of affordability on, a guarantor makes the offer possible; None: never.
     0.8: where the customer alone can afford 80 % of the instalment."""

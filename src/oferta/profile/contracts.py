@@ -18,10 +18,10 @@ def known_contracts(
     """The contracts begun by the moment, with `family`, `role`, `sold_as` and their state then.
 
     `runs`, `finance`, `late` (in arrears): Boolean; `late_days`, `owed`: Float64; `owed_estimated`.
-    What a row says of its status, payoff and arrears counts only from its `as_of` on: before that
-    the dates alone decide. A contract in arrears runs on after its end.
+    What a row says of its status, payoff and arrears counts only from its `as_of` on (less
+    `books_days`): before that the dates alone decide. A contract in arrears runs on after its end.
     """
-    told = (pl.col("as_of") <= moment.instant).fill_null(value=True)
+    told = (moment.age_days(pl.col("as_of")) >= -settings.books_days).fill_null(value=True)
     status = pl.when(told).then(pl.col("status"))
     days = pl.when(told).then(pl.col("days_in_arrears")).cast(pl.Float64)
     late = (status == "arrears").fill_null(value=False) | (days > settings.grace_days).fill_null(
@@ -70,6 +70,7 @@ def leading_contracts(contracts: pl.LazyFrame, *, moment: Moment) -> pl.LazyFram
             end.alias("contract_end"),
             pl.col("term_months").cast(pl.Float64).alias("contract_months"),
             pl.col("rate").alias("contract_rate"),
+            pl.col("instalment").alias("contract_instalment"),
             pl.col("owed").alias("payoff"),
             final.alias("balloon_amount"),
             pl.when(final.is_not_null()).then(due).alias("balloon_due"),

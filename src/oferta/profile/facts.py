@@ -80,6 +80,7 @@ FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
             _fact("contract", "contract_end", "date", "its last day"),
             _fact("contract", "contract_months", "number", "its term"),
             _fact("contract", "contract_rate", "number", "its yearly rate in percent"),
+            _fact("contract", "contract_instalment", "number", "its instalment a month"),
             _fact("contract", "payoff", "number", "what would settle it"),
             _fact("contract", "balloon_amount", "number", "balloon or residual due at its end"),
             _fact("contract", "balloon_due", "date", "when that is due"),
