@@ -10,8 +10,12 @@ from oferta.profile.json_text import json_object, json_text
 from oferta.profile.moment import DAY_US, Moment
 from oferta.profile.settings import ProfileSettings
 
+CONTACTS = ("contacts", "digital_contacts", "personal_contacts")
+"""What customers sought within `digital_days`, where its channel is known: not what was shown."""
+
 _MONTH_DAYS = 30
 _DIGITAL = ("app", "web")
+_PERSONAL = ("branch", "dealer", "call_centre", "phone")
 
 
 def activity_facts(
@@ -23,6 +27,8 @@ def activity_facts(
 ) -> pl.LazyFrame:
     """One row a customer with events up to the moment: what they did, in counts and days.
 
+    Beside the facts: `CONTACTS` and `first_bought`.
+
     Events without a time count as conversions ever, and as nothing else.
     """
     at, kind = pl.col("timestamp"), pl.col("event_type")
@@ -30,11 +36,16 @@ def activity_facts(
     applied = kind.is_in([*_like(types, "apply"), *conversions])
     calculator = kind.is_in(_like(types, "calculator"))
     month = moment.age_days(at) < _MONTH_DAYS
+    shown = kind.is_in(_meaning(types, "exposure"))
+    sought = ~shown & (moment.age_days(at) < settings.digital_days)
     rows = events.filter(at.is_null() | (at <= moment.instant)).select(
         "customer_id",
         at.alias("at"),
         pl.col("channel").is_not_null().alias("channelled"),
         pl.when(pl.col("channel").is_in(_DIGITAL)).then(at).alias("digital_at"),
+        (sought & pl.col("channel").is_not_null()).alias("contacts"),
+        (sought & pl.col("channel").is_in(_DIGITAL)).alias("digital_contacts"),
+        (sought & pl.col("channel").is_in(_PERSONAL)).alias("personal_contacts"),
         kind.is_in(conversions).alias("bought"),
         pl.when(kind.is_in(conversions)).then(at).alias("bought_at"),
         (kind.is_in(_like(types, "quote")) & month).alias("quote"),
@@ -46,6 +57,7 @@ def activity_facts(
         pl.col("at").max(),
         pl.col("channelled").any(),
         pl.col("digital_at").max(),
+        *(pl.col(name).sum() for name in CONTACTS),
         pl.col("bought").sum().cast(pl.Float64).alias("purchases"),
         pl.col("bought_at").min().alias("first_bought"),
         pl.col("quote").sum().cast(pl.Float64).alias("quotes_30d"),
@@ -61,6 +73,7 @@ def activity_facts(
         "customer_id",
         moment.day(pl.col("at")).alias("last_active"),
         pl.when(pl.col("channelled")).then(digital.fill_null(value=False)).alias("digital"),
+        *CONTACTS,
         "purchases",
         moment.day(pl.col("first_bought")).alias("first_bought"),
         "quotes_30d",

@@ -9,11 +9,12 @@ import polars as pl
 
 from oferta.events.dataset import Dataset
 from oferta.profile.attributes import STATED, dtype_of, stated_facts
-from oferta.profile.behaviour import activity_facts, intent_facts, wish_facts
+from oferta.profile.behaviour import CONTACTS, activity_facts, intent_facts, wish_facts
 from oferta.profile.consent import consent_facts
 from oferta.profile.contracts import contract_facts, known_contracts, leading_contracts
 from oferta.profile.derived import with_stage
 from oferta.profile.facts import FACTS, STORED, FactKind
+from oferta.profile.formulas import TIER_BEFORE
 from oferta.profile.moment import Moment
 from oferta.profile.needs import ALIKE, Peers, peers_of, with_needs
 from oferta.profile.products import product_kinds
@@ -52,6 +53,7 @@ def build_profiles(
     attributes: Mapping[str, FactKind] | None = None,
     customers: pl.LazyFrame | None = None,
     peers: Peers | None = None,
+    tiers_before: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """One row a customer: `customer_id`, every fact of `STORED`, `attr_NAME`s, `evidence`.
 
@@ -67,6 +69,7 @@ def build_profiles(
         attributes: the seller's own attributes, name -> kind, as the policy declares them.
         customers: only these (`customer_id`); None: all.
         peers: of the whole base, where `customers` are a part of it (`peers_in`).
+        tiers_before: `customer_id`, `value_tier` of the profiles before these; None: not known.
     """
     said = settings or ProfileSettings()
     moment = Moment(as_of, zone)
@@ -74,6 +77,9 @@ def build_profiles(
         peers = peers_in(dataset, as_of=as_of, zone=zone, settings=said)
     tables = _tables(dataset, customers)
     facts = _facts(dataset, tables, moment, said, attributes or {})
+    if tiers_before is not None:
+        before = tiers_before.select("customer_id", pl.col("value_tier").alias(TIER_BEFORE))
+        facts = facts.drop(TIER_BEFORE).join(before, on="customer_id", how="left")
     staged = with_stage(facts, today=moment.today)
     whole = with_needs(staged, peers, settings=said.needs)
     own = [f"{ATTRIBUTE}{name}" for name in attributes or {}]
@@ -179,6 +185,7 @@ def _complete(
         **{name: dtype_of(kind) for name, kind in attributes.items()},
         **dict.fromkeys(("first_contract", "first_bought"), pl.Date()),
         **dict.fromkeys(("factory_warranty_end", "extended_warranty_end"), pl.Date()),
+        **dict.fromkeys(CONTACTS, pl.UInt32()),
         "ours": pl.Float64(),
         "held": pl.List(pl.String()),
         **{f"{piece}_json": pl.String() for piece in _PIECES},

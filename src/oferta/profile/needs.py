@@ -1,8 +1,8 @@
 """Typed needs, each with the figures that it rests on.
 
 `product_gap`: what similar customers hold and this one does not. `financial`: instalments take much
-of the income, or the rate is high. `convenience`: the customer comes through the app or the web, or
-prefers to be spoken to.
+of the income, or the rate is high. `convenience`: most of the contacts that the customer sought
+were in the app or on the web, or with a person.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,8 @@ def peers_of(holdings: pl.LazyFrame, *, settings: Needs) -> Peers:
 def with_needs(profiles: pl.LazyFrame, peers: Peers, *, settings: Needs) -> pl.LazyFrame:
     """`profiles` with `needs_json`: a list of needs, the strongest gaps first.
 
-    `profiles` has `ALIKE`, `held`, and the facts of the leading contract, money and channels.
+    `profiles` has `ALIKE`, `held`, the facts of money and of the leading contract, and
+    `oferta.profile.behaviour.CONTACTS`.
     """
     financial = [
         pl.when(_share() > settings.instalment_share).then(
@@ -77,28 +78,27 @@ def with_needs(profiles: pl.LazyFrame, peers: Peers, *, settings: Needs) -> pl.L
         ),
     ]
     convenience = [
-        pl.when(pl.col("digital")).then(
-            json_object(
-                type=pl.lit("convenience"),
-                what=pl.lit("digital"),
-                last_active=pl.col("last_active").cast(pl.String),
-            )
-        ),
-        pl.when(
-            pl.col("channel_preference").is_in(["phone", "branch", "dealer", "call_centre"])
-        ).then(
-            json_object(
-                type=pl.lit("convenience"),
-                what=pl.lit("adviser"),
-                channel_preference=pl.col("channel_preference"),
-            )
-        ),
+        _convenience("digital", "digital_contacts", settings.digital_share, settings),
+        _convenience("adviser", "personal_contacts", settings.adviser_share, settings),
     ]
     joined, gaps = _gaps(profiles, peers, settings.gaps)
     pieces = pl.concat_list([*gaps, *financial, *convenience]).list.drop_nulls()
     text = pl.when(pieces.list.len() > 0).then(pl.format("[{}]", pieces.list.join(",")))
     return joined.with_columns(text.alias("needs_json")).drop(
         [name for name in joined.collect_schema().names() if name.startswith("gap:")]
+    )
+
+
+def _convenience(what: str, contacts: str, least: float, settings: Needs) -> pl.Expr:
+    share = pl.col(contacts) / pl.col("contacts")
+    enough = (pl.col("contacts") >= settings.contacts) & (share >= least)
+    return pl.when(enough).then(
+        json_object(
+            type=pl.lit("convenience"),
+            what=pl.lit(what),
+            contacts=pl.col("contacts"),
+            share=share.round(3),
+        )
     )
 
 

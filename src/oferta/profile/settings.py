@@ -123,6 +123,12 @@ class Needs(Settings):
     """A lower instalment: existing instalments take more than this share of income."""
     rate_above: Positive = 8.0
     """A better rate: the leading contract's is above this, in percent a year."""
+    contacts: Annotated[int, Field(ge=1)] = 5
+    """Convenience: at least so many contacts that the customer sought within `digital_days`."""
+    digital_share: Share = 0.8
+    """Of them at least this share in the app or on the web: wants it digital."""
+    adviser_share: Share = 0.5
+    """Of them at least this share with a person: wants an adviser."""
 
 
 class ProfileSettings(Settings):
@@ -133,6 +139,9 @@ class ProfileSettings(Settings):
     roles: Roles = Roles()
     vehicles: Vehicles = Vehicles()
     needs: Needs = Needs()
+    books_days: Annotated[float, Field(ge=0)] = 1.0
+    """The state of a contract may be of so many days after the moment, and still be known then:
+    books are closed at night, after the day's last event."""
     grace_days: Annotated[int, Field(ge=0)] = 5
     """An instalment that is late for no more days than this is not in arrears."""
     digital_days: Positive = 90.0
