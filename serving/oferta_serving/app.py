@@ -95,7 +95,6 @@ def create_app(
         draining=draining or Draining(),
         deciding=_deciding(
             settings,
-            reader,
             decisions,
             space=space,
             releases=releases,
@@ -151,7 +150,6 @@ def create_app(
 
 def _deciding(
     settings: ServingSettings,
-    reader: Reader,
     store: DecisionStore | None,
     *,
     space: KeySpace,
@@ -167,7 +165,6 @@ def _deciding(
 
     return deciding_parts(
         settings,
-        reader,
         store,
         space=space,
         releases=releases,

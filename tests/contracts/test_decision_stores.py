@@ -17,7 +17,6 @@ from redis_servers import SERVERS, RedisServer, binary
 from release_worlds import NOON, SECRET
 
 from oferta.errors import InvalidId, RecordCorrupt, StoreUnavailable
-from oferta.store.contract import Reader
 from oferta.store.decision_records import (
     StoredDecision,
     mark_of,
@@ -42,7 +41,6 @@ from oferta.store.decisions_memory import MemoryDecisions
 from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.keys import TAGS, KeySpace
 from oferta.store.memory import MemoryStore
-from oferta.store.redis import RedisReader
 
 SPACE = KeySpace(SECRET)
 ANNA, BELA = SPACE.digest("anna"), SPACE.digest("bela")
@@ -70,18 +68,15 @@ class Bench:
     """A store under test: `ask` runs work on fresh connections; `wait` lets time pass."""
 
     store: Callable[[], DecisionStore]
-    reader: Callable[[], Reader]
     wait: Callable[[float], None]
 
-    def ask(self, work: Callable[[DecisionStore, Reader], Awaitable[_T]]) -> _T:
+    def ask(self, work: Callable[[DecisionStore], Awaitable[_T]]) -> _T:
         async def run() -> _T:
-            store, reader = self.store(), self.reader()
+            store = self.store()
             try:
-                return await work(store, reader)
+                return await work(store)
             finally:
                 await store.close()
-                if isinstance(reader, RedisReader):
-                    await reader.close()
 
         return asyncio.run(run())
 
@@ -92,12 +87,11 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         clock = Hourglass()
         memory = MemoryStore(SPACE, clock)
         decisions = MemoryDecisions(SPACE, memory, log_lines=TAGS * 200)
-        yield Bench(lambda: decisions, lambda: memory, clock.wait)
+        yield Bench(lambda: decisions, clock.wait)
         return
     with RedisServer(binary(request.param), tmp_path) as server:
         yield Bench(
             lambda: RedisDecisions(server.url, SPACE, log_lines=TAGS * 200, deadline_s=10.0),
-            lambda: RedisReader(server.url, SPACE, deadline_s=10.0),
             time.sleep,
         )
 
@@ -126,37 +120,37 @@ def decided(
 
 
 def test_a_state_is_replaced_only_where_it_is_still_the_one_that_was_read(bench: Bench):
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         key = SPACE.state(ANNA)
         assert await store.apply([change(to=state(1))]) == [Done()]
         assert await store.apply([change(to=state(1, b"late"))]) == [Conflict(state(1))]
         assert await store.apply([change(on=state(1), to=state(2))]) == [Done()]
         other = state(2, b"other")  # the same version, written by somebody else
         assert await store.apply([change(on=other, to=state(3))]) == [Conflict(state(2))]
-        assert await reader.fetch([key]) == [state(2)]
+        assert await store.fetch([key]) == [state(2)]
         assert open_state(state(2)) == b"state"
 
     bench.ask(work)
 
 
 def test_a_state_that_expired_is_a_conflict_without_a_state(bench: Bench):
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         await store.apply([change(to=state(1), ttl_s=1)])
         bench.wait(1.05)
         assert await store.apply([change(on=state(1), to=state(2))]) == [Conflict(None)]
-        assert await reader.fetch([SPACE.state(ANNA)]) == [None]
+        assert await store.fetch([SPACE.state(ANNA)]) == [None]
 
     bench.ask(work)
 
 
 def test_a_change_may_leave_the_state_alone_and_still_needs_it_to_be_the_same(bench: Bench):
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         new, _ = decided()
         assert await store.apply([replace(change(), decision=new)]) == [Done()]
         await store.apply([change(to=state(1))])
         again, _ = decided()
         assert await store.apply([replace(change(), decision=again)]) == [Conflict(state(1))]
-        assert await reader.fetch([SPACE.decision(new.id), SPACE.decision(again.id)]) == [
+        assert await store.fetch([SPACE.decision(new.id), SPACE.decision(again.id)]) == [
             new.record,
             None,
         ]
@@ -165,12 +159,12 @@ def test_a_change_may_leave_the_state_alone_and_still_needs_it_to_be_the_same(be
 
 
 def test_a_decision_is_stored_with_the_state_or_not_at_all(bench: Bench):
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         new, stored = decided()
         late, _ = decided()
         await store.apply([replace(change(to=state(1)), decision=new)])
         await store.apply([replace(change(to=state(1)), decision=late)])
-        found, lost = await reader.fetch([SPACE.decision(new.id), SPACE.decision(late.id)])
+        found, lost = await store.fetch([SPACE.decision(new.id), SPACE.decision(late.id)])
         assert found is not None
         assert open_decision(found) == stored
         assert lost is None
@@ -179,17 +173,17 @@ def test_a_decision_is_stored_with_the_state_or_not_at_all(bench: Bench):
 
 
 def test_decisions_expire(bench: Bench):
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         new, _ = decided(ttl_s=1)
         await store.apply([replace(change(), decision=new)])
         bench.wait(1.05)
-        assert await reader.fetch([SPACE.decision(new.id)]) == [None]
+        assert await store.fetch([SPACE.decision(new.id)]) == [None]
 
     bench.ask(work)
 
 
 def test_a_request_id_gives_its_decision_back_and_nothing_else_is_written(bench: Bench):
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         first, _ = decided(request="r-1")
         second, _ = decided(request="r-1")
         other, _ = decided(request="r-2")
@@ -198,11 +192,11 @@ def test_a_request_id_gives_its_decision_back_and_nothing_else_is_written(bench:
         for on in (None, state(1)):  # whether or not the caller saw the first one's state
             again = replace(change(on=on, to=state(2)), decision=second)
             assert await store.apply([again]) == [Repeated(first.id)]
-        assert await reader.fetch([SPACE.state(ANNA), SPACE.decision(second.id)]) == [
+        assert await store.fetch([SPACE.state(ANNA), SPACE.decision(second.id)]) == [
             state(1),
             None,
         ]
-        assert await reader.fetch([SPACE.request(ANNA, "r-1")]) == [first.id.encode()]
+        assert await store.fetch([SPACE.request(ANNA, "r-1")]) == [first.id.encode()]
         assert await store.apply([replace(change(on=state(1)), decision=other)]) == [Done()]
         bela = replace(change(BELA), decision=same_for_another)
         assert await store.apply([bela]) == [Done()]
@@ -213,7 +207,7 @@ def test_a_request_id_gives_its_decision_back_and_nothing_else_is_written(bench:
 def test_many_changes_at_once_are_each_for_themselves(bench: Bench):
     customers = [SPACE.digest(f"c{number}") for number in range(150)]
 
-    async def work(store: DecisionStore, _reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         await store.apply([change(each, to=state(1)) for each in customers[::3]])
         outcomes = await store.apply([change(each, to=state(1, b"x")) for each in customers])
         assert outcomes[::3] == [Conflict(state(1))] * 50
@@ -226,7 +220,7 @@ def test_many_changes_at_once_are_each_for_themselves(bench: Bench):
 def test_the_log_tells_what_was_written_in_order_and_its_oldest_lines_give_way(bench: Bench):
     tag = SPACE.tag(ANNA)
 
-    async def work(store: DecisionStore, _reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         await store.apply([replace(change(to=state(1)), log=[b'{"n":0}', b'{"n":1}'])])
         await store.apply([replace(change(to=state(1)), log=[b'{"n":"refused"}'])])
         await store.apply([replace(change(BELA, to=state(1)), log=[b'{"n":"bela"}'])])
@@ -248,7 +242,7 @@ def test_places_are_taken_up_to_the_limit_all_or_none(bench: Bench):
     def places(who: str, *counters: str, limit: int = 2) -> list[Place]:
         return [Place(counter, who, AT + HOUR, limit) for counter in counters]
 
-    async def work(store: DecisionStore, _reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         assert await store.taken(["a", "b"], at=AT) == [0, 0]
         assert await store.take(places("d1", "a", "b"), at=AT) == []
         assert await store.take(places("d2", "a"), at=AT) == []
@@ -265,7 +259,7 @@ def test_places_are_taken_up_to_the_limit_all_or_none(bench: Bench):
 
 
 def test_places_are_free_again_when_their_time_ends_or_they_are_given_back(bench: Bench):
-    async def work(store: DecisionStore, _reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         short, long = Place("a", "d1", AT + 60, 2), Place("a", "d2", AT + HOUR, 2)
         await store.take([short, long], at=AT)
         assert await store.taken(["a"], at=AT + 59.9) == [2]
@@ -279,7 +273,7 @@ def test_places_are_free_again_when_their_time_ends_or_they_are_given_back(bench
 
 
 def test_places_are_kept_longer_never_shorter(bench: Bench):
-    async def work(store: DecisionStore, _reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         place = Place("a", "d1", AT + 60, 1)
         await store.take([place], at=AT)
         await store.keep([place._replace(until=AT + 2 * HOUR)], at=AT + 30)
@@ -295,7 +289,7 @@ def test_places_are_kept_longer_never_shorter(bench: Bench):
 
 
 def test_a_clock_that_is_ahead_takes_nobody_s_place(bench: Bench):
-    async def work(store: DecisionStore, _reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         held = [Place("a", f"d{number}", AT + 600, 3) for number in range(3)]
         assert await store.take(held, at=AT) == []
         assert await store.take([Place("a", "ahead", AT + 5000, 3)], at=AT + 1800) == []
@@ -307,11 +301,11 @@ def test_a_clock_that_is_ahead_takes_nobody_s_place(bench: Bench):
 def test_a_bundle_is_written_once_and_its_life_is_renewed(bench: Bench):
     bundle = seal_bundle({"policy.toml": "currency = 'EUR'", "loans.toml": "贷款"}, at=AT)
 
-    async def work(store: DecisionStore, reader: Reader) -> None:
+    async def work(store: DecisionStore) -> None:
         await store.keep_bundle("v1", bundle, ttl_s=1)
         await store.keep_bundle("v1", b"other bytes under the same version", ttl_s=60)
         bench.wait(1.05)
-        (found,) = await reader.fetch([SPACE.bundle("v1")])
+        (found,) = await store.fetch([SPACE.bundle("v1")])
         assert found == bundle
         assert open_bundle(bundle) == {"policy.toml": "currency = 'EUR'", "loans.toml": "贷款"}
 
@@ -319,14 +313,14 @@ def test_a_bundle_is_written_once_and_its_life_is_renewed(bench: Bench):
 
 
 def in_threads(bench: Bench, jobs: int, work: Callable[..., Awaitable[_T]]) -> list[_T]:
-    """`work(store, reader, job)` for each job at once: threads of several tasks each."""
+    """`work(store, job)` for each job at once: threads of several tasks each."""
 
-    async def several(store: DecisionStore, reader: Reader, chosen: range) -> list[_T]:
-        return list(await asyncio.gather(*(work(store, reader, job) for job in chosen)))
+    async def several(store: DecisionStore, chosen: range) -> list[_T]:
+        return list(await asyncio.gather(*(work(store, job) for job in chosen)))
 
     def thread(number: int) -> list[_T]:
         chosen = range(number, jobs, 4)
-        return bench.ask(lambda store, reader: several(store, reader, chosen))
+        return bench.ask(lambda store: several(store, chosen))
 
     with ThreadPoolExecutor(4) as pool:
         return [result for results in pool.map(thread, range(4)) for result in results]
@@ -335,8 +329,8 @@ def in_threads(bench: Bench, jobs: int, work: Callable[..., Awaitable[_T]]) -> l
 def test_of_many_who_decide_on_one_state_exactly_one_commits(bench: Bench):
     """Each adds one to what it read; nothing is lost if every addition is there at the end."""
 
-    async def add(store: DecisionStore, reader: Reader, job: int) -> int:
-        (read,) = await reader.fetch([SPACE.state(ANNA)])
+    async def add(store: DecisionStore, job: int) -> int:
+        (read,) = await store.fetch([SPACE.state(ANNA)])
         for tries in range(1, 1000):
             count = 0 if read is None else int(open_state(read))
             new, _ = decided()
@@ -352,8 +346,8 @@ def test_of_many_who_decide_on_one_state_exactly_one_commits(bench: Bench):
 
     tries = in_threads(bench, 40, add)
 
-    async def look(store: DecisionStore, reader: Reader) -> tuple[bytes | None, int]:
-        (read,) = await reader.fetch([SPACE.state(ANNA)])
+    async def look(store: DecisionStore) -> tuple[bytes | None, int]:
+        (read,) = await store.fetch([SPACE.state(ANNA)])
         return read, len(await store.log(SPACE.tag(ANNA)))
 
     read, lines = bench.ask(look)
@@ -363,7 +357,7 @@ def test_of_many_who_decide_on_one_state_exactly_one_commits(bench: Bench):
 
 
 def test_of_many_with_one_request_id_all_get_one_decision(bench: Bench):
-    async def ask(store: DecisionStore, _reader: Reader, job: int) -> str:
+    async def ask(store: DecisionStore, job: int) -> str:
         del job
         mark = NO_MARK
         while True:
@@ -383,7 +377,7 @@ def test_of_many_with_one_request_id_all_get_one_decision(bench: Bench):
 def test_places_never_pass_the_limit_whoever_hurries(bench: Bench):
     """Each takes one of the places, and every third gives it back: what is left is what is kept."""
 
-    async def take(store: DecisionStore, _reader: Reader, job: int) -> bool:
+    async def take(store: DecisionStore, job: int) -> bool:
         places = [Place("hot", f"d{job}", AT + HOUR, 25), Place("wide", f"d{job}", AT + HOUR, 999)]
         if await store.take(places, at=AT):
             return False
@@ -396,7 +390,7 @@ def test_places_never_pass_the_limit_whoever_hurries(bench: Bench):
 
     kept = Counter(in_threads(bench, 200, take))[True]
 
-    async def look(store: DecisionStore, _reader: Reader) -> list[int]:
+    async def look(store: DecisionStore) -> list[int]:
         return await store.taken(["hot", "wide"], at=AT)
 
     assert bench.ask(look) == [kept, kept]

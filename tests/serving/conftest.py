@@ -24,7 +24,7 @@ from serving.refusals import Raw, read_all
 from serving.worlds import NOON, SECRET, World, publish, shop
 from uvicorn import Config, Server
 
-from oferta.clock import FixedClock
+from oferta.clock import Clock, FixedClock
 from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.keys import KeySpace
 from oferta.store.local import find_binary
@@ -99,7 +99,12 @@ def redis_process() -> Iterator[RealRedis]:
 
 
 def make_app(
-    redis_process: RealRedis, home: Path, *, api_keys: ApiKeys | None = None, **settings: object
+    redis_process: RealRedis,
+    home: Path,
+    *,
+    api_keys: ApiKeys | None = None,
+    clock: Clock = CLOCK,
+    **settings: object,
 ) -> FastAPI:
     """The API over this Redis, at noon."""
     reader = RedisReader(redis_process.url, redis_process.space)
@@ -110,7 +115,7 @@ def make_app(
         home=home,
         decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
         api_keys=api_keys,
-        clock=CLOCK,
+        clock=clock,
         on_stop=reader.close,
     )
 

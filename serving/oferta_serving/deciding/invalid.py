@@ -14,6 +14,10 @@ _ITEM: Final = re.compile(r"(placements|offers)\[(\d+)\]")
 
 def as_refusal(error: RequestInvalid, request: Request, engine: Engine) -> RequestRefused:
     """The refusal that `error` of this request means."""
+    channels = [*engine.policy.channels, ANY_CHANNEL]
+    if request.channel not in channels:
+        near = nearest(request.channel, channels)
+        return RequestRefused("channel.unknown", "channel", near=near)
     field = error.field
     item = _ITEM.fullmatch(field)
     if item is not None:
@@ -21,9 +25,6 @@ def as_refusal(error: RequestInvalid, request: Request, engine: Engine) -> Reque
         return _of_item(item[1], field, name, request, engine)
     if field.startswith("context."):
         return _of_context(field.removeprefix("context."), request, engine)
-    if field == "channel":
-        known = [*engine.policy.channels, ANY_CHANNEL]
-        return RequestRefused("channel.unknown", field, near=nearest(request.channel, known))
     if field.startswith("wish"):
         return RequestRefused("wish.unknown", "wish.product")
     if field == "filter":

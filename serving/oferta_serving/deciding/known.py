@@ -13,8 +13,8 @@ from oferta.errors import RecordCorrupt
 from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
 from oferta.policy.state import decode_state
 from oferta.scoring.reasons import REASONS
-from oferta.store.contract import Reader
 from oferta.store.decision_records import mark_of, open_state
+from oferta.store.decisions import Records
 from oferta.store.keys import KeySpace
 from oferta.store.profiles import ProfileRow
 from oferta.store.reading import Damage, profile_key, profile_of
@@ -63,8 +63,8 @@ class Found:
 class Knowledge:
     """Reads what is known. For one event loop."""
 
-    def __init__(self, reader: Reader, space: KeySpace, metrics: Metrics) -> None:
-        self._reader = reader
+    def __init__(self, records: Records, space: KeySpace, metrics: Metrics) -> None:
+        self._records = records
         self._space = space
         self._metrics = metrics
         self._popular: tuple[ReleaseView | None, dict[str, float]] = (None, {})
@@ -97,7 +97,7 @@ class Knowledge:
                 keys[profile_key(space, manifest, digest)] = None
             if request.request_id is not None:
                 keys[space.request(digest, request.request_id)] = None
-        records = dict(zip(keys, await self._reader.fetch(list(keys)), strict=True))
+        records = dict(zip(keys, await self._records.fetch(list(keys)), strict=True))
         found = [
             self._found(digest, request, view, records)
             for digest, request in zip(digests, requests, strict=True)
@@ -148,7 +148,7 @@ class Knowledge:
             at for at, each in enumerate(found) if each.unreadable == "decisions.profile_unreadable"
         ]
         keys = [profile_key(self._space, manifest, found[at].digest) for at in lost]
-        for at, record in zip(lost, await self._reader.fetch(keys), strict=True):
+        for at, record in zip(lost, await self._records.fetch(keys), strict=True):
             was = found[at]
             profile = profile_of(record, was.digest, manifest)
             if isinstance(profile, ProfileRow):

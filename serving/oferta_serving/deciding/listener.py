@@ -19,7 +19,6 @@ from oferta.policy.contact import NEVER_SPOKEN_TO, Contact, CustomerState
 from oferta.policy.feedback import Feedback
 from oferta.policy.file import Policy
 from oferta.policy.state import apply_feedback, decode_state, encode_state
-from oferta.store.contract import Reader
 from oferta.store.decision_records import mark_of, open_state, seal_state
 from oferta.store.decisions import Change, Conflict, DecisionStore, Place
 from oferta.store.keys import KeySpace
@@ -68,7 +67,6 @@ class Listener:
     def __init__(
         self,
         store: DecisionStore,
-        reader: Reader,
         past: Past,
         *,
         health: StoreHealth,
@@ -78,7 +76,6 @@ class Listener:
         deadline_s: float,
     ) -> None:
         self._store = store
-        self._reader = reader
         self._past = past
         self._health = health
         self._space = space
@@ -149,9 +146,7 @@ class Listener:
                 digest = self._space.digest(past.request.customer_id)
                 customers.setdefault(digest, _Customer(digest)).rows.append((row, past))
         keys = [self._space.state(digest) for digest in customers]
-        for customer, record in zip(
-            customers.values(), await self._reader.fetch(keys), strict=True
-        ):
+        for customer, record in zip(customers.values(), await self._store.fetch(keys), strict=True):
             customer.read(record)
         return self._readable(list(customers.values()), errors)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from oferta.clock import Clock
-from oferta.store.contract import Reader
 from oferta.store.decisions import DecisionStore
 from oferta.store.keys import KeySpace
 from oferta_serving.breaker import Breaker
@@ -52,7 +51,6 @@ class Deciding:
 
 def deciding_parts(
     settings: ServingSettings,
-    reader: Reader,
     store: DecisionStore,
     *,
     space: KeySpace,
@@ -70,8 +68,8 @@ def deciding_parts(
     files = rule_files(chosen.policy, chosen.catalogue, chosen.rate_cards)
     rules = LiveRules(files, metrics)
     health = StoreHealth(breaker, releases)
-    knowledge = Knowledge(reader, space, metrics)
-    past = Past(reader, space, metrics)
+    knowledge = Knowledge(store, space, metrics)
+    past = Past(store, space, metrics)
     decider = Decider(
         store,
         knowledge,
@@ -87,7 +85,6 @@ def deciding_parts(
     )
     listener = Listener(
         store,
-        reader,
         past,
         health=health,
         space=space,

@@ -7,8 +7,8 @@ from oferta.decisions.decision import Decision
 from oferta.decisions.record import unpack_record
 from oferta.decisions.request import Known, Request
 from oferta.errors import InvalidId, RecordCorrupt
-from oferta.store.contract import Reader
 from oferta.store.decision_records import open_decision
+from oferta.store.decisions import Records
 from oferta.store.keys import KeySpace
 from oferta_serving.metrics import Metrics
 
@@ -34,8 +34,8 @@ class PastDecision:
 class Past:
     """Reads decisions. For one event loop."""
 
-    def __init__(self, reader: Reader, space: KeySpace, metrics: Metrics) -> None:
-        self._reader = reader
+    def __init__(self, records: Records, space: KeySpace, metrics: Metrics) -> None:
+        self._records = records
         self._space = space
         self._metrics = metrics
 
@@ -51,7 +51,7 @@ class Past:
                 keys[decision_id] = self._space.decision(decision_id)
             except InvalidId:
                 continue
-        records = dict(zip(keys, await self._reader.fetch(list(keys.values())), strict=True))
+        records = dict(zip(keys, await self._records.fetch(list(keys.values())), strict=True))
         opened = {
             decision_id: self._opened(decision_id, record)
             for decision_id, record in records.items()

@@ -212,7 +212,7 @@ class RejectedAnswer(Documented):
 
 
 class CapAnswer(Documented):
-    """A cap that was looked at: how much of it was used, before the decision, and its limit."""
+    """A cap that was looked at: how much of it is used, the decision included, and its limit."""
 
     cap: str
     used: int

@@ -5,8 +5,8 @@ that state meanwhile: what caps were counted on is then what is stored. Caps ove
 places in counters: taken before the commit, given back when it fails. A caller that dies between
 the two leaves a place taken until its reservation ends, never one too many.
 
-States, decisions and bundles are read by `contract.Reader.fetch` at the keys of `KeySpace`, in one
-round trip with whatever else is asked of the customer.
+States, decisions and bundles are read by `fetch` at the keys of `KeySpace`, in one round trip with
+whatever else is asked of the customer.
 """
 
 from collections.abc import Sequence
@@ -102,6 +102,18 @@ class Place(NamedTuple):
     limit: int = 0
 
 
+class Records(Protocol):
+    """What states, decisions, bundles and profiles are read through."""
+
+    async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """See `contract.Reader.fetch`; more patient, since a decision has nothing to fall back to.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """What customers were offered and answered."""
 
@@ -177,7 +189,7 @@ class Archive(Protocol):
         ...
 
 
-class DecisionStore(Ledger, Totals, Archive, Protocol):
+class DecisionStore(Records, Ledger, Totals, Archive, Protocol):
     """Everything that serving needs to decide."""
 
     async def close(self) -> None:

@@ -34,6 +34,10 @@ class MemoryDecisions:
         self._logs: dict[int, deque[tuple[int, bytes]]] = defaultdict(lambda: deque(maxlen=length))
         self._lines = 0
 
+    async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """See `decisions.Records`."""
+        return self._memory.records(keys)
+
     async def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """See `decisions.Ledger`."""
         with self._lock:

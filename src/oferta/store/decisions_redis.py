@@ -27,6 +27,7 @@ from oferta.store.decisions import (
     Repeated,
 )
 from oferta.store.keys import KeySpace
+from oferta.store.redis import FETCH_KEYS
 
 DEADLINE_S: Final = 0.25
 """Over one call. A write may wait for the append-only file, so it has longer than a read."""
@@ -71,6 +72,14 @@ class RedisDecisions:
             health_check_interval=15,
         )
         self._redis = aioredis.Redis.from_pool(pool)
+
+    async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """See `decisions.Records`. In turns of 128 keys, each with the whole deadline."""
+        found: list[bytes | None] = []
+        for start in range(0, len(keys), FETCH_KEYS):
+            turn = self._redis.mget(keys[start : start + FETCH_KEYS])
+            found += cast("list[bytes | None]", await self._within(turn))
+        return found
 
     async def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """See `decisions.Ledger`. Many are sent in turns of 64, each with the whole deadline."""
