@@ -88,6 +88,7 @@ def _hold_covers(chunk: Chunk, today: int) -> None:
     _hold(chunk, insured, chosen, today)
     logit = _COVER + 0.8 * np.log(products.weight) + people.preference
     holds = (rng.random(logit.shape) < chance(logit)) & can & lasting & ~products.motor
+    holds &= (people.joined < today)[:, None]
     for product in np.flatnonzero(holds.any(axis=0)):
         who = np.flatnonzero(holds[:, product])
         _hold(chunk, who, np.full(len(who), product), today)

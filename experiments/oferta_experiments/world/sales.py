@@ -181,7 +181,7 @@ def part_with_car(chunk: Chunk, who: Ints, *, day: Ints) -> None:
     end_finance(chunk, who[financed], day=day[financed], status=SETTLED)
     chunk.vehicles.whole("gone")[state.vehicle[who]] = day
     of_car = products.once_per == ONCE_PER.index("vehicle")
-    rows, columns = np.nonzero((state.until[who] > day[:, None]) & of_car)
+    rows, columns = np.nonzero((state.contract[who] != NONE) & of_car)
     close(chunk.contracts, state.contract[who[rows], columns], day=day[rows], status=ENDED)
     for place in np.flatnonzero(of_car):
         state.until[who, place], state.contract[who, place] = NEVER, NONE
