@@ -81,13 +81,6 @@ def margin(compiled: CompiledOffer, row: dict[str, FactValue], quote: Quote | No
     return value if isinstance(value, float) and isfinite(value) else None
 
 
-def value_of(
-    accept: float, approved: float, margin: float, loss: float, context: float, lever: float
-) -> float:
-    """The expected value: one order of multiplication, so that parts give it exactly."""
-    return accept * approved * (margin - loss) * context * lever
-
-
 def neutral(parts: Mapping[str, float]) -> tuple[str, ...]:
     """The factors that are neutral: 1, or a loss of 0."""
     return tuple(
@@ -96,12 +89,6 @@ def neutral(parts: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def multiplied(parts: Parts) -> float:
-    """The product of the parts, as a reader of the receipt would compute it."""
-    return value_of(
-        parts.accept,
-        parts.approved,
-        parts.margin,
-        parts.expected_loss,
-        parts.context,
-        parts.lever,
-    )
+    """The product of the parts, in the order in which values are computed: exactly the value."""
+    gain = parts.margin - parts.expected_loss
+    return parts.accept * parts.approved * gain * parts.context * parts.lever

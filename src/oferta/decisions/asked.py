@@ -16,6 +16,7 @@ from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue, Request
 from oferta.decisions.vocabulary import OFFER
 from oferta.errors import InputError, RequestInvalid
+from oferta.profile.facts import FactKind
 from oferta.rules.language import parse
 from oferta.rules.program import Program
 
@@ -136,11 +137,12 @@ def _known_context(engine: Engine, given: Mapping[str, FactValue]) -> None:
 
 def _filter(engine: Engine, text: str) -> Program:
     try:
-        return _compiled_filter(text, tuple(sorted({**engine.columns, **OFFER}.items())))
+        columns: dict[str, FactKind] = {**engine.columns, **OFFER}
+        return _compiled_filter(text, tuple(sorted(columns.items())))
     except InputError as error:
         raise RequestInvalid("filter", str(error)) from None
 
 
 @lru_cache(maxsize=256)
-def _compiled_filter(text: str, columns: tuple[tuple[str, str], ...]) -> Program:
+def _compiled_filter(text: str, columns: tuple[tuple[str, FactKind], ...]) -> Program:
     return Program([parse(text, dict(columns), wanted="boolean", place="filter")])

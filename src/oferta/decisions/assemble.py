@@ -5,6 +5,7 @@ from typing import Final
 
 from oferta.catalogue.texts import Text
 from oferta.decisions.arbitration import neutral
+from oferta.decisions.case import Case
 from oferta.decisions.decision import (
     STAGES,
     Decision,
@@ -13,15 +14,11 @@ from oferta.decisions.decision import (
     Parts,
     Rejection,
     Stage,
-    Versions,
 )
-from oferta.decisions.engine import Engine
 from oferta.decisions.explain import reasons_of
 from oferta.decisions.identity import id_of
 from oferta.decisions.made import Made
 from oferta.decisions.offered import Pick, Valued
-from oferta.decisions.request import Known, Request
-from oferta.decisions.view import View
 from oferta.decisions.whys import WHYS
 from oferta.policy.caps import counter, counters_of
 from oferta.policy.contact import Contact
@@ -32,39 +29,32 @@ _WHYS: Final = 3
 _ORDER: Final = {stage: number for number, stage in enumerate(STAGES)}
 
 
-def assemble(
-    engine: Engine,
-    request: Request,
-    known: Known,
-    view: View,
-    versions: Versions,
-    seed: int,
-    made: Made,
-) -> Decision:
+def assemble(case: Case, made: Made) -> Decision:
     """The decision that these picks are, with everything that its receipt and its record need."""
-    offers = tuple(
-        _offer(engine, known, view, made, pick, rank) for rank, pick in enumerate(made.picks, 1)
-    )
+    known, view = case.known, case.view
+    offers = tuple(_offer(case, made, pick, rank) for rank, pick in enumerate(made.picks, 1))
     outcome: Outcome = "offers" if offers else "later" if made.again else "none"
     why = () if offers else _whys(made.rejected)
     answered = (
         outcome,
         [(offer.offer, offer.placement) for offer in offers],
         [code for code, _ in why],
-        versions,
+        case.versions,
     )
-    decision = id_of(request, state_version=known.state.version, seed=seed, answered=answered)
-    contacts = tuple(_contact(engine, made, pick, decision, known.at) for pick in made.picks)
+    decision = id_of(
+        case.request, state_version=known.state.version, seed=case.seed, answered=answered
+    )
+    contacts = tuple(_contact(case, made, pick, decision) for pick in made.picks)
     state = known.state
-    if _remembered(engine, view, made):
-        state = reserve(state, contacts, at=known.at, policy=engine.policy)
+    if _remembered(case, made):
+        state = reserve(state, contacts, at=known.at, policy=case.engine.policy)
     return Decision(
         id=decision,
         outcome=outcome,
         offers=offers,
         why=why,
         later_on=min(made.again) if outcome == "later" else None,
-        versions=versions,
+        versions=case.versions,
         at=known.at,
         personalised=view.personal,
         control=view.control,
@@ -72,22 +62,21 @@ def assemble(
         rejected=tuple(made.rejected),
         contacts=contacts,
         state=state,
-        taken=_taken(engine, contacts),
+        taken=_taken(case, contacts),
         caps=_caps(made),
-        seed=seed,
+        seed=case.seed,
         channel=made.channel,
         release_at=known.release_at,
     )
 
 
-def _remembered(engine: Engine, view: View, made: Made) -> bool:
+def _remembered(case: Case, made: Made) -> bool:
     """Whether the contacts enter the customer's state: not those that may not depend on it."""
-    return view.personal or engine.policy.channels[made.channel].direction == "outbound"
+    direction = case.engine.policy.channels[made.channel].direction
+    return case.view.personal or direction == "outbound"
 
 
-def _offer(
-    engine: Engine, known: Known, view: View, made: Made, pick: Pick, rank: int
-) -> OfferMade:
+def _offer(case: Case, made: Made, pick: Pick, rank: int) -> OfferMade:
     valued = pick.valued
     offer = valued.compiled.offer
     return OfferMade(
@@ -100,8 +89,8 @@ def _offer(
         name=offer.texts.name,
         summary=offer.texts.summary,
         terms=None if valued.quote is None else complete(valued.quote),
-        parts=_parts(view, made, valued),
-        reasons=reasons_of(engine, known, made, pick),
+        parts=_parts(case, made, valued),
+        reasons=reasons_of(case, made, pick),
         selection=pick.selection,
         probability=pick.probability,
         provider=offer.provider,
@@ -109,7 +98,7 @@ def _offer(
     )
 
 
-def _parts(view: View, made: Made, valued: Valued) -> Parts:
+def _parts(case: Case, made: Made, valued: Valued) -> Parts:
     compiled = valued.compiled
     factors = {
         "approved": valued.approved,
@@ -117,7 +106,7 @@ def _parts(view: View, made: Made, valued: Valued) -> Parts:
         "context": valued.context,
         "lever": compiled.lever,
     }
-    if not view.personal:
+    if not case.view.personal:
         factors["margin"] = valued.margin
     return Parts(
         accept=valued.accept,
@@ -130,15 +119,17 @@ def _parts(view: View, made: Made, valued: Valued) -> Parts:
         weights=tuple(
             (weight.name, weight.factor)
             for weight in compiled.weights
-            if not made.failed >> weight.bit & 1
+            if not made.inputs.failed >> weight.bit & 1
         ),
         neutral=neutral(factors),
         accept_from=valued.accept_from,
     )
 
 
-def _contact(engine: Engine, made: Made, pick: Pick, decision: str, at: float) -> Contact:
+def _contact(case: Case, made: Made, pick: Pick, decision: str) -> Contact:
     offer = pick.valued.compiled.offer
+    at = case.known.at
+    hold = case.engine.policy.channels[made.channel].holds
     return Contact(
         decision=decision,
         offer=offer.id,
@@ -147,15 +138,15 @@ def _contact(engine: Engine, made: Made, pick: Pick, decision: str, at: float) -
         channel=made.channel,
         placement=pick.placement.id,
         made_at=at,
-        held_until=at + engine.policy.channels[made.channel].holds.total_seconds(),
+        held_until=at + hold.total_seconds(),
     )
 
 
-def _taken(engine: Engine, contacts: Sequence[Contact]) -> tuple[str, ...]:
+def _taken(case: Case, contacts: Sequence[Contact]) -> tuple[str, ...]:
     """Counters of total caps; a decision counts once in a cap on decisions."""
     taken: list[str] = []
     for contact in contacts:
-        for cap, name in counters_of(engine.total_caps, contact):
+        for cap, name in counters_of(case.engine.total_caps, contact):
             if cap.event != "decision" or name not in taken:
                 taken.append(name)
     return tuple(taken)

@@ -52,13 +52,9 @@ def offer_problems(
         if placement.channel not in policy.channels:
             yield f"placement '{placement.id}': the policy has no channel '{placement.channel}'"
     for offer in catalogue.offers:
+        yield from _products_of(offer, products)
+        yield from _placements_of(offer, catalogue)
         place = f"offer '{offer.id}'"
-        if products is not None:
-            for product in offer.products:
-                if product not in products:
-                    yield f"{place}: {named('product', product, products)}"
-        if len(set(offer.products)) < len(offer.products):
-            yield f"{place}: a product is in it twice"
         for channel in offer.channels:
             if channel not in policy.channels:
                 yield f"{place}: {named('channel', channel, policy.channels)} of the policy"
@@ -68,7 +64,15 @@ def offer_problems(
                 f"{place}: terms of kind {offer.terms.kind} are none of family {offer.family} "
                 f"({kinds})"
             )
-        yield from _placements_of(offer, catalogue)
+
+
+def _products_of(offer: Offer, products: Collection[str] | None) -> Iterator[str]:
+    place = f"offer '{offer.id}'"
+    for product in offer.products:
+        if products is not None and product not in products:
+            yield f"{place}: {named('product', product, products)}"
+    if len(set(offer.products)) < len(offer.products):
+        yield f"{place}: a product is in it twice"
 
 
 def _placements_of(offer: Offer, catalogue: OfferCatalogue) -> Iterator[str]:

@@ -4,7 +4,7 @@ Numbers keep their shortest form, `Decimal` travels as text, a date as ISO, tupl
 types say what is to be read: dataclasses, tuples, mappings, literals, one alternative to None.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeVar, Union, cast, get_args, get_origin, g
 import orjson
 from pydantic import BaseModel
 
+from oferta.catalogue.texts import Text
 from oferta.errors import RecordCorrupt
 
 T = TypeVar("T")
@@ -36,8 +37,9 @@ def decode(kind: type[T], data: bytes) -> T:
         RecordCorrupt: it did not write this.
     """
     try:
-        return cast("T", reader(kind)(orjson.loads(data)))
-    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+        read = reader(cast("Hashable", kind))
+        return cast("T", read(orjson.loads(data)))
+    except (AttributeError, TypeError, ValueError, KeyError, ArithmeticError) as error:
         problem = f"no {kind.__name__} can be read: {type(error).__name__} {error}"
         raise RecordCorrupt(problem) from None
 
@@ -45,6 +47,8 @@ def decode(kind: type[T], data: bytes) -> T:
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, Text):
+        return {"en": value.en, "zh": value.zh}
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, Mapping):
@@ -53,16 +57,10 @@ def _plain(value: object) -> object:
 
 
 @lru_cache(maxsize=256)
-def reader(kind: object) -> Reader:
+def reader(kind: Hashable) -> Reader:
     """What makes a value of the type `kind` from plain JSON."""
-    if kind in _PLAIN:
-        return _same
-    if kind is Decimal:
-        return lambda value: Decimal(str(value))
-    if kind is date:
-        return lambda value: date.fromisoformat(str(value))
     origin = get_origin(kind)
-    if origin is Literal:
+    if kind in _PLAIN or origin is Literal:
         return _same
     if origin in (Union, UnionType):
         return _alternatives(get_args(kind))
@@ -70,9 +68,19 @@ def reader(kind: object) -> Reader:
         return _tuple(get_args(kind))
     if origin is not None and issubclass(origin, Mapping):
         return _mapping(get_args(kind)[1])
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if isinstance(kind, type):
+        return _of_type(kind)
+    raise TypeError(f"{kind} has no form in JSON")
+
+
+def _of_type(kind: type) -> Reader:
+    if kind is Decimal:
+        return lambda value: Decimal(str(value))
+    if kind is date:
+        return lambda value: date.fromisoformat(str(value))
+    if issubclass(kind, BaseModel):
         return kind.model_validate
-    if isinstance(kind, type) and is_dataclass(kind):
+    if is_dataclass(kind):
         return _dataclass(kind)
     raise TypeError(f"{kind} has no form in JSON")
 
@@ -81,7 +89,7 @@ def _same(value: object) -> object:
     return value
 
 
-def _alternatives(kinds: tuple[object, ...]) -> Reader:
+def _alternatives(kinds: tuple[Hashable, ...]) -> Reader:
     rest = [kind for kind in kinds if kind is not NoneType]
     if len(rest) == 1:
         one = reader(rest[0])
@@ -91,8 +99,8 @@ def _alternatives(kinds: tuple[object, ...]) -> Reader:
     return _same
 
 
-def _tuple(kinds: tuple[object, ...]) -> Reader:
-    if len(kinds) == 2 and kinds[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
+def _tuple(kinds: tuple[Hashable, ...]) -> Reader:
+    if kinds[1:] == (Ellipsis,):
         one = reader(kinds[0])
         return lambda value: tuple(one(part) for part in cast("list[object]", value))
     each = [reader(kind) for kind in kinds]
@@ -101,7 +109,7 @@ def _tuple(kinds: tuple[object, ...]) -> Reader:
     )
 
 
-def _mapping(kind: object) -> Reader:
+def _mapping(kind: Hashable) -> Reader:
     one = reader(kind)
     return lambda value: {
         name: one(part) for name, part in cast("dict[str, object]", value).items()

@@ -6,6 +6,7 @@ weights, each with a bit; an offer keeps the bits it needs, so its eligibility i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from oferta.catalogue.offers import Offer
 from oferta.decisions.decision import Rejection
@@ -22,8 +23,7 @@ class OfferRules:
     suitability: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledWeight:
+class CompiledWeight(NamedTuple):
     """A context weight of an offer: it holds where the program's bit is set."""
 
     bit: int
@@ -31,7 +31,7 @@ class CompiledWeight:
     factor: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledOffer:
     """One offer, ready.
 
@@ -41,9 +41,13 @@ class CompiledOffer:
         dropped: ready rejections by code, for those without a detail.
         starts, ends: epoch seconds; infinite where there is no bound.
         status: the rejection of an offer that is not approved; None: it is.
+        weighs: bits of `weights`.
         lever: product of the levers on it; levers: their reasons.
+        answers_wish: the starting amount reads `wished_amount`: the offer is what was wished for.
+        ends_contract: the instalment of the customer's leading contract ends with it.
         start, car_value: positions among the program's values; None: there is no such expression.
-        margin: worth to the seller, a program of its own over the row and the terms.
+        margin: worth to the seller, a program of its own over the row and the terms;
+            margin_of_terms: it reads nothing but the terms.
     """
 
     offer: Offer
@@ -56,11 +60,31 @@ class CompiledOffer:
     ends: float
     status: Rejection | None
     weights: tuple[CompiledWeight, ...]
+    weighs: int
     lever: float
     levers: tuple[str, ...]
     start: int | None
     car_value: int | None
+    answers_wish: bool
+    ends_contract: bool
     margin: Program
     margin_expression: Expression
+    margin_of_terms: bool
     credit: bool
     servicing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What placements on a channel take, as far as no instant and no customer decides it.
+
+    Attributes:
+        able: offers that are approved and fit channel and placements.
+        timed: approved offers that begin or end, able or not.
+        refused: by offer's position, its rejection; refusals: the rejections alone.
+    """
+
+    able: tuple[CompiledOffer, ...]
+    timed: tuple[CompiledOffer, ...]
+    refused: Mapping[int, Rejection]
+    refusals: tuple[Rejection, ...]

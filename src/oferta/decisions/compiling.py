@@ -1,6 +1,6 @@
 """Rules of all files into one program: parsed once, every fault kept, each conjunct once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import inf, prod
 
@@ -10,7 +10,7 @@ from oferta.catalogue.ranges import CreditTerms, InsuranceTerms, LeaseTerms
 from oferta.decisions.compiled import CompiledOffer, CompiledWeight, OfferRules
 from oferta.decisions.decision import Rejection, Stage
 from oferta.errors import InputError
-from oferta.policy.file import Policy, Weight
+from oferta.policy.file import Policy
 from oferta.profile.facts import FactKind
 from oferta.rules.language import Expression, conjuncts, parse
 from oferta.rules.program import Program
@@ -59,7 +59,7 @@ class Rules:
     ) -> Expression | None:
         """The expression; None: it is wrong, and the problem is kept."""
         try:
-            columns = self._columns if more is None else {**self._columns, **more}
+            columns: Mapping[str, FactKind] = {**self._columns, **(more or {})}
             return parse(text, columns, wanted=wanted, place=place)
         except InputError as error:
             self.problems.append(str(error))
@@ -88,99 +88,105 @@ class Rules:
         return place
 
 
-def compile_offers(
-    offers: Sequence[Offer], policy: Policy, rules: Rules, terms: Mapping[str, FactKind]
-) -> tuple[CompiledOffer, ...]:
-    """Every offer whose expressions are right; what is wrong is in `rules.problems`."""
-    parsed = [_rules_of(offer, policy, rules) for offer in offers]
-    # Bits tier by tier over all offers: the lowest one that fails is of the earliest tier.
-    tiers = ("eligibility", "applicability", "suitability")
-    failing: list[dict[int, Rejection]] = [{} for _ in offers]
-    for tier in tiers:
-        for offer, mine, failures in zip(offers, parsed, failing, strict=True):
-            for expression in getattr(mine, tier):
-                for part in conjuncts(expression):
-                    failures.setdefault(
-                        rules.bit(part),
-                        Rejection(offer.id, "eligibility", f"rule.{tier}", part.text),
-                    )
-    weights = [
-        (weight, condition)
-        for weight in policy.weights
-        if (condition := rules.parse(weight.when, f"weight '{weight.name}'", wanted="boolean"))
-    ]
-    ready = (
-        _ready(offer, index, parsed[index], failing[index], weights, policy, rules, terms)
-        for index, offer in enumerate(offers)
-    )
-    return tuple(offer for offer in ready if offer is not None)
+class OfferCompiler:
+    """Compiles offers under one policy; what is wrong with them is in `rules.problems`."""
 
+    def __init__(self, policy: Policy, rules: Rules, terms: Mapping[str, FactKind]) -> None:
+        """`terms`: the columns that a margin reads besides those of rules."""
+        self._policy = policy
+        self._rules = rules
+        self._terms = terms
+        self.weights: dict[str, Expression] = {}
+        """Conditions of the context weights, by name."""
 
-def _rules_of(offer: Offer, policy: Policy, rules: Rules) -> OfferRules:
-    def tier(name: str, own: Sequence[str]) -> tuple[Expression, ...]:
-        mine = rules.parse_all(own, f"offer '{offer.id}': {name}")
-        family = (
-            rules.parse(rule.rule, f"rule '{rule.name}'", wanted="boolean")
-            for rule in policy.rules
-            if rule.tier == name and (not rule.families or offer.family in rule.families)
+    def compile(self, offers: Sequence[Offer]) -> tuple[CompiledOffer, ...]:
+        """Every offer whose expressions are right."""
+        rules = self._rules
+        parsed = [self._rules_of(offer) for offer in offers]
+        # Bits tier by tier over all offers: the lowest one that fails is of the earliest tier.
+        failing: list[dict[int, Rejection]] = [{} for _ in offers]
+        for tier in ("eligibility", "applicability", "suitability"):
+            for offer, mine, failures in zip(offers, parsed, failing, strict=True):
+                expressions: tuple[Expression, ...] = getattr(mine, tier)
+                for part in (part for whole in expressions for part in conjuncts(whole)):
+                    rejection = Rejection(offer.id, "eligibility", f"rule.{tier}", part.text)
+                    failures.setdefault(rules.bit(part), rejection)
+        for weight in self._policy.weights:
+            condition = rules.parse(weight.when, f"weight '{weight.name}'", wanted="boolean")
+            if condition is not None:
+                self.weights[weight.name] = condition
+        ready = (
+            self._ready(offer, index, parsed[index], failing[index])
+            for index, offer in enumerate(offers)
         )
-        return (*(one for one in family if one is not None), *mine)
+        return tuple(offer for offer in ready if offer is not None)
 
-    return OfferRules(
-        tier("eligibility", offer.eligibility),
-        tier("applicability", offer.applicability),
-        tier("suitability", offer.suitability),
-    )
+    def _rules_of(self, offer: Offer) -> OfferRules:
+        def tier(name: str, own: Sequence[str]) -> tuple[Expression, ...]:
+            mine = self._rules.parse_all(own, f"offer '{offer.id}': {name}")
+            family = (
+                self._rules.parse(rule.rule, f"rule '{rule.name}'", wanted="boolean")
+                for rule in self._policy.rules
+                if rule.tier == name and (not rule.families or offer.family in rule.families)
+            )
+            return (*(one for one in family if one is not None), *mine)
 
+        return OfferRules(
+            tier("eligibility", offer.eligibility),
+            tier("applicability", offer.applicability),
+            tier("suitability", offer.suitability),
+        )
 
-def _ready(
-    offer: Offer,
-    index: int,
-    parsed: OfferRules,
-    failing: Mapping[int, Rejection],
-    weights: Sequence[tuple[Weight, Expression]],
-    policy: Policy,
-    rules: Rules,
-    terms: Mapping[str, FactKind],
-) -> CompiledOffer | None:
-    place = f"offer '{offer.id}'"
-    margin = rules.parse(offer.margin, f"{place}: margin", wanted="number", more=terms)
-    start = _value(rules, _start_of(offer), f"{place}: terms")
-    car = offer.terms.car_value if isinstance(offer.terms, CreditTerms) else None
-    car_value = _value(rules, car, f"{place}: terms.car_value")
-    if margin is None:
-        return None
-    levers = [
-        lever
-        for lever in policy.levers
-        if _touches(lever.families, lever.offers, offer=offer.id, family=offer.family)
-    ]
-    return CompiledOffer(
-        offer=offer,
-        index=index,
-        rules=parsed,
-        needs=sum(1 << bit for bit in failing),
-        failing=failing,
-        dropped={code: Rejection(offer.id, stage, code) for code, stage in DROPS.items()},
-        starts=_instant(offer.starts, -inf),
-        ends=_instant(offer.ends, inf),
-        status=None
-        if offer.status == "approved"
-        else Rejection(offer.id, "status", "offer.not_approved", offer.status),
-        weights=tuple(
-            CompiledWeight(rules.bit(condition), weight.name, weight.factor)
-            for weight, condition in weights
-            if _touches(weight.families, weight.offers, offer=offer.id, family=offer.family)
-        ),
-        lever=prod((lever.factor for lever in levers), start=1.0),
-        levers=tuple(lever.reason for lever in levers),
-        start=start,
-        car_value=car_value,
-        margin=Program([margin]),
-        margin_expression=margin,
-        credit=offer.family in CREDIT,
-        servicing=offer.family == SERVICING,
-    )
+    def _ready(
+        self, offer: Offer, index: int, parsed: OfferRules, failing: Mapping[int, Rejection]
+    ) -> CompiledOffer | None:
+        rules, place = self._rules, f"offer '{offer.id}'"
+        margin = rules.parse(offer.margin, f"{place}: margin", wanted="number", more=self._terms)
+        start = _value(rules, _start_of(offer), f"{place}: terms")
+        car = offer.terms.car_value if isinstance(offer.terms, CreditTerms) else None
+        car_value = _value(rules, car, f"{place}: terms.car_value")
+        if margin is None:
+            return None
+        levers = [
+            lever
+            for lever in self._policy.levers
+            if _touches(lever.families, lever.offers, offer=offer.id, family=offer.family)
+        ]
+        weights = tuple(self._weights_of(offer))
+        return CompiledOffer(
+            offer=offer,
+            index=index,
+            rules=parsed,
+            needs=sum(1 << bit for bit in failing),
+            failing=failing,
+            dropped={code: Rejection(offer.id, stage, code) for code, stage in DROPS.items()},
+            starts=_instant(offer.starts, -inf),
+            ends=_instant(offer.ends, inf),
+            status=None
+            if offer.status == "approved"
+            else Rejection(offer.id, "status", "offer.not_approved", offer.status),
+            weights=weights,
+            weighs=sum(1 << bit for bit in {weight.bit for weight in weights}),
+            lever=prod((lever.factor for lever in levers), start=1.0),
+            levers=tuple(lever.reason for lever in levers),
+            start=start,
+            car_value=car_value,
+            answers_wish=start is not None and "wished_amount" in rules.values[start].columns,
+            ends_contract=_ends_contract(offer),
+            margin=Program([margin]),
+            margin_expression=margin,
+            margin_of_terms=margin.columns <= self._terms.keys(),
+            credit=offer.family in CREDIT,
+            servicing=offer.family == SERVICING,
+        )
+
+    def _weights_of(self, offer: Offer) -> Iterator[CompiledWeight]:
+        for weight in self._policy.weights:
+            condition = self.weights.get(weight.name)
+            if condition is not None and _touches(
+                weight.families, weight.offers, offer=offer.id, family=offer.family
+            ):
+                yield CompiledWeight(self._rules.bit(condition), weight.name, weight.factor)
 
 
 def _value(rules: Rules, text: str | None, place: str) -> int | None:
@@ -197,6 +203,12 @@ def _start_of(offer: Offer) -> str | None:
     if isinstance(terms, LeaseTerms):
         return terms.car_value
     return terms.insured_value if isinstance(terms, InsuranceTerms) else None
+
+
+def _ends_contract(offer: Offer) -> bool:
+    """Whether the customer's leading contract ends, so that its instalment does."""
+    terms = offer.terms
+    return (isinstance(terms, CreditTerms) and terms.ends_contract) or terms.kind == "re_term"
 
 
 def _touches(families: Sequence[str], offers: Sequence[str], *, offer: str, family: str) -> bool:

@@ -5,26 +5,23 @@ machine. The order is that of `oferta.decisions.decision.STAGES`; nothing later 
 """
 
 from collections.abc import Sequence
+from math import inf
 
 from oferta.catalogue.offers import Channel, Placement
-from oferta.decisions.arbitration import accept, approved, loss_rate, margin, value_of
-from oferta.decisions.asked import Asked, ask
 from oferta.decisions.assemble import assemble
+from oferta.decisions.case import Case, case_of
 from oferta.decisions.compiled import CompiledOffer
-from oferta.decisions.decision import Decision, Rejection, Versions
+from oferta.decisions.decision import Decision, Rejection
 from oferta.decisions.engine import Engine
 from oferta.decisions.gate import gated
-from oferta.decisions.identity import seed_of, tie
 from oferta.decisions.made import Made
-from oferta.decisions.offered import Pick, Valued
+from oferta.decisions.offered import Valued
 from oferta.decisions.pricing import Pricer
 from oferta.decisions.request import FactValue, Known, Request
 from oferta.decisions.room import CapRoom
-from oferta.decisions.row import anyones_row, day_number
 from oferta.decisions.sift import candidates, eligible, open_offers, reachable
 from oferta.decisions.slots import Slots, fill, not_picked
-from oferta.decisions.view import View, view_of
-from oferta.terms.quote import Quote, Unfit
+from oferta.decisions.valuing import Inputs, valued_for, valued_for_anyone
 
 
 def decide(engine: Engine, request: Request, known: Known) -> Decision:
@@ -33,211 +30,95 @@ def decide(engine: Engine, request: Request, known: Known) -> Decision:
     Raises:
         RequestInvalid: a field of the request is missing, mistyped or names what there is not.
     """
-    asked = ask(engine, request)
-    view = view_of(engine, request, known)
-    versions = Versions(
-        policy=engine.policy_version,
-        catalogue=engine.catalogue_version,
-        rate_card=engine.cards.version,
-        release=known.release,
-        model=known.model,
+    case = case_of(engine, request, known)
+    left, rejected = candidates(case)
+    made = [
+        _on(case, left, rejected, channel, placements) for channel, placements in case.asked.ways
+    ]
+    return assemble(case, made[0] if len(made) == 1 else _best(case, made))
+
+
+def _best(case: Case, made: Sequence[Made]) -> Made:
+    """The channel whose offers are worth most; of equals the one the customer prefers.
+
+    Where no channel has an offer, the one that may have one first.
+    """
+    if not any(one.picks for one in made):
+        return min(made, key=lambda one: min(one.again, default=inf))
+    preferred = case.view.facts.get("channel_preference")
+    return max(made, key=lambda one: (one.worth, one.channel == preferred, -made.index(one)))
+
+
+def _on(
+    case: Case,
+    offers: Sequence[CompiledOffer],
+    before: Sequence[Rejection],
+    channel: Channel,
+    placements: tuple[Placement, ...],
+) -> Made:
+    """What can be made of the candidates on one channel."""
+    engine, view = case.engine, case.view
+    opened = open_offers(engine, offers, channel, placements, view.at)
+    row = {**case.row, "channel": channel}
+    values = engine.program(row)
+    failed = _failed(values, len(engine.conditions))
+    allowed, ineligible = eligible(case, opened.left, failed, row)
+    caps = _caps(case)
+    reached = reachable(case, allowed, channel, placements, caps)
+    pricer = Pricer(engine, case.request, view, row)
+    inputs = Inputs(pricer, values[len(engine.conditions) :], failed, row.get("risk_tier"))
+    valued, worthless = _valued(case, reached.left, inputs)
+    slots = Slots(
+        channel=channel,
+        placements=placements,
+        room=case.asked.room,
+        per_family=engine.policy.diversity.per_family,
+        explore=_exploration(case),
+        selection=view.selection,
+        seed=case.seed,
     )
-    seed = seed_of(
-        request,
-        customer=view.customer,
-        placements=tuple(place.id for _, places in asked.ways for place in places),
-        versions=versions,
-        day=view.day,
+    picks = fill(slots, valued, caps)
+    rejected = [
+        *before,
+        *opened.rejected,
+        *ineligible,
+        *reached.rejected,
+        *worthless,
+        *not_picked(slots, valued, picks, caps),
+    ]
+    again = [*opened.again, *reached.again]
+    if picks and not view.personal:
+        stop = gated(engine, case.known, channel, picks)
+        if stop is not None:
+            rejected += [Rejection(pick.valued.compiled.offer.id, *stop.why) for pick in picks]
+            again += stop.again
+            picks = []
+    return Made(channel, placements, picks, rejected, again, caps, inputs)
+
+
+def _caps(case: Case) -> CapRoom:
+    return CapRoom(
+        case.engine.caps if case.view.personal else (),
+        case.engine.total_caps,
+        contacts=case.view.state.contacts,
+        totals=case.known.totals,
+        at=case.view.at,
     )
-    work = _Work(engine, request, asked, known, view, seed)
-    made = work.best()
-    return assemble(engine, request, known, view, versions, seed, made)
 
 
-class _Work:
-    """One decision being made: what all channels share is computed once."""
+def _valued(
+    case: Case, offers: Sequence[CompiledOffer], inputs: Inputs
+) -> tuple[list[Valued], list[Rejection]]:
+    if case.view.personal:
+        return valued_for(case, offers, inputs)
+    return valued_for_anyone(case, offers, inputs), []
 
-    __slots__ = ("asked", "engine", "known", "left", "rejected", "request", "row", "seed", "view")
 
-    def __init__(
-        self,
-        engine: Engine,
-        request: Request,
-        asked: Asked,
-        known: Known,
-        view: View,
-        seed: int,
-    ) -> None:
-        self.engine = engine
-        self.request = request
-        self.asked = asked
-        self.known = known
-        self.view = view
-        self.seed = seed
-        self.left, self.rejected = candidates(engine, request, known, view)
-        self.row = anyones_row(view.day, asked.context)
-        if view.personal:
-            today = int(day_number(view.day))
-            self.row = {**engine.deriver.derive(view.facts, today=today), **self.row}
-
-    def best(self) -> Made:
-        """The channel whose offers are worth most; of equals the one the customer prefers."""
-        ways = self.asked.ways
-        made = [self.on(channel, placements) for channel, placements in ways]
-        if len(made) == 1:
-            return made[0]
-        preferred = self.view.facts.get("channel_preference")
-        order = {channel: number for number, (channel, _) in enumerate(ways)}
-        return max(
-            made,
-            key=lambda one: (one.worth, one.channel == preferred, -order[one.channel]),
-        )
-
-    def on(self, channel: Channel, placements: tuple[Placement, ...]) -> Made:
-        """What can be made on one channel."""
-        engine, view = self.engine, self.view
-        rejected = list(self.rejected)
-        opened = open_offers(self.left, channel, placements, view.at)
-        rejected += opened.rejected
-        row = {**self.row, "channel": channel}
-        values = engine.program(row)
-        failed = _failed(values, len(engine.conditions))
-        left, dropped = eligible(
-            opened.left, failed, servicing_only=view.servicing_only, asked=self.asked, row=row
-        )
-        rejected += dropped
-        caps = self._caps()
-        reached = reachable(
-            engine, left, view, channel, placements, caps, consents=self.known.customer.facts
-        )
-        rejected += reached.rejected
-        pricer = Pricer(engine, self.request, view, row)
-        start_values = values[len(engine.conditions) :]
-        valued, dropped = self._valued(reached.left, pricer, start_values, failed, row)
-        rejected += dropped
-        slots = Slots(
-            channel=channel,
-            placements=placements,
-            room=self.asked.room,
-            per_family=engine.policy.diversity.per_family,
-            explore=self._exploration(),
-            selection=view.selection,
-            seed=self.seed,
-        )
-        picks = fill(slots, valued, caps)
-        rejected += not_picked(slots, valued, picks, caps)
-        again = [*opened.again, *reached.again]
-        if not view.personal and picks:
-            stop = gated(engine, self.known, channel, picks)
-            if stop is not None:
-                rejected += [Rejection(offer, *stop.why) for offer in _ids(picks)]
-                again += stop.again
-                picks = []
-        return Made(
-            channel=channel,
-            placements=placements,
-            picks=picks,
-            rejected=rejected,
-            again=again,
-            caps=caps,
-            pricer=pricer,
-            row=row,
-            values=start_values,
-            failed=failed,
-        )
-
-    def _caps(self) -> CapRoom:
-        return CapRoom(
-            self.engine.caps if self.view.personal else (),
-            self.engine.total_caps,
-            contacts=self.view.state.contacts,
-            totals=self.known.totals,
-            at=self.view.at,
-        )
-
-    def _exploration(self) -> float:
-        if not self.view.personal or self.view.servicing_only:
-            return 0.0
-        return self.engine.policy.exploration.share
-
-    def _valued(
-        self,
-        offers: Sequence[CompiledOffer],
-        pricer: Pricer,
-        values: Sequence[FactValue],
-        failed: int,
-        row: dict[str, FactValue],
-    ) -> tuple[list[Valued], list[Rejection]]:
-        """Terms and expected value of each offer, the best first."""
-        valued: list[Valued] = []
-        rejected: list[Rejection] = []
-        for compiled in offers:
-            one = (
-                self._value(compiled, pricer, values, failed, row)
-                if self.view.personal
-                else self._anyones(compiled, pricer, values, failed)
-            )
-            if isinstance(one, Valued):
-                valued.append(one)
-            else:
-                rejected.append(one)
-        valued.sort(key=_order)
-        return valued, rejected
-
-    def _value(
-        self,
-        compiled: CompiledOffer,
-        pricer: Pricer,
-        values: Sequence[FactValue],
-        failed: int,
-        row: dict[str, FactValue],
-    ) -> Valued | Rejection:
-        quote = pricer.quote(compiled, values, wish=pricer.wish)
-        if isinstance(quote, Unfit):
-            return _unfit(compiled, quote)
-        offer, risk = compiled.offer, self.engine.policy.risk
-        worth = margin(compiled, row, quote)
-        if worth is None:
-            if not self.view.servicing_only:
-                return compiled.dropped["margin.unknown"]
-            worth = 0.0
-        chance, source = accept(offer.products[0], self.known, personal=True)
-        tier = _text(row.get("risk_tier"))
-        passes = approved(offer.family, tier, risk)
-        loss = loss_rate(offer.family, tier, risk) * float(quote.amount) if compiled.credit else 0.0
-        context = _context(compiled, failed)
-        value = value_of(chance, passes, worth, loss, context, compiled.lever)
-        if value <= 0.0 and not self.view.servicing_only:
-            return compiled.dropped["value.negative"]
-        return Valued(
-            value,
-            self._tie(offer.id),
-            compiled,
-            quote,
-            chance,
-            source,
-            passes,
-            worth,
-            loss,
-            context,
-        )
-
-    def _anyones(
-        self, compiled: CompiledOffer, pricer: Pricer, values: Sequence[FactValue], failed: int
-    ) -> Valued | Rejection:
-        """An offer for nobody in particular: ranked by its base rate, credit without terms."""
-        chance, source = accept(compiled.offer.products[0], self.known, personal=False)
-        quote: Quote | None = None
-        if not compiled.credit:
-            fitted = pricer.quote(compiled, values, wish=None)
-            quote = None if isinstance(fitted, Unfit) else fitted
-        context = _context(compiled, failed)
-        value = value_of(chance, 1.0, 1.0, 0.0, context, compiled.lever)
-        tied = self._tie(compiled.offer.id)
-        return Valued(value, tied, compiled, quote, chance, source, 1.0, 1.0, 0.0, context)
-
-    def _tie(self, offer: str) -> int:
-        return tie(offer, self.seed)
+def _exploration(case: Case) -> float:
+    """Nothing is tried out on somebody in arrears, nor where the answer is everybody's."""
+    if not case.view.personal or case.view.servicing_only:
+        return 0.0
+    return case.engine.policy.exploration.share
 
 
 def _failed(values: Sequence[FactValue], conditions: int) -> int:
@@ -249,28 +130,3 @@ def _failed(values: Sequence[FactValue], conditions: int) -> int:
             failed |= bit
         bit <<= 1
     return failed
-
-
-def _context(compiled: CompiledOffer, failed: int) -> float:
-    context = 1.0
-    for weight in compiled.weights:
-        if not failed >> weight.bit & 1:
-            context *= weight.factor
-    return context
-
-
-def _order(valued: Valued) -> tuple[float, int, str]:
-    return -valued.value, valued.tie, valued.compiled.offer.id
-
-
-def _unfit(compiled: CompiledOffer, unfit: Unfit) -> Rejection:
-    detail = ", ".join(f"{name}={value}" for name, value in unfit.facts)
-    return Rejection(compiled.offer.id, "terms", unfit.code, detail)
-
-
-def _ids(picks: Sequence[Pick]) -> list[str]:
-    return [pick.valued.compiled.offer.id for pick in picks]
-
-
-def _text(value: FactValue) -> str | None:
-    return value if isinstance(value, str) else None

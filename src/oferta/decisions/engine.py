@@ -9,25 +9,29 @@ from hashlib import blake2b
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from oferta.catalogue.families import FAMILIES, Family
 from oferta.catalogue.offers import OfferCatalogue, Placement
 from oferta.catalogue.texts import Text
+from oferta.decisions.arbitration import approved, loss_rate
 from oferta.decisions.checks import (
     card_problems,
     offer_problems,
     policy_problems,
     protected_problems,
 )
-from oferta.decisions.compiled import CompiledOffer
-from oferta.decisions.compiling import Rules, compile_offers
+from oferta.decisions.compiled import Admission, CompiledOffer
+from oferta.decisions.compiling import OfferCompiler, Rules
+from oferta.decisions.offered import Priced
 from oferta.decisions.vocabulary import TERMS, context_conflicts, rule_columns
 from oferta.errors import SettingsInvalid
-from oferta.policy.file import Cap, Policy, TriggerRule
+from oferta.policy.file import Cap, Policy, Risk, TriggerRule
 from oferta.profile.derive import Deriver
 from oferta.profile.facts import FactKind
 from oferta.rules.language import Expression
 from oferta.rules.program import Program
 from oferta.settings import Settings
 from oferta.terms.card import RateCards
+from oferta.terms.quote import Unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ class Engine:
         weights: texts of context weights by name; conditions of them.
         names: of products, by id, as their offers call them.
         deriver: of the facts that hang on the day.
+        risks: by declared tier (None: not known) and family, P(approved) and the expected loss as a
+            share of the amount.
+        admissions: what placements take, remembered; quotes: terms, remembered by their inputs.
+            Caches: they change no answer.
         zone: in which days and quiet hours are counted.
     """
 
@@ -77,6 +85,9 @@ class Engine:
     placements: Mapping[str, Placement]
     zone: ZoneInfo
     deriver: Deriver
+    risks: Mapping[str | None, Mapping[Family, tuple[float, float]]]
+    admissions: dict[tuple[str, ...], Admission]
+    quotes: dict[tuple[object, ...], Priced | Unfit]
 
     @classmethod
     def build(
@@ -94,21 +105,17 @@ class Engine:
         """
         columns = rule_columns(catalogue, policy)
         rules = Rules(columns)
-        offers = compile_offers(catalogue.offers, policy, rules, TERMS)
+        compiler = OfferCompiler(policy, rules, TERMS)
+        offers = compiler.compile(catalogue.offers)
         triggers = _triggers(policy.triggers, rules)
         rules.parse(policy.value.formula, "value.formula", wanted="number")
-        weights = {
-            weight.name: found
-            for weight in policy.weights
-            if (found := Rules(columns).parse(weight.when, weight.name, wanted="boolean"))
-        }
         problems = [
             *context_conflicts(catalogue),
             *offer_problems(catalogue, policy, products),
             *policy_problems(catalogue, policy),
             *card_problems(catalogue, policy, cards),
             *dict.fromkeys(rules.problems),
-            *protected_problems(offers, weights, policy.allow_protected),
+            *protected_problems(offers, compiler.weights, policy.allow_protected),
         ]
         if problems:
             raise SettingsInvalid("catalogue, policy and rate card", problems)
@@ -127,11 +134,14 @@ class Engine:
             total_caps=tuple(cap for cap in policy.caps if cap.per == "total"),
             triggers=triggers,
             weight_texts=MappingProxyType({one.name: one.text for one in policy.weights}),
-            weight_conditions=MappingProxyType(weights),
+            weight_conditions=MappingProxyType(compiler.weights),
             names=MappingProxyType(_names(offers)),
             by_id=MappingProxyType({offer.offer.id: offer for offer in offers}),
             placements=catalogue.placement,
             zone=policy.zone,
+            risks=MappingProxyType(_risks(policy.risk)),
+            admissions={},
+            quotes={},
             deriver=Deriver(
                 policy.value,
                 attributes={f"attr_{name}": kind for name, kind in policy.attributes.items()},
@@ -158,6 +168,16 @@ def _triggers(triggers: Sequence[TriggerRule], rules: Rules) -> tuple[Trigger, .
         if when is not None and due is not None and once is not None:
             made.append(Trigger(trigger, when, due, once))
     return tuple(made)
+
+
+def _risks(risk: Risk) -> dict[str | None, Mapping[Family, tuple[float, float]]]:
+    return {
+        tier: {
+            family: (approved(family, tier, risk), loss_rate(family, tier, risk))
+            for family in FAMILIES
+        }
+        for tier in (None, *risk.tiers)
+    }
 
 
 def _names(offers: Sequence[CompiledOffer]) -> dict[str, Text]:

@@ -7,17 +7,16 @@ share in the value is no reason, however well it would read.
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, get_args
+from typing import Final
 
 from oferta.catalogue.texts import Text
-from oferta.decisions.arbitration import loss_rate, margin
+from oferta.decisions.case import Case
 from oferta.decisions.decision import Reason
-from oferta.decisions.engine import Engine
 from oferta.decisions.made import Made
 from oferta.decisions.offered import Pick, Valued
-from oferta.decisions.request import Known
+from oferta.decisions.valuing import risks_of
 from oferta.scoring import reasons as scored
-from oferta.terms.quote import Change, Quote
+from oferta.terms.quote import Change, Unfit
 
 WISH_MET: Final = Text(en="As you wished", zh="符合您的要求")
 
@@ -39,14 +38,14 @@ CHANGES: Final[Mapping[str, Text]] = MappingProxyType(
 """How a counter-offer differs from the wish, by what was changed."""
 
 
-def reasons_of(engine: Engine, known: Known, made: Made, pick: Pick) -> tuple[Reason, ...]:
+def reasons_of(case: Case, made: Made, pick: Pick) -> tuple[Reason, ...]:
     """The reasons of an offer, the context's first: it is what is special today."""
     valued = pick.valued
     if valued.value == 0.0:
         return ()  # no factor changes a zero
-    found = [*_weights(engine, made, valued), *_terms(engine, made, valued)]
+    found = [*_weights(case, made, valued), *_terms(case, made, valued)]
     if valued.accept > 0.0 and not valued.compiled.servicing:
-        found.append(_accept(engine, known, valued))
+        found.append(_accept(case, valued))
     return tuple(found)
 
 
@@ -57,19 +56,19 @@ def change_text(change: Change) -> Text:
     return Text(en=text.en.format(offered=offered), zh=text.zh.format(offered=offered))
 
 
-def _weights(engine: Engine, made: Made, valued: Valued) -> list[Reason]:
+def _weights(case: Case, made: Made, valued: Valued) -> list[Reason]:
     found = []
     for weight in valued.compiled.weights:
-        text = engine.weight_texts[weight.name]
-        if text is not None and weight.factor != 1.0 and not made.failed >> weight.bit & 1:
+        text = case.engine.weight_texts[weight.name]
+        if text is not None and weight.factor != 1.0 and not made.inputs.failed >> weight.bit & 1:
             found.append(Reason(f"weight.{weight.name}", "context", text))
     return found
 
 
-def _terms(engine: Engine, made: Made, valued: Valued) -> list[Reason]:
+def _terms(case: Case, made: Made, valued: Valued) -> list[Reason]:
     """The wish, met or countered, where the value would be another without it."""
-    quote, wish = valued.quote, made.pricer.wish
-    if quote is None or wish is None or not _wish_matters(engine, made, valued):
+    quote, wish = valued.quote, made.inputs.pricer.wish_for(valued.compiled)
+    if quote is None or wish is None or not _wish_matters(case, made, valued):
         return []
     if not quote.changes:
         return [Reason("wish.met", "terms", WISH_MET)]
@@ -78,35 +77,30 @@ def _terms(engine: Engine, made: Made, valued: Valued) -> list[Reason]:
     ]
 
 
-def _wish_matters(engine: Engine, made: Made, valued: Valued) -> bool:
+def _wish_matters(case: Case, made: Made, valued: Valued) -> bool:
     compiled = valued.compiled
-    without = made.pricer.quote(compiled, made.values, wish=None)
-    if not isinstance(without, Quote):
+    without = made.inputs.pricer.priced(compiled, made.inputs.values, wish=None)
+    if isinstance(without, Unfit):
         return True  # without the wish there is no offer at all
-    tier = made.row.get("risk_tier")
-    rate = loss_rate(
-        compiled.offer.family, tier if isinstance(tier, str) else None, engine.policy.risk
-    )
-    worth = margin(compiled, dict(made.row), without)
-    return worth is None or worth - rate * float(without.amount) != valued.margin - valued.loss
+    loss = risks_of(case, made.inputs)[compiled.offer.family][1] * without.amount
+    return without.worth is None or without.worth - loss != valued.margin - valued.loss
 
 
-def _accept(engine: Engine, known: Known, valued: Valued) -> Reason:
+def _accept(case: Case, valued: Valued) -> Reason:
     """Why the customer is likely to accept, as the model says; else that many do."""
     product = valued.compiled.offer.products[0]
-    propensity = known.customer.propensities.get(product)
+    propensity = case.known.customer.propensities.get(product)
     if valued.accept_from != "calibrated" or propensity is None:
         return Reason("popular", "accept", _sentence("popular", None))
-    because = None if propensity.because is None else engine.names.get(propensity.because)
-    code = propensity.reason if propensity.reason in _KNOWN else "popular"
+    because = None if propensity.because is None else case.engine.names.get(propensity.because)
+    code = _KNOWN.get(propensity.reason, "popular")
     return Reason(code, "accept", _sentence(code, because))
 
 
-def _sentence(code: str, because: Text | None) -> Text:
-    reason = next(one for one in scored.REASONS if one == code)
+def _sentence(code: scored.Reason, because: Text | None) -> Text:
     return Text(
-        en=scored.sentence(reason, None if because is None else because.en),
-        zh=scored.sentence(reason, None if because is None else because.zh, language="zh"),
+        en=scored.sentence(code, None if because is None else because.en),
+        zh=scored.sentence(code, None if because is None else because.zh, language="zh"),
     )
 
 
@@ -115,4 +109,4 @@ def _amount(value: Decimal) -> str:
     return f"{value:,.0f}" if whole else f"{value:,.2f}"
 
 
-_KNOWN: Final = frozenset(get_args(scored.Reason))
+_KNOWN: Final[Mapping[str, scored.Reason]] = {code: code for code in scored.REASONS}

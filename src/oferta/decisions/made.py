@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from oferta.catalogue.offers import Channel, Placement
 from oferta.decisions.decision import Rejection
 from oferta.decisions.offered import Pick
-from oferta.decisions.pricing import Pricer
-from oferta.decisions.request import FactValue
 from oferta.decisions.room import CapRoom
+from oferta.decisions.valuing import Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +16,7 @@ class Made:
 
     Attributes:
         again: instants at which something that stopped an offer ends, epoch seconds.
-        row, values: what rules and starting amounts were computed on.
-        failed: a bit for every condition that was not true.
+        inputs: what terms and values were computed from.
     """
 
     channel: Channel
@@ -27,10 +25,7 @@ class Made:
     rejected: Sequence[Rejection]
     again: Sequence[float]
     caps: CapRoom
-    pricer: Pricer
-    row: dict[str, FactValue]
-    values: Sequence[FactValue]
-    failed: int
+    inputs: Inputs
 
     @property
     def worth(self) -> float:

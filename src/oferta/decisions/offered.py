@@ -9,11 +9,18 @@ from oferta.decisions.decision import Selection
 from oferta.terms.quote import Quote
 
 
+class Priced(NamedTuple):
+    """An offer's terms; what its sale is worth (None: that is not known), and the amount."""
+
+    quote: Quote
+    worth: float | None
+    amount: float
+
+
 class Valued(NamedTuple):
     """An offer that could be made, with the factors of its value. A tuple: dozens a decision."""
 
     value: float
-    tie: int
     compiled: CompiledOffer
     quote: Quote | None
     accept: float

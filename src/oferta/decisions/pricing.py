@@ -10,8 +10,10 @@ from math import ceil
 from typing import Final
 
 from oferta.catalogue.ranges import CreditTerms, ServicingTerms
+from oferta.decisions.arbitration import margin
 from oferta.decisions.compiled import CompiledOffer
 from oferta.decisions.engine import Engine
+from oferta.decisions.offered import Priced
 from oferta.decisions.request import FactValue, Request, Wish
 from oferta.decisions.view import View
 from oferta.terms.fit import quote
@@ -22,39 +24,104 @@ WISH_DAYS: Final = 90.0
 """A wish told to a calculator counts for so long."""
 
 _DAYS_A_MONTH: Final = 30.4375
+_USED: Final = "used"  # the customer's own car is, whatever it was when bought
+_REMEMBERED: Final = 8192  # quotes that an engine keeps
 
 
 class Pricer:
-    """Fits offers for one decision. `row`: all columns of rules, by name."""
+    """Fits offers for one decision.
 
-    __slots__ = ("_engine", "_facts", "_means", "_row", "_view", "wish")
+    Attributes:
+        asked: the wish of the request; None: there is none.
+        remembered: the latest that the customer told a calculator, a search or a form.
+    """
+
+    __slots__ = ("_day", "_ending", "_engine", "_means", "_memo", "_row", "asked", "remembered")
 
     def __init__(
         self, engine: Engine, request: Request, view: View, row: dict[str, FactValue]
     ) -> None:
+        """`row`: all columns of rules, by name."""
         self._engine = engine
-        self._view = view
+        self._day = view.day
         self._row = row
-        self.wish = request.wish or _wish_of(row)
-        self._means = _means_of(engine, row)
+        self.asked = request.wish
+        self.remembered = None if request.wish is not None else _wish_of(row)
+        means = _means_of(engine, row)
+        ending = replace(means, replaced=_money(row.get("contract_instalment")))
+        self._means, self._ending = (means, means.affordable), (ending, ending.affordable)
+        self._memo = engine.quotes
 
-    def quote(
-        self, compiled: CompiledOffer, values: Sequence[FactValue], *, wish: Wish | None
-    ) -> Quote | Unfit:
-        """The terms of an offer; `values`: of the engine's program, after its conditions.
+    def wish_for(self, compiled: CompiledOffer) -> Wish | None:
+        """What is wished of an offer; None: nothing that it could answer.
 
-        `wish`: what to fit to; None: nothing is wished.
+        An offer answers a wished amount, term and deposit if it says so (its starting amount reads
+        `wished_amount`), or if the request asks for its product or family. A budget a month, an
+        excess and a mileage that a request names hold for whatever has them.
         """
+        asked = self.asked
+        if asked is None:
+            return self.remembered if compiled.answers_wish else None
+        if asked.product is not None or compiled.answers_wish:
+            return asked
+        if asked.instalment is None and asked.excess is None and asked.mileage_km_year is None:
+            return None
+        return replace(asked, amount=None, months=None, deposit=None)
+
+    def priced(
+        self, compiled: CompiledOffer, values: Sequence[FactValue], *, wish: Wish | None
+    ) -> Priced | Unfit:
+        """The terms of an offer and what its sale is worth.
+
+        `values`: of the engine's program, after its conditions. Where nothing is wished, what an
+        offer starts with is the same for whoever has the same inputs of the card, and it holds
+        wherever it can be afforded: it is remembered.
+        """
+        means, most = self._ending if compiled.ends_contract else self._means
+        if wish is not None or compiled.servicing:
+            return self._priced(compiled, self._fit(compiled, values, wish, means))
+        if compiled.credit and most is None and means.unknown_income == "refuse":
+            return Unfit("affordability.unknown")
+        start = None if compiled.start is None else values[compiled.start]
+        car = None if compiled.car_value is None else values[compiled.car_value]
+        key = (compiled.index, start, car, means.tier, means.condition, self._day)
+        known = self._memo.get(key)
+        if known is None:
+            anyones = replace(means, income=None, unknown_income="allow")
+            known = self._priced(compiled, self._fit(compiled, values, None, anyones))
+            if len(self._memo) >= _REMEMBERED:
+                self._memo.clear()
+            if compiled.margin_of_terms:
+                self._memo[key] = known
+        if isinstance(known, Unfit) or not compiled.credit or most is None:
+            return known
+        if known.quote.instalment <= most:
+            return known
+        return self._priced(compiled, self._fit(compiled, values, None, means))
+
+    def _priced(self, compiled: CompiledOffer, fitted: Quote | Unfit) -> Priced | Unfit:
+        if isinstance(fitted, Unfit):
+            return fitted
+        return Priced(fitted, margin(compiled, self._row, fitted), float(fitted.amount))
+
+    def _fit(
+        self,
+        compiled: CompiledOffer,
+        values: Sequence[FactValue],
+        wish: Wish | None,
+        means: Means,
+    ) -> Quote | Unfit:
         ranges = compiled.offer.terms
-        own_car = isinstance(ranges, CreditTerms) and ranges.car_value is not None
+        if isinstance(ranges, CreditTerms) and compiled.car_value is not None:
+            means = replace(means, car_value=_money(values[compiled.car_value]), condition=_USED)
         return quote(
             ranges,
             product=compiled.offer.products[0],
             cards=self._engine.cards,
             currency=self._engine.policy.currency,
-            on=self._view.day,
+            on=self._day,
             wanted=self._wanted(compiled, values, wish),
-            means=self._means_for(compiled, values, own_car=own_car),
+            means=means,
         )
 
     def _wanted(
@@ -77,7 +144,8 @@ class Pricer:
 
     def _servicing(self, start: Decimal | None) -> Wanted:
         row = self._row
-        late, monthly = row.get("days_in_arrears"), row.get("instalments")
+        late = row.get("days_in_arrears")
+        monthly = row.get("contract_instalment", row.get("instalments"))
         arrears = None
         if isinstance(late, float) and isinstance(monthly, float):
             arrears = money(ceil(late / _DAYS_A_MONTH) * monthly)
@@ -89,18 +157,8 @@ class Pricer:
             remaining_months=max(1, ceil(left)) if isinstance(left, float) else None,
         )
 
-    def _means_for(
-        self, compiled: CompiledOffer, values: Sequence[FactValue], *, own_car: bool
-    ) -> Means:
-        means = self._means
-        if not own_car or compiled.car_value is None:
-            return means
-        # The customer's own car is a used one, whatever it was when bought.
-        return replace(means, car_value=_money(values[compiled.car_value]), condition="used")
-
 
 def _wish_of(row: dict[str, FactValue]) -> Wish | None:
-    """The latest wish that the customer told a calculator, a search or a form."""
     at, today = row.get("wished_at"), row.get("today")
     if not (isinstance(at, float) and isinstance(today, float) and today - at <= WISH_DAYS):
         return None
@@ -129,8 +187,8 @@ def _means_of(engine: Engine, row: dict[str, FactValue]) -> Means:
 
 def _number(row: dict[str, FactValue], name: str) -> float | None:
     value = row.get(name)
-    return value if isinstance(value, float) else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _money(value: FactValue) -> Decimal | None:
-    return money(value) if isinstance(value, float) else None
+    return money(value) if isinstance(value, int | float) else None

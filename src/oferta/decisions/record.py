@@ -1,13 +1,15 @@
 """The record of a decision: everything that it was made from, so that it can be made again."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final
 
 from oferta.decisions.coding import decode, encode
-from oferta.decisions.decision import Decision
+from oferta.decisions.decision import Decision, Rejection, Stage
 from oferta.decisions.engine import Engine
-from oferta.decisions.request import Customer, Known, Request
+from oferta.decisions.request import Customer, Known, Propensity, Request
 from oferta.errors import RecordCorrupt
 
 _LEVEL: Final = 1  # half the time of level 6, and a tenth more bytes
@@ -22,12 +24,41 @@ class Record:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What there are dozens of, as bare rows: a third of the time and of the bytes."""
+
+    propensities: Mapping[str, tuple[float | None, float, str, str | None]]
+    rejected: tuple[tuple[str, Stage, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A record as it is written."""
+
+    request: Request
+    known: Known
+    decision: Decision
+    rows: _Rows
+
+
+_CHANCE: Final = attrgetter("probability", "score", "reason", "because")
+_REJECTION: Final = attrgetter("offer", "stage", "code", "detail")
+
+
 def pack_record(
     request: Request, known: Known, decision: Decision, *, engine: Engine | None = None
 ) -> bytes:
     """The record as compressed JSON; with `engine`, without what it cannot have looked at."""
     kept = known if engine is None else used(engine, known)
-    return zlib.compress(encode(Record(request, kept, decision)), _LEVEL)
+    propensities = kept.customer.propensities
+    rows = _Rows(
+        dict(zip(propensities, map(_CHANCE, propensities.values()), strict=True)),
+        tuple(map(_REJECTION, decision.rejected)),
+    )
+    bare = replace(kept, customer=Customer(kept.customer.facts, {}, known=kept.customer.known))
+    parts = _Parts(request, bare, replace(decision, rejected=()), rows)
+    return zlib.compress(encode(parts), _LEVEL)
 
 
 def unpack_record(data: bytes) -> Record:
@@ -40,7 +71,20 @@ def unpack_record(data: bytes) -> Record:
         plain = zlib.decompress(data)
     except zlib.error as error:
         raise RecordCorrupt(f"a decision's record does not unpack: {error}") from None
-    return decode(Record, plain)
+    parts = decode(_Parts, plain)
+    known, rows = parts.known, parts.rows
+    customer = replace(
+        known.customer,
+        propensities={
+            product: Propensity(*chance) for product, chance in rows.propensities.items()
+        },
+    )
+    rejected = tuple(Rejection(*rejection) for rejection in rows.rejected)
+    return Record(
+        parts.request,
+        replace(known, customer=customer),
+        replace(parts.decision, rejected=rejected),
+    )
 
 
 def to_json(decision: Decision) -> bytes:

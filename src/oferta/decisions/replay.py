@@ -18,8 +18,9 @@ class Difference(NamedTuple):
 
 
 def replay(engine: Engine, record: Record) -> Decision:
-    """The decision on the record's request and facts; equal to the recorded one where the engine
-    is of the same policy, catalogue and rate card.
+    """The decision on what the record holds.
+
+    Equal to the recorded one where the engine is of the same policy, catalogue and rate card.
     """
     return decide(engine, record.request, record.known)
 

@@ -4,22 +4,28 @@ candidates, status, placement, eligibility, consent, contact: each offer passes 
 dropped by the first that stops it, with a code and what exactly failed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+from typing import Final
 
-from oferta.catalogue.offers import Channel, Placement
+from oferta.catalogue.offers import Channel, Offer, Placement
 from oferta.decisions.asked import Asked
-from oferta.decisions.compiled import CompiledOffer
+from oferta.decisions.case import Case
+from oferta.decisions.compiled import Admission, CompiledOffer
 from oferta.decisions.decision import Rejection
 from oferta.decisions.engine import Engine
-from oferta.decisions.request import FactValue, Known, Request
+from oferta.decisions.request import FactValue, Known
 from oferta.decisions.room import CapRoom
-from oferta.decisions.slots import takes
+from oferta.decisions.slots import capped, takes
 from oferta.decisions.view import View
 from oferta.policy.caps import frees_at
 from oferta.policy.consent import contact_refused
+from oferta.policy.file import Cap
 from oferta.policy.quiet import quiet_until
 from oferta.policy.silence import silence_on
+
+_REMEMBERED: Final = 1024  # combinations of placements that an engine keeps
 
 
 @dataclass(slots=True)
@@ -36,21 +42,22 @@ class Sifted:
     again: list[float]
 
 
-def candidates(
-    engine: Engine, request: Request, known: Known, view: View
-) -> tuple[list[CompiledOffer], list[Rejection]]:
+def candidates(case: Case) -> tuple[Sequence[CompiledOffer], list[Rejection]]:
     """The offers whose products are scored for the customer.
 
     Where a request names offers, the others are neither made nor refused: nobody asked for them.
     A product that a release scores for others but not for this customer is held already, and is
     not repeatable. Servicing is about what is held.
     """
-    only = frozenset(request.offers)
+    engine, request, view = case.engine, case.request, case.view
+    only = request.offers
     asked = [one for one in engine.offers if one.offer.id in only] if only else engine.offers
     if view.closed is not None:
         return [], [compiled.dropped[view.closed] for compiled in asked]
     wished = None if request.wish is None else request.wish.product
-    unscored = _unscored(known) if view.personal else frozenset()
+    unscored = _unscored(case.known) if view.personal else frozenset()
+    if wished is None and not unscored:
+        return asked, []
     left: list[CompiledOffer] = []
     rejected: list[Rejection] = []
     for compiled in asked:
@@ -75,39 +82,77 @@ def _unscored(known: Known) -> frozenset[str]:
     )
 
 
+def admission(engine: Engine, channel: Channel, placements: tuple[Placement, ...]) -> Admission:
+    """What the placements take; remembered by the engine."""
+    key = (channel, *(placement.id for placement in placements))
+    known = engine.admissions.get(key)
+    if known is None:
+        known = _admission(engine, channel, placements)
+        if len(engine.admissions) >= _REMEMBERED:
+            engine.admissions.clear()
+        engine.admissions[key] = known
+    return known
+
+
+def _admission(engine: Engine, channel: Channel, placements: Sequence[Placement]) -> Admission:
+    refused: dict[int, Rejection] = {}
+    for compiled in engine.offers:
+        if compiled.status is not None:
+            refused[compiled.index] = compiled.status
+        elif channel not in compiled.offer.channels:
+            refused[compiled.index] = compiled.dropped["placement.channel"]
+        elif not any(takes(placement, compiled.offer) for placement in placements):
+            refused[compiled.index] = compiled.dropped["placement.family"]
+    return Admission(
+        able=tuple(one for one in engine.offers if one.index not in refused),
+        timed=tuple(
+            one
+            for one in engine.offers
+            if one.status is None and (one.starts > -inf or one.ends < inf)
+        ),
+        refused=refused,
+        refusals=tuple(refused.values()),
+    )
+
+
 def open_offers(
-    offers: Sequence[CompiledOffer], channel: Channel, placements: Sequence[Placement], at: float
+    engine: Engine,
+    offers: Sequence[CompiledOffer],
+    channel: Channel,
+    placements: tuple[Placement, ...],
+    at: float,
 ) -> Sifted:
     """Status and dates, then the placement's families and channel."""
+    admitted = admission(engine, channel, placements)
+    everyone = len(offers) == len(engine.offers)
+    closed: dict[int, Rejection] = {}
+    again: list[float] = []
+    for compiled in admitted.timed:
+        if at < compiled.starts:
+            closed[compiled.index] = compiled.dropped["offer.not_started"]
+            if compiled.index not in admitted.refused and (everyone or compiled in offers):
+                again.append(compiled.starts)
+        elif at >= compiled.ends:
+            closed[compiled.index] = compiled.dropped["offer.ended"]
+    if everyone and not closed:
+        return Sifted(list(admitted.able), list(admitted.refusals), again)
+    refused = {**admitted.refused, **closed}
     left: list[CompiledOffer] = []
     rejected: list[Rejection] = []
-    again: list[float] = []
     for compiled in offers:
-        if compiled.status is not None:
-            rejected.append(compiled.status)
-        elif at < compiled.starts:
-            rejected.append(compiled.dropped["offer.not_started"])
-            again.append(compiled.starts)
-        elif at >= compiled.ends:
-            rejected.append(compiled.dropped["offer.ended"])
-        elif channel not in compiled.offer.channels:
-            rejected.append(compiled.dropped["placement.channel"])
-        elif not any(takes(placement, compiled.offer) for placement in placements):
-            rejected.append(compiled.dropped["placement.family"])
-        else:
+        rejection = refused.get(compiled.index)
+        if rejection is None:
             left.append(compiled)
+        else:
+            rejected.append(rejection)
     return Sifted(left, rejected, again)
 
 
 def eligible(
-    offers: Sequence[CompiledOffer],
-    failed: int,
-    *,
-    servicing_only: bool,
-    asked: Asked,
-    row: dict[str, FactValue],
+    case: Case, offers: Sequence[CompiledOffer], failed: int, row: dict[str, FactValue]
 ) -> tuple[list[CompiledOffer], list[Rejection]]:
     """Rules of all three tiers; `failed` has the bit of every condition that is not true."""
+    asked, servicing_only = case.asked, case.view.servicing_only
     left: list[CompiledOffer] = []
     rejected: list[Rejection] = []
     for compiled in offers:
@@ -140,21 +185,19 @@ def _passes(asked: Asked, compiled: CompiledOffer, row: dict[str, FactValue]) ->
 
 
 def reachable(
-    engine: Engine,
+    case: Case,
     offers: Sequence[CompiledOffer],
-    view: View,
     channel: Channel,
     placements: Sequence[Placement],
     caps: CapRoom,
-    *,
-    consents: Mapping[str, FactValue],
 ) -> Sifted:
     """Consent to the channel, then cool-down, caps and quiet hours.
 
-    `consents`: the customer's facts, also where the answer must not depend on them: a channel that
-    needs consent is closed without it, whatever would have been said.
+    Consent is asked also where the answer must not depend on the customer: a channel that needs it
+    is closed without it, whatever would have been said.
     """
-    refused = contact_refused(channel, consents, engine.policy)
+    engine, view = case.engine, case.view
+    refused = contact_refused(channel, case.known.customer.facts, engine.policy)
     if refused is not None:
         return Sifted([], [offer.dropped[refused] for offer in offers], [])
     silences, scope = view.state.silences, engine.policy.cool_down.scope
@@ -176,8 +219,11 @@ def reachable(
             code = f"silence.{silence.answer}"
             sifted.rejected.append(Rejection(offer.id, "contact", code, silence.offer))
             sifted.again.append(silence.until)
-        elif _capped(compiled, view, channel, placements, caps, sifted):
             continue
+        stops = _stops(offer, channel, placements, caps)
+        if stops:
+            sifted.rejected.append(capped(offer, *stops[0]))
+            sifted.again += _frees(view, stops)
         elif quiet is not None:
             sifted.rejected.append(Rejection(offer.id, "contact", "quiet.hours", channel))
             sifted.again.append(quiet)
@@ -186,27 +232,22 @@ def reachable(
     return sifted
 
 
-def _capped(
-    compiled: CompiledOffer,
-    view: View,
-    channel: Channel,
-    placements: Sequence[Placement],
-    caps: CapRoom,
-    sifted: Sifted,
-) -> bool:
-    """Whether caps stop the offer in every placement; then says so in `sifted`."""
+def _stops(
+    offer: Offer, channel: Channel, placements: Sequence[Placement], caps: CapRoom
+) -> list[tuple[Cap, str]]:
+    """The caps that stop the offer, where they do so in every placement; else none."""
     if not caps.full:
-        return False
-    offer = compiled.offer
+        return []
     stops = [caps.stops(offer, channel, place.id) for place in placements if takes(place, offer)]
     stopping = [stop for stop in stops if stop is not None]
-    if len(stopping) < len(stops):
-        return False
-    cap, key = stopping[0]
-    if cap.per == "total":
-        sifted.rejected.append(Rejection(offer.id, "contact", "cap.total", f"{cap.name}/{key}"))
-        return True
-    sifted.rejected.append(Rejection(offer.id, "contact", "cap.reached", f"{cap.name}/{key}"))
-    free = [frees_at(one[0], view.state.contacts, one[1], at=view.at) for one in stopping]
-    sifted.again += [at for at in free if at is not None]
-    return True
+    return stopping if len(stopping) == len(stops) else []
+
+
+def _frees(view: View, stops: Sequence[tuple[Cap, str]]) -> list[float]:
+    """When the customer's own caps have room again."""
+    free = [
+        frees_at(cap, view.state.contacts, key, at=view.at)
+        for cap, key in stops
+        if cap.per == "customer"
+    ]
+    return [at for at in free if at is not None]

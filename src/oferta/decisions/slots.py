@@ -9,6 +9,9 @@ from oferta.catalogue.offers import Channel, Offer, Placement
 from oferta.decisions.decision import Rejection, Selection
 from oferta.decisions.offered import Pick, Valued
 from oferta.decisions.room import CapRoom
+from oferta.decisions.variety import NOTHING, Shown, shown_by, too_alike
+from oferta.policy.caps import counter
+from oferta.policy.file import Cap
 
 _SEED_RANGE: Final = 2.0**63
 
@@ -46,14 +49,15 @@ def fill(slots: Slots, ranked: Sequence[Valued], caps: CapRoom) -> list[Pick]:
             if not picks and slots.explore > 0.0:
                 pick = _first(slots, placement, left, caps)
             else:
+                shown = shown_by(picks)
                 found = next(
-                    (one for one in left if not _stopped(slots, placement, one, caps, picks)), None
+                    (one for one in left if not _stopped(slots, placement, one, caps, shown)), None
                 )
                 pick = None if found is None else Pick(placement, found, slots.selection, 1.0)
             if pick is None:
                 break
             picks.append(pick)
-            left.remove(pick.valued)
+            left = [one for one in left if one is not pick.valued]
             caps.take(pick.valued.compiled.offer, slots.channel, placement.id)
     return picks
 
@@ -69,7 +73,7 @@ def _first(
     slots: Slots, placement: Placement, left: Sequence[Valued], caps: CapRoom
 ) -> Pick | None:
     """The offer of the first slot, with the true probability of its selection."""
-    able = [one for one in left if not _stopped(slots, placement, one, caps, ())]
+    able = [one for one in left if not _stopped(slots, placement, one, caps, NOTHING)]
     if not able:
         return None
     share, among = slots.explore, len(able)
@@ -82,28 +86,13 @@ def _first(
     return Pick(placement, able[drawn], "explored", probability)
 
 
-def _stopped(
-    slots: Slots, placement: Placement, one: Valued, caps: CapRoom, picks: Sequence[Pick]
-) -> bool:
+def _stopped(slots: Slots, placement: Placement, one: Valued, caps: CapRoom, shown: Shown) -> bool:
     offer = one.compiled.offer
     return (
         not takes(placement, offer)
         or (bool(caps.full) and caps.stops(offer, slots.channel, placement.id) is not None)
-        or (bool(picks) and _too_alike(offer, picks, slots.per_family) is not None)
+        or (bool(shown.products) and too_alike(offer, shown, slots.per_family) is not None)
     )
-
-
-def _too_alike(offer: Offer, picks: Sequence[Pick], per_family: int | None) -> str | None:
-    """Why an offer would make an answer monotonous, as a code."""
-    family = 0
-    for pick in picks:
-        other = pick.valued.compiled.offer
-        if other.family == offer.family:
-            family += 1
-        for product in offer.products:
-            if product in other.products:
-                return "diversity.product"
-    return "diversity.family" if per_family is not None and family >= per_family else None
 
 
 def not_picked(
@@ -111,6 +100,7 @@ def not_picked(
 ) -> list[Rejection]:
     """Why each of the others has no slot: a cap filled up, too much alike, or no room."""
     picked = {pick.valued.compiled.index for pick in picks}
+    shown = shown_by(picks)
     rejected: list[Rejection] = []
     for one in ranked:
         compiled = one.compiled
@@ -123,11 +113,15 @@ def not_picked(
                 for place in slots.placements
                 if takes(place, offer)
             ]
-            if stops and all(stops) and stops[0] is not None:
-                cap, key = stops[0]
-                code = "cap.reached" if cap.per == "customer" else "cap.total"
-                rejected.append(Rejection(offer.id, "contact", code, f"{cap.name}/{key}"))
+            if stops[0] is not None and all(stops):
+                rejected.append(capped(offer, *stops[0]))
                 continue
-        alike = _too_alike(offer, picks, slots.per_family)
+        alike = too_alike(offer, shown, slots.per_family)
         rejected.append(compiled.dropped["room" if alike is None else alike])
     return rejected
+
+
+def capped(offer: Offer, cap: Cap, key: str) -> Rejection:
+    """The rejection of an offer that a cap has no place for."""
+    code = "cap.reached" if cap.per == "customer" else "cap.total"
+    return Rejection(offer.id, "contact", code, counter(cap, key))

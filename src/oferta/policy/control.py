@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from oferta.policy.file import Control
 
 _BYTES: Final = 8
+_RANGE: Final = 2.0 ** (8 * _BYTES)
 
 
 def in_control(customer_id: str, control: Control, *, at: float, zone: ZoneInfo) -> bool:
@@ -20,7 +21,7 @@ def in_control(customer_id: str, control: Control, *, at: float, zone: ZoneInfo)
         return False
     text = "\0".join((control.salt, period(control, at=at, zone=zone), customer_id))
     drawn = int.from_bytes(blake2b(text.encode(), digest_size=_BYTES).digest(), "big")
-    return drawn < control.share * 2 ** (8 * _BYTES)
+    return drawn < control.share * _RANGE
 
 
 def period(control: Control, *, at: float, zone: ZoneInfo) -> str:
