@@ -1,7 +1,7 @@
 """A checked tree as SQL: the canonical text that people read, and the one that Polars evaluates.
 
-Both are equal but for numbers and nulls, which Polars must be told the type of (it reads `0.5` as a
-decimal of one digit and computes with so many), and for quoted names.
+Both are equal but for divisions by constants, quoted names, and the type of numbers and nulls,
+which Polars must be told (it reads `0.5` as a decimal of one digit and computes with so many).
 """
 
 import re
@@ -68,8 +68,21 @@ def canonical(node: Node) -> str:
 
 
 def for_polars(node: Node) -> str:
-    """The tree as `polars.sql_expr` evaluates it: all numbers are doubles, all nulls are typed."""
-    return _text(node, _typed)
+    """The tree as `polars.sql_expr` evaluates it: all numbers are doubles, all nulls are typed.
+
+    Polars divides by a constant by multiplying with its inverse, or not, depending on how the frame
+    is cut (2.1: 2.5 / 595 in a frame of two rows and of five); so it is told to multiply.
+    """
+    return _text(_without_constant_divisors(node), _typed)
+
+
+def _without_constant_divisors(node: Node) -> Node:
+    if not isinstance(node, Operation):
+        return node
+    args = tuple(_without_constant_divisors(arg) for arg in node.args)
+    if node.op == "/" and isinstance(args[1], Constant) and isinstance(args[1].value, float):
+        return Operation("*", (args[0], Constant(1 / args[1].value, "number")), "number")
+    return Operation(node.op, args, node.kind)
 
 
 def _readable(leaf: Column | Constant) -> str:
@@ -119,6 +132,11 @@ def _text(node: Node, leaf: Callable[[Column | Constant], str]) -> str:
         return _negated(args[0], leaf)
     if op in {"and", "or"}:
         return f" {op.upper()} ".join(_inside(arg, _BINDS[op] + 1, leaf) for arg in args)
+    return _listed(op, args, leaf)
+
+
+def _listed(op: str, args: tuple[Node, ...], leaf: Callable[[Column | Constant], str]) -> str:
+    """Forms with any number of arguments."""
     whole = [_text(arg, leaf) for arg in args]
     if op == "in":
         return f"{_inside(args[0], _ADD, leaf)} IN ({', '.join(whole[1:])})"

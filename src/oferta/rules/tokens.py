@@ -133,6 +133,8 @@ class _Reader:
             raise self._refused(token, f"unexpected {said}")
         if word.upper() in WORDS:
             return token
+        if follows is not None and follows.token_type == TokenType.DOT:
+            raise self._refused(follows, f"unexpected {_INSTEAD[TokenType.DOT]}")
         if follows is not None and follows.token_type == TokenType.L_PAREN:
             return self._function(token)
         return self._column(token)
