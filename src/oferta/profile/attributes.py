@@ -6,7 +6,7 @@ import polars as pl
 
 from oferta.columns import INSTANT
 from oferta.profile.facts import FACTS, FactKind
-from oferta.profile.json_text import json_text
+from oferta.profile.json_text import json_object, json_plain, json_text
 from oferta.profile.moment import Moment
 from oferta.profile.settings import CUSTOMERS_SOURCE, Trust
 
@@ -128,22 +128,14 @@ def _believed(rows: pl.LazyFrame, moment: Moment, trust: Trust) -> pl.LazyFrame:
 def _of_kind(rows: pl.LazyFrame, kind: FactKind) -> pl.LazyFrame:
     value = _read(kind)
     literal = (
-        value.cast(pl.String) if kind in {"number", "boolean"} else json_text(value.cast(pl.String))
+        json_plain(value) if kind in {"number", "boolean"} else json_text(value.cast(pl.String))
     )
-    source = pl.when(pl.col("source").is_not_null()).then(
-        pl.format(',"source":{}', json_text(pl.col("source")))
+    said = json_object(
+        value=literal,
+        source=json_text(pl.col("source")),
+        observed_at=json_text(pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")),
     )
-    at = pl.when(pl.col("at").is_not_null()).then(
-        pl.format(',"observed_at":"{}"', pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    )
-    json = pl.concat_str(
-        json_text(pl.col("name")),
-        pl.lit(':{"value":'),
-        literal,
-        source.fill_null(""),
-        at.fill_null(""),
-        pl.lit("}"),
-    )
+    json = pl.concat_str(json_text(pl.col("name")), pl.lit(":"), said)
     return rows.select("customer_id", "name", value.alias(kind), json.alias("json"))
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from oferta.columns import WISHES
 from oferta.events.types import EventType
-from oferta.profile.json_text import json_object, json_text
+from oferta.profile.json_text import json_day, json_object, json_plain, json_text
 from oferta.profile.moment import DAY_US, Moment
 from oferta.profile.settings import ProfileSettings
 
@@ -126,11 +126,18 @@ def wish_facts(
         .with_columns(absent)
         .with_columns(
             json_object(
-                at=pl.col("wished_at").cast(pl.String),
-                **{name.removeprefix("wished_"): pl.col(name) for name in WISHES},
+                at=json_day(pl.col("wished_at")),
+                **{
+                    name.removeprefix("wished_"): _literal(name, dtype)
+                    for name, dtype in WISHES.items()
+                },
             ).alias("wish_json")
         )
     )
+
+
+def _literal(name: str, dtype: pl.DataType) -> pl.Expr:
+    return json_text(pl.col(name)) if dtype == pl.String else json_plain(pl.col(name))
 
 
 def _wish(name: str) -> pl.Expr:
@@ -194,11 +201,11 @@ def intent_facts(
         )
     )
     piece = json_object(
-        type=pl.col("event_type"),
-        count=pl.col("count"),
-        last=moment.day(pl.col("at")).cast(pl.String),
-        product=pl.col("product"),
-        weight=pl.col("weight").round(4),
+        type=json_text(pl.col("event_type")),
+        count=json_plain(pl.col("count")),
+        last=json_day(moment.day(pl.col("at"))),
+        product=json_text(pl.col("product")),
+        weight=json_plain(pl.col("weight").round(4)),
     )
     place = pl.struct((-pl.col("weight")).alias("a"), pl.col("event_type").alias("b"))
     by_family = (
@@ -215,20 +222,17 @@ def intent_facts(
         pl.col("family").sort_by(*order).last().alias("intent_family"),
         pl.col("json").sort_by(*order).last(),
     )
-    family = pl.when(pl.col("intent_family").is_not_null()).then(
-        pl.format(',"family":{}', json_text(pl.col("intent_family")))
-    )
-    return top.with_columns((1 - (-pl.col("weight")).exp()).alias("intent")).select(
+    events_json = pl.concat_str(pl.lit("["), pl.col("json"), pl.lit("]"))
+    # Rounded, since a sum of floats hangs on the order of its rows in its last digits.
+    intent = (1 - (-pl.col("weight")).exp()).round(6)
+    return top.with_columns(intent.alias("intent")).select(
         "customer_id",
         "intent",
         "intent_family",
-        pl.concat_str(
-            pl.lit('{"value":'),
-            pl.col("intent").round(4).cast(pl.String),
-            family.fill_null(""),
-            pl.lit(',"events":['),
-            pl.col("json"),
-            pl.lit("]}"),
+        json_object(
+            value=json_plain(pl.col("intent").round(4)),
+            family=json_text(pl.col("intent_family")),
+            events=events_json,
         ).alias("intent_json"),
     )
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from oferta.profile.json_text import json_list, json_object
+from oferta.profile.json_text import json_day, json_list, json_object, json_plain, json_text
 from oferta.profile.moment import Moment
 from oferta.profile.payoff import payoff_today
 from oferta.profile.products import is_finance
@@ -144,24 +144,25 @@ def _anniversary(moment: Moment) -> pl.Expr:
 
 
 def _evidence(moment: Moment) -> pl.Expr:
-    owed = pl.col("owed").round(2)
     return json_object(
-        contract_id=pl.col("contract_id"),
-        product_id=pl.col("product_id"),
-        family=pl.col("family"),
-        kind=pl.col("repayment"),
-        vehicle_id=pl.col("vehicle_id"),
-        active=pl.col("runs"),
-        start=moment.book_day(pl.col("starts_at")).cast(pl.String),
-        end=moment.last_day(pl.col("ends_at")).cast(pl.String),
-        months=pl.col("term_months"),
-        amount=pl.col("amount"),
-        rate=pl.col("rate"),
-        instalment=pl.col("instalment"),
-        payoff=owed,
-        payoff_estimated=pl.when(owed.is_not_null()).then(pl.col("owed_estimated")),
-        final_amount=pl.col("final_amount"),
-        final_due=moment.book_day(pl.col("final_due")).cast(pl.String),
-        next_due=moment.book_day(pl.col("next_due")).cast(pl.String),
-        days_in_arrears=pl.when(pl.col("late")).then(pl.col("late_days")),
+        contract_id=json_text(pl.col("contract_id")),
+        product_id=json_text(pl.col("product_id")),
+        family=json_text(pl.col("family")),
+        kind=json_text(pl.col("repayment")),
+        vehicle_id=json_text(pl.col("vehicle_id")),
+        active=json_plain(pl.col("runs")),
+        start=json_day(moment.book_day(pl.col("starts_at"))),
+        end=json_day(moment.last_day(pl.col("ends_at"))),
+        months=json_plain(pl.col("term_months")),
+        amount=json_plain(pl.col("amount")),
+        rate=json_plain(pl.col("rate")),
+        instalment=json_plain(pl.col("instalment")),
+        payoff=json_plain(pl.col("owed")),
+        payoff_estimated=json_plain(
+            pl.when(pl.col("owed").is_not_null()).then(pl.col("owed_estimated"))
+        ),
+        final_amount=json_plain(pl.col("final_amount")),
+        final_due=json_day(moment.book_day(pl.col("final_due"))),
+        next_due=json_day(moment.book_day(pl.col("next_due"))),
+        days_in_arrears=json_plain(pl.when(pl.col("late")).then(pl.col("late_days"))),
     )

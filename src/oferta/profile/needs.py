@@ -6,10 +6,11 @@ were in the app or on the web, or with a person.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
-from oferta.profile.json_text import json_object
+from oferta.profile.json_text import json_object, json_plain, json_text
 from oferta.profile.settings import Needs
 
 ALIKE = ("stage", "vehicle_body", "vehicle_fuel")
@@ -25,6 +26,19 @@ class Peers:
     """
 
     shares: pl.DataFrame
+
+
+NO_PEERS: Final = Peers(
+    pl.DataFrame(
+        schema={
+            **dict.fromkeys((*ALIKE, "sold_as"), pl.String()),
+            "similar": pl.UInt32(),
+            "holders": pl.UInt32(),
+            "share": pl.Float64(),
+        }
+    )
+)
+"""Nobody to be compared with: no product gaps."""
 
 
 def peers_of(holdings: pl.LazyFrame, *, settings: Needs) -> Peers:
@@ -61,19 +75,19 @@ def with_needs(profiles: pl.LazyFrame, peers: Peers, *, settings: Needs) -> pl.L
     financial = [
         pl.when(_share() > settings.instalment_share).then(
             json_object(
-                type=pl.lit("financial"),
-                what=pl.lit("lower_instalment"),
-                instalments=pl.col("instalments").round(2),
-                income=pl.col("income").round(2),
-                share=_share().round(3),
+                type=json_text(pl.lit("financial")),
+                what=json_text(pl.lit("lower_instalment")),
+                instalments=json_plain(pl.col("instalments").round(2)),
+                income=json_plain(pl.col("income").round(2)),
+                share=json_plain(_share().round(3)),
             )
         ),
         pl.when(pl.col("contract_rate") > settings.rate_above).then(
             json_object(
-                type=pl.lit("financial"),
-                what=pl.lit("better_rate"),
-                rate=pl.col("contract_rate"),
-                above=pl.lit(settings.rate_above),
+                type=json_text(pl.lit("financial")),
+                what=json_text(pl.lit("better_rate")),
+                rate=json_plain(pl.col("contract_rate")),
+                above=json_plain(pl.lit(settings.rate_above)),
             )
         ),
     ]
@@ -94,10 +108,10 @@ def _convenience(what: str, contacts: str, least: float, settings: Needs) -> pl.
     enough = (pl.col("contacts") >= settings.contacts) & (share >= least)
     return pl.when(enough).then(
         json_object(
-            type=pl.lit("convenience"),
-            what=pl.lit(what),
-            contacts=pl.col("contacts"),
-            share=share.round(3),
+            type=json_text(pl.lit("convenience")),
+            what=json_text(pl.lit(what)),
+            contacts=json_plain(pl.col("contacts")),
+            share=json_plain(share.round(3)),
         )
     )
 
@@ -114,13 +128,13 @@ def _gaps(profiles: pl.LazyFrame, peers: Peers, most: int) -> tuple[pl.LazyFrame
     if peers.shares.is_empty():
         return profiles, []
     piece = json_object(
-        type=pl.lit("product_gap"),
-        what=pl.col("sold_as"),
-        similar=pl.col("similar"),
-        holding=pl.col("share").round(3),
-        stage=pl.col("stage"),
-        body=pl.col("vehicle_body"),
-        fuel=pl.col("vehicle_fuel"),
+        type=json_text(pl.lit("product_gap")),
+        what=json_text(pl.col("sold_as")),
+        similar=json_plain(pl.col("similar")),
+        holding=json_plain(pl.col("share").round(3)),
+        stage=json_text(pl.col("stage")),
+        body=json_text(pl.col("vehicle_body")),
+        fuel=json_text(pl.col("vehicle_fuel")),
     )
     ranked = peers.shares.with_columns(
         piece.alias("json"), pl.int_range(pl.len()).over(ALIKE).alias("rank")

@@ -3,7 +3,7 @@
 import polars as pl
 
 from oferta.profile.depreciation import left_of_price
-from oferta.profile.json_text import json_list, json_object
+from oferta.profile.json_text import json_day, json_list, json_object, json_plain, json_text
 from oferta.profile.moment import YEAR_DAYS, Moment
 from oferta.profile.settings import Vehicles
 
@@ -137,18 +137,13 @@ def leading_vehicles(
 
 def vehicle_evidence(vehicles: pl.LazyFrame, *, moment: Moment) -> pl.LazyFrame:
     """`customer_id`, `vehicles_json`: the vehicles of each customer, the newest first."""
+    texts = ("vehicle_id", "make", "model", "body", "fuel", "condition", "use")
     piece = json_object(
-        vehicle_id=pl.col("vehicle_id"),
-        make=pl.col("make"),
-        model=pl.col("model"),
-        body=pl.col("body"),
-        fuel=pl.col("fuel"),
-        condition=pl.col("condition"),
-        use=pl.col("use"),
-        registered=moment.book_day(pl.col("registered_at")).cast(pl.String),
-        mileage_km=pl.col("km").round(0),
-        market_value=pl.col("worth").round(2),
-        market_value_estimated=pl.col("estimated"),
+        **{name: json_text(pl.col(name)) for name in texts},
+        registered=json_day(moment.book_day(pl.col("registered_at"))),
+        mileage_km=json_plain(pl.col("km").round(0)),
+        market_value=json_plain(pl.col("worth").round(2)),
+        market_value_estimated=json_plain(pl.col("estimated")),
     )
     youth = -pl.col("registered_at").dt.epoch("s")
     place = pl.struct(youth.is_null().alias("a"), youth.alias("b"), "vehicle_id")

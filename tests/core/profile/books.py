@@ -11,6 +11,7 @@ from core.ingest.shops import Shop
 from oferta.events.dataset import Dataset
 from oferta.profile.build import build_profiles
 from oferta.profile.facts import FactKind
+from oferta.profile.needs import NO_PEERS, Peers
 from oferta.profile.settings import ProfileSettings
 
 AS_OF = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -60,10 +61,16 @@ class Books:
         zone: ZoneInfo = UTC_ZONE,
         settings: ProfileSettings | None = None,
         attributes: Mapping[str, FactKind] | None = None,
+        peers: Peers | None = NO_PEERS,
     ) -> dict[str, dict[str, object]]:
-        """Customer -> facts; `evidence` is read."""
+        """Customer -> facts; `evidence` is read. Peers are counted where they are None."""
         frame = build_profiles(
-            self.dataset(), as_of=as_of, zone=zone, settings=settings, attributes=attributes
+            self.dataset(),
+            as_of=as_of,
+            zone=zone,
+            settings=settings,
+            attributes=attributes,
+            peers=peers,
         ).collect(engine="streaming")
         rows = {row.pop("customer_id"): row for row in frame.to_dicts()}
         for row in rows.values():
