@@ -165,6 +165,15 @@ def test_a_car_that_is_bought_is_worth_amount_and_deposit(card: RateCards):
     assert (terms.amount, terms.deposit) == (Decimal(7500), Decimal(2500))
 
 
+def test_a_loan_to_value_a_hair_above_a_band_is_above_it(card: RateCards):
+    can = means(car_value=Decimal(30_000))
+    rates = [
+        str(quoted(card, credit(), wish=wanted(amount=amount), can=can).rate)
+        for amount in (24_000, 24_001)
+    ]
+    assert rates == ["5.40", "6.00"]
+
+
 def test_required_cover_is_the_last_resort_and_its_premium_a_fee(card: RateCards):
     text = """
 max_loan_to_value = 0.9
@@ -184,6 +193,11 @@ deposit = { max = 0.0 }
     assert terms.annual_rate is not None
     assert without.annual_rate is not None
     assert terms.annual_rate > without.annual_rate + 3
+    # The premium counts: a budget just below the sum of both makes the term longer.
+    budget = int(terms.instalment)
+    assert without.instalment < budget
+    wish = wanted(amount=10_000, deposit=0, months=36, instalment=budget)
+    assert quoted(card, covered, wish=wish, can=can).months == 48
     plain = credit(text + 'cover = { product = "loan", max_loan_to_value = 1.0 }')
     assert refused(asked(card, plain, can=can))[0] == "ltv.exceeded"
 
@@ -414,6 +428,34 @@ def oracle(
             if fits(amount, deposit, term):
                 return amount, deposit, term
     return None
+
+
+@pytest.mark.parametrize("limit", [216, 222, 226, 232, 240])
+@pytest.mark.parametrize("cheaper", ["with the amount", "with the loan to value"])
+def test_of_the_amounts_within_a_budget_the_largest_is_found_across_bands(
+    tmp_path: Path, cheaper: str, limit: int
+):
+    """A larger amount may cost less a month: 5000 at a lower rate than 4999."""
+    text, value = CARD.replace("[1.2, 0.6, 0.0]", "[9.2, 0.6, 0.0]"), 12_500
+    if cheaper == "with the loan to value":
+        text = CARD.replace("[1.2, 0.6, 0.0]", "[0, 0, 0]").replace(
+            "loan_to_value_points = [0.0, 0.6", "loan_to_value_points = [9.0, 0.0"
+        )
+        value = 6250
+    known = cards(tmp_path / "cards", one=text)
+    ranges = credit(
+        "amount = { min = 4000, max = 6000, start = '5' }\ndeposit = { max = 0.2 }\n"
+        "months = [24]\nstart_months = 24"
+    )
+    found = asked(
+        known,
+        ranges,
+        wish=wanted(amount=5600, deposit=0, months=24, instalment=limit),
+        can=means(car_value=Decimal(value)),
+    )
+    assert isinstance(found, Quote)
+    best = oracle(known, ranges, lent=5600, months=24, limit=limit, value=value)
+    assert (int(found.amount), int(found.deposit), found.months) == best
 
 
 @settings(max_examples=25, deadline=None)

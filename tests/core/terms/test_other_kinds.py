@@ -60,6 +60,7 @@ def test_a_wished_mileage_takes_the_smallest_allowance_that_covers_it(card: Rate
 
     assert (lease(9000).mileage_km_year, lease(9000).changes) == (10_000, ())
     assert [(fee.name, str(fee.amount)) for fee in lease(12_000).fees][-1] == ("mileage", "30.00")
+    assert lease(12_000).instalment == lease(9000).instalment + 30
     change = lease(25_000).changes[0]
     assert (change.what, change.wished, change.offered) == ("mileage", 25_000, 20_000)
 
