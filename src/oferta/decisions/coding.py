@@ -90,7 +90,7 @@ def _same(value: object) -> object:
 
 
 def _alternatives(kinds: tuple[Hashable, ...]) -> Reader:
-    rest = [kind for kind in kinds if kind is not NoneType]
+    rest = [kind for kind in kinds if kind != NoneType]
     if len(rest) == 1:
         one = reader(rest[0])
         return lambda value: None if value is None else one(value)

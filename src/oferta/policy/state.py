@@ -5,7 +5,8 @@ impression keeps its first instant, a silence its last, so a replayed stream cha
 """
 
 from collections.abc import Iterable
-from dataclasses import astuple, replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Final
 
 import orjson
@@ -30,6 +31,8 @@ SILENCES: Final[dict[FeedbackKind, Answer]] = {
 
 _SEEN: Final = 64  # ids kept: what comes back later than that changes nothing anyway
 _DAY: Final = 86_400.0
+_CONTACT: Final = attrgetter(*(field.name for field in fields(Contact)))
+_SILENCE: Final = attrgetter(*(field.name for field in fields(Silence)))
 
 
 def reserve(
@@ -89,8 +92,8 @@ def encode_state(state: CustomerState) -> bytes:
     return orjson.dumps(
         [
             state.version,
-            [astuple(contact) for contact in state.contacts],
-            [astuple(silence) for silence in state.silences],
+            [_CONTACT(contact) for contact in state.contacts],
+            [_SILENCE(silence) for silence in state.silences],
             state.seen_feedback,
             state.arrears_at,
         ]
