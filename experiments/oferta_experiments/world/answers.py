@@ -1,6 +1,6 @@
 """What would come of offers: the whole truth of an answer, for many customers at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -51,6 +51,10 @@ class Shown:
         """Nothing is said: the usual terms."""
         absent = np.full(count, np.nan)
         return cls(absent, absent, absent, absent, absent, absent)
+
+    def only(self, rows: Ints) -> Self:
+        """Of some rows."""
+        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +159,12 @@ def _seen(
     wish = np.where(credit, np.where(owes > 0, owes, wish), np.nan)
     usual_months = np.where(own_term, products.months[product], people.months[who])
     usual_months = np.where(credit, usual_months, products.months[product]).astype(np.float64)
-    amount = _or(shown.amount, np.where(np.isnan(wish), products.price[product], wish))
-    months = _or(shown.months, np.where(usual_months > 0, usual_months, np.nan))
+    amount = or_usual(shown.amount, np.where(np.isnan(wish), products.price[product], wish))
+    months = or_usual(shown.months, np.where(usual_months > 0, usual_months, np.nan))
     final = np.zeros(len(who))
     for kind, share in _USUAL_FINAL.items():
         final = np.where(products.of_kind(kind)[product], share * amount, final)
-    asked = _or(shown.rate, rate)
+    asked = or_usual(shown.rate, rate)
     term = np.where(np.isnan(months), 1, months).astype(np.int64)
     usual_instalment = level_instalment(amount, np.maximum(asked, 0.1), term, final)
     usual = usual_price(products, product, value=state.value(products, day)[who])
@@ -168,9 +172,9 @@ def _seen(
     seen = Seen(
         amount=amount,
         months=np.where(credit, months, nothing),
-        instalment=np.where(credit, _or(shown.instalment, usual_instalment), nothing),
+        instalment=np.where(credit, or_usual(shown.instalment, usual_instalment), nothing),
         rate=np.where(credit, asked, nothing),
-        price=np.where(credit, nothing, _or(shown.price, usual)),
+        price=np.where(credit, nothing, or_usual(shown.price, usual)),
         reference_rate=rate,
         reference_price=usual,
         wished_amount=wish,
@@ -179,5 +183,6 @@ def _seen(
     return seen, owes
 
 
-def _or(value: Reals, usual: Reals) -> Reals:
+def or_usual(value: Reals, usual: Reals) -> Reals:
+    """`value`, and `usual` where it is NaN."""
     return np.where(np.isnan(value), usual, value)

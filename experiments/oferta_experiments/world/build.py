@@ -11,7 +11,7 @@ from oferta.errors import SettingsInvalid
 from oferta.progress import Advance, Progress
 from oferta_experiments.world import tables
 from oferta_experiments.world.campaigns import Sent
-from oferta_experiments.world.contacts import Consents, draw_consents
+from oferta_experiments.world.contacts import draw_consents
 from oferta_experiments.world.folder import TRUTH, new_folder, write_notes, write_table
 from oferta_experiments.world.log import DECLARED_TYPES
 from oferta_experiments.world.luck import Luck
@@ -61,7 +61,6 @@ class Lived:
     """A chunk after its last month."""
 
     chunk: Chunk
-    consents: Consents
     sent: Sent
     ids: tables.Numbering
     end: int
@@ -110,12 +109,12 @@ def live(spec: WorldSpec, part: int, *, products: Products, advance: Advance) ->
         count, products, factors=factors, days=days, rng=default_rng([spec.seed, 1, part])
     )
     consents = draw_consents(people, days=days, rng=default_rng([spec.seed, 2, part]))
-    chunk, sent = Chunk.begin(products, people, Luck((spec.seed, 3, part), count)), Sent()
+    chunk, sent = Chunk.begin(products, people, Luck((spec.seed, 3, part), count)), Sent(consents)
     open_world(chunk, end - spec.months)
     for month in range(end - spec.months, end):
-        live_month(chunk, sent, consents=consents, month=month)
+        live_month(chunk, month=month, contact=sent)
         advance(count)
-    return Lived(chunk, consents, sent, tables.Numbering(part, first), days[1])
+    return Lived(chunk, sent, tables.Numbering(part, first), days[1])
 
 
 def _write(lived: Lived, folder: Path, *, rng: Generator) -> None:
@@ -123,7 +122,7 @@ def _write(lived: Lived, folder: Path, *, rng: Generator) -> None:
     part = ids.part
     write_table(tables.events(chunk, ids, end=end), folder, "events", part)
     write_table(tables.customers(chunk, ids), folder, "customers", part)
-    write_table(tables.consent(chunk, ids, lived.consents), folder, "consent", part)
+    write_table(tables.consent(chunk, ids, lived.sent.consents), folder, "consent", part)
     write_table(tables.contracts(chunk, ids, end=end), folder, "contracts", part)
     write_table(tables.vehicles(chunk, ids, end=end), folder, "vehicles", part)
     write_table(attributes(chunk, ids, end=end, rng=rng), folder, "attributes", part)

@@ -11,7 +11,7 @@ import numpy as np
 from oferta_experiments.world.answers import Shown, respond
 from oferta_experiments.world.arrays import Flags, Reals
 from oferta_experiments.world.contacts import BY_CHANNEL, Consents
-from oferta_experiments.world.moments import Moments
+from oferta_experiments.world.moments import moments, possible
 from oferta_experiments.world.people import CHANNELS
 from oferta_experiments.world.sales import Chunk
 from oferta_experiments.world.sell import sell
@@ -34,24 +34,21 @@ _SAYS_NO_ELSEWHERE: Final = 0.05
 
 @dataclass(slots=True)
 class Sent:
-    """Every contact of the past: what was sent with what chance, and what came of it."""
+    """The seller's past campaigns, as they become: what was sent with what chance, to what end."""
 
+    consents: Consents
     blocks: list[dict[str, np.ndarray]] = field(default_factory=list)
 
+    def __call__(self, chunk: Chunk, month: int, active: Flags) -> None:
+        """A month of campaigns: impressions, clicks, noes, and the sales that came of them."""
+        _send(chunk, self, month=month, active=active)
 
-def send(
-    chunk: Chunk,
-    sent: Sent,
-    at: Moments,
-    can: Flags,
-    *,
-    consents: Consents,
-    month: int,
-    active: Flags,
-) -> None:
-    """A month of campaigns: impressions, clicks, noes, and the sales that came of them."""
+
+def _send(chunk: Chunk, sent: Sent, *, month: int, active: Flags) -> None:
     products, people, state, luck = chunk.products, chunk.people, chunk.state, chunk.luck
-    start = int(first_day(month))
+    start, consents = int(first_day(month)), sent.consents
+    at = moments(state, products, start + MIDDLE)
+    can = possible(state, products, at, start + MIDDLE)
     odds = chosen(products.weight, can)
     everybody = np.arange(len(people))
     said = luck.stream("answers").random((len(people), len(products)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from oferta_experiments.world.answers import Shown, or_usual
 from oferta_experiments.world.arrays import Flags, Ints, Reals
 from oferta_experiments.world.loans import after_payment, level_instalment, reference_rate
 from oferta_experiments.world.log import ACTIVE
@@ -36,6 +37,13 @@ def choose_car(chunk: Chunk, who: Ints, product: Ints | None = None) -> Ints:
     if product is not None:
         logit[~_fits(products, product, cars)] = -np.inf
     return cars[chunk.luck.best("car", who, logit)]
+
+
+def car_for(chunk: Chunk, who: Ints, product: Ints) -> Ints:
+    """The car that a finance product is taken for: the one in mind if it is for that."""
+    target = chunk.state.target[who]
+    fits = _fits(chunk.products, product, np.maximum(target, 0)[:, None])[:, 0]
+    return np.where((target != NONE) & fits, target, choose_car(chunk, who, product))
 
 
 def choose_finance(chunk: Chunk, who: Ints, car: Ints) -> Ints:
@@ -83,10 +91,12 @@ def sell_car(
     at: Ints,
     channel: Ints | int = NONE,
     told: Flags | None = None,
+    shown: Shown | None = None,
 ) -> Flags:
     """Cars bought at `at` (epoch seconds), by cash or by credit; `(rows,)` whether they were.
 
-    Of a car that was bought elsewhere (`told` is false) there is no event.
+    Of a car that was bought elsewhere (`told` is false) there is no event. `shown`: the terms that
+    were offered; None: the usual ones.
     """
     products, state, luck = chunk.products, chunk.state, chunk.luck
     day = day_of(at)
@@ -94,6 +104,8 @@ def sell_car(
     used = products.condition[car] == CONDITIONS.index("used")
     credit = product != NONE
     terms = car_credit(chunk, who, product, price=price, used=used, month=months_of(day))
+    if shown is not None:
+        terms = _as_shown(chunk.products, product, terms, shown, most=price)
     sold = ~credit
     sold[credit] = _decided(
         chunk,
@@ -115,7 +127,13 @@ def sell_car(
 
 
 def sell_refinance(
-    chunk: Chunk, who: Ints, product: Ints, *, at: Ints, channel: Ints | int = NONE
+    chunk: Chunk,
+    who: Ints,
+    product: Ints,
+    *,
+    at: Ints,
+    channel: Ints | int = NONE,
+    shown: Shown | None = None,
 ) -> Flags:
     """Loans for the car that there is: what is owed (or part of its worth) lent anew."""
     state, people, products = chunk.state, chunk.people, chunk.products
@@ -138,13 +156,21 @@ def sell_refinance(
         rate=rate,
         final=np.zeros(len(who)),
     )
+    if shown is not None:
+        terms = _as_shown(products, product, terms, shown, most=amount)
     sold = _decided(chunk, who, product, terms=terms, value=value, at=at, channel=channel)
     open_finance(chunk, who[sold], product[sold], day=day[sold], credit=terms.only(sold))
     return sold
 
 
 def sell_small_loan(
-    chunk: Chunk, who: Ints, product: Ints, *, at: Ints, channel: Ints | int = NONE
+    chunk: Chunk,
+    who: Ints,
+    product: Ints,
+    *,
+    at: Ints,
+    channel: Ints | int = NONE,
+    shown: Shown | None = None,
 ) -> Flags:
     """A loan beside the car's finance, for things."""
     people, products, state = chunk.people, chunk.products, chunk.state
@@ -158,6 +184,8 @@ def sell_small_loan(
     terms = priced(
         products, product, amount=amount, months=months, rate=rate, final=np.zeros(len(who))
     )
+    if shown is not None:
+        terms = _as_shown(products, product, terms, shown, most=amount * 4)
     value = np.full(len(who), np.inf)
     sold = _decided(chunk, who, product, terms=terms, value=value, at=at, channel=channel)
     mine, taken = who[sold], terms.only(sold)
@@ -177,6 +205,17 @@ def sell_small_loan(
     )
     state.until[mine, product[sold]], state.blocked[mine, product[sold]] = ends, ends
     return sold
+
+
+def _as_shown(
+    products: Products, product: Ints, terms: Credit, shown: Shown, *, most: Reals
+) -> Credit:
+    """The terms that were offered where they were said, at `most` so much lent."""
+    amount = np.minimum(or_usual(shown.amount, terms.amount), most)
+    months = or_usual(shown.months, terms.months.astype(np.float64)).astype(np.int64)
+    rate = np.maximum(or_usual(shown.rate, terms.rate), 0.1)
+    final = np.minimum(terms.final, 0.8 * amount)
+    return priced(products, product, amount=amount, months=months, rate=rate, final=final)
 
 
 def _decided(

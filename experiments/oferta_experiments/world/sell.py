@@ -1,10 +1,14 @@
 """One door for every sale, whatever is sold and however it came about."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from oferta.catalogue.families import FAMILIES
+from oferta_experiments.world.answers import Shown
 from oferta_experiments.world.arrays import Flags, Ints
 from oferta_experiments.world.credit import (
+    car_for,
     change_finance,
     choose_car,
     choose_finance,
@@ -29,13 +33,20 @@ _LOOKS_FOR_DAYS = 60
 
 
 def sell(
-    chunk: Chunk, who: Ints, product: Ints, *, at: Ints, channel: Ints | int = NONE, event: str
+    chunk: Chunk,
+    who: Ints,
+    product: Ints,
+    *,
+    at: Ints,
+    channel: Ints | int = NONE,
+    event: str,
+    shown: Shown | None = None,
 ) -> Flags:
     """Sell `product` to each customer at epoch second `at`; `(rows,)` whether it came about.
 
     A customer may come more than once for insurance and services; what changes their car or their
     finance happens to the first of their rows only. `event` is the type of a sale that needs no
-    approval.
+    approval. `shown`: the terms of credit that were offered; None: the usual ones.
     """
     products = chunk.products
     family = products.family[product]
@@ -47,11 +58,11 @@ def sell(
     buys = for_cars(products)[product] & done
     small = (products.price[product] <= SMALL_LOAN) & products.of_family("loan")[product] & done
     again = products.of_family("loan", "lease")[product] & done & ~buys & ~small
+    order = _Order(who, product, at, channel, shown)
     for rows, run in ((car, _car), (buys, _with_credit), (small, _small), (again, _again)):
         mine = np.flatnonzero(rows)
         if len(mine):
-            by = channel if isinstance(channel, int) else channel[mine]
-            done[mine] = run(chunk, who[mine], product[mine], at[mine], by)
+            done[mine] = run(chunk, order.only(mine))
     rest = np.flatnonzero(done & ~car & ~buys & ~small & ~again)
     _others(chunk, who[rest], product[rest], at=at[rest], channel=channel, rows=rest, event=event)
     return done
@@ -73,23 +84,55 @@ def _first(who: Ints, *, among: Flags) -> Flags:
     return first
 
 
-def _car(chunk: Chunk, who: Ints, car: Ints, at: Ints, channel: Ints | int) -> Flags:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is sold to whom, when, by which channel, at which terms."""
+
+    who: Ints
+    product: Ints
+    at: Ints
+    channel: Ints | int
+    shown: Shown | None
+
+    def only(self, rows: Ints) -> "_Order":
+        return _Order(
+            self.who[rows],
+            self.product[rows],
+            self.at[rows],
+            self.channel if isinstance(self.channel, int) else self.channel[rows],
+            None if self.shown is None else self.shown.only(rows),
+        )
+
+
+def _car(chunk: Chunk, order: _Order) -> Flags:
+    who, car = order.who, order.product
+    # The terms shown are of the car; how it is paid for is the customer's own choice.
+    product = choose_finance(chunk, who, car)
+    return sell_car(chunk, who, car, product=product, at=order.at, channel=order.channel)
+
+
+def _with_credit(chunk: Chunk, order: _Order) -> Flags:
     return sell_car(
-        chunk, who, car, product=choose_finance(chunk, who, car), at=at, channel=channel
+        chunk,
+        order.who,
+        car_for(chunk, order.who, order.product),
+        product=order.product,
+        at=order.at,
+        channel=order.channel,
+        shown=order.shown,
     )
 
 
-def _with_credit(chunk: Chunk, who: Ints, product: Ints, at: Ints, channel: Ints | int) -> Flags:
-    car = choose_car(chunk, who, product)
-    return sell_car(chunk, who, car, product=product, at=at, channel=channel)
+def _small(chunk: Chunk, order: _Order) -> Flags:
+    return sell_small_loan(
+        chunk, order.who, order.product, at=order.at, channel=order.channel, shown=order.shown
+    )
 
 
-def _small(chunk: Chunk, who: Ints, product: Ints, at: Ints, channel: Ints | int) -> Flags:
-    return sell_small_loan(chunk, who, product, at=at, channel=channel)
-
-
-def _again(chunk: Chunk, who: Ints, product: Ints, at: Ints, channel: Ints | int) -> Flags:
-    return sell_refinance(chunk, who, product, at=at, channel=channel)
+def _again(chunk: Chunk, order: _Order) -> Flags:
+    return sell_refinance(
+        chunk, order.who, order.product, at=order.at, channel=order.channel, shown=order.shown
+    )
 
 
 def _others(
