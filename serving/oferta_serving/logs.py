@@ -8,6 +8,14 @@ import structlog
 from structlog.typing import Processor
 
 
+def silence() -> None:
+    """Let a command say what it has to say by itself."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def configure(log_format: Literal["text", "json"]) -> None:
     """Set up logging for this process, the server's own warnings included."""
     finish: Processor

@@ -271,7 +271,9 @@ class RequestRefused(InputError):
         self.errors = tuple(errors)
         self.near = near
         self.headers = tuple(headers)
-        super().__init__(f"{PROBLEMS[code].title} [{code}]")
+        about = "" if where is None else f"{where}: "
+        hint = PROBLEMS[code].remedy if near is None else f"Did you mean '{near}'?"
+        super().__init__(f"{about}{PROBLEMS[code].title} [{code}]. {hint}")
 
     @property
     def status(self) -> int:

@@ -24,10 +24,15 @@ def decision_answer(made: Answered, freshness: FreshnessSettings) -> dict[str, o
 
 
 def receipt_answer(past: PastDecision) -> bytes:
+    """The receipt as the API answers it."""
+    return orjson.dumps(receipt_of(past))
+
+
+def receipt_of(past: PastDecision) -> dict[str, object]:
     """Everything that stands behind a decision; `files` is the version of what it was made with."""
     said = receipt(past.decision)
     said["decision_id"] = past.id
     said["request_id"] = past.request.request_id
     said["degraded_reason"] = past.notes.get("degraded_reason")
     said["files"] = past.bundle
-    return orjson.dumps(said)
+    return said

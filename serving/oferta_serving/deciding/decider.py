@@ -122,6 +122,8 @@ class Decider:
     async def decide(self, request: Request, *, at: float | None = None) -> Answered:
         """The decision on one request, stored unless it is a dry run.
 
+        `at` is the instant to decide for, now unless it is given: epoch seconds.
+
         Raises:
             RequestRefused: a wrong request, or what a decision needs cannot be had.
         """
@@ -142,13 +144,13 @@ class Decider:
         if book is None:
             raise RequestRefused("decisions.rules_unavailable", headers=RETRY)
         serving = self._releases.current
-        now = self._clock.now().timestamp() if at is None else at
+        now = self._clock.now().timestamp()
         self._health.check()
         view = self._usable(serving, now)
         try:
             async with self._health.watched():
                 found = await self._knowledge.of(requests, view, serving)
-                return await self._decided(_Work(requests, found, book, now))
+                return await self._decided(_Work(requests, found, book, now if at is None else at))
         except RequestInvalid as error:
             raise as_refusal(error, requests[0], book.engine) from None
 

@@ -65,8 +65,7 @@ def deciding_parts(
         SettingsInvalid: the settings name no files to decide by.
     """
     chosen = settings.decisions
-    files = rule_files(chosen.policy, chosen.catalogue, chosen.rate_cards)
-    rules = LiveRules(files, metrics)
+    rules = LiveRules(rule_files(chosen), metrics)
     health = StoreHealth(breaker, releases)
     knowledge = Knowledge(store, space, metrics)
     past = Past(store, space, metrics)

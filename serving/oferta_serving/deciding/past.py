@@ -7,7 +7,7 @@ from oferta.decisions.decision import Decision
 from oferta.decisions.record import unpack_record
 from oferta.decisions.request import Known, Request
 from oferta.errors import InvalidId, RecordCorrupt
-from oferta.store.decision_records import open_decision
+from oferta.store.decision_records import open_bundle, open_decision
 from oferta.store.decisions import Records
 from oferta.store.keys import KeySpace
 from oferta_serving.metrics import Metrics
@@ -58,6 +58,18 @@ class Past:
             if record is not None
         }
         return [opened.get(decision_id) for decision_id in decision_ids]
+
+    async def files(self, past: PastDecision) -> dict[str, str]:
+        """The files that a decision was made with, by name.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+            RecordCorrupt: they are lost or damaged.
+        """
+        (record,) = await self._records.fetch([self._space.bundle(past.bundle)])
+        if record is None:
+            raise RecordCorrupt(f"the files of version {past.bundle} are not in the store any more")
+        return open_bundle(record)
 
     def _opened(self, decision_id: str, record: bytes) -> PastDecision | None:
         try:

@@ -6,7 +6,6 @@ twentieth of a second: whoever saves a file and asks meets the new version in th
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from oferta.errors import SettingsInvalid
 from oferta_serving.deciding.files import Rulebook, RuleFiles, Seen, load_rulebook
 from oferta_serving.metrics import Metrics
+from oferta_serving.settings import DecisionSettings
 
 LOOK_EVERY_S: Final = 1.0
 LOOK_AGAIN_S: Final = 0.05
@@ -97,15 +97,15 @@ class LiveRules:
         )
 
 
-def rule_files(policy: Path | None, catalogue: Path | None, rate_cards: Path | None) -> RuleFiles:
+def rule_files(settings: DecisionSettings) -> RuleFiles:
     """The files of the settings, which name all three or none.
 
     Raises:
         SettingsInvalid: they name none.
     """
-    if policy is None or catalogue is None or rate_cards is None:
+    if settings.policy is None or settings.catalogue is None or settings.rate_cards is None:
         raise SettingsInvalid(
             "decisions",
             ["no policy, catalogue and rate_cards are named: see [decisions] in docs/api.md"],
         )
-    return RuleFiles(policy, catalogue, rate_cards)
+    return RuleFiles(settings.policy, settings.catalogue, settings.rate_cards)

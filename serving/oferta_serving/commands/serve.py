@@ -1,0 +1,45 @@
+"""`oferta serve`: the HTTP API."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Where to listen; beyond this machine only with API keys.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core is enough.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings; serving/serving.toml shows them all.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
+) -> None:
+    """Serve recommendations and decisions over HTTP.
+
+    Reads the live release from the Redis of OFERTA_REDIS_URL, or from the embedded one under the
+    state folder. Before the first `oferta publish` it answers with empty lists that say so.
+    """
+    from oferta.home import home_folder
+    from oferta.store.connecting import StoreSettings, connect
+    from oferta_serving.server import run
+    from oferta_serving.settings import check_reach, load_settings, read_environment
+
+    given = {"host": host, "port": port, "workers": workers}
+    settings = load_settings(
+        config, {name: value for name, value in given.items() if value is not None}
+    )
+    environment = read_environment()
+    check_reach(settings.host, environment.api_keys)
+    if settings.decisions.policy is not None:
+        from oferta_serving.deciding.files import load_rulebook
+        from oferta_serving.deciding.rules import rule_files
+
+        # A mistake is told here, with every other one, rather than by a server without decisions.
+        load_rulebook(rule_files(settings.decisions))
+    # This process joins the embedded Redis for all workers, and is the last of them to leave it.
+    folder = home_folder(home)
+    with connect(StoreSettings(folder, environment.redis_url)) as store:
+        run(settings, store.url, folder)
