@@ -49,21 +49,49 @@ UNTYPED: Final = Constant(None, "text")
 
 
 class Checker:
-    """Admits the parser's nodes one by one, with kinds. Raises RuleInvalid at the first wrong one."""
+    """Admits the parser's nodes one by one, with kinds."""
 
     def __init__(self, text: str, columns: Mapping[str, Kind], place: str) -> None:
         self._text = text
         self._columns = columns
         self._place = place
+        # All that the language is made of; what is not here is refused.
+        self._admitted: Mapping[type, Callable[[exp.Expr], Node]] = {
+            exp.Paren: self._paren,
+            exp.Column: self._column,
+            exp.Literal: self._literal,
+            exp.Boolean: self._boolean,
+            exp.Null: self._null,
+            exp.Neg: self._negative,
+            exp.Cast: self._day,
+            exp.And: self._junction,
+            exp.Or: self._junction,
+            exp.Not: self._negation,
+            exp.Between: self._between,
+            exp.Is: self._is_null,
+            exp.In: self._among,
+            exp.Like: self._like,
+            exp.Case: self._case,
+            exp.Nullif: self._nullif,
+            **dict.fromkeys(_COMPARES, self._comparison),
+            **dict.fromkeys(_COMPUTES, self._arithmetic),
+            **dict.fromkeys(_CHOOSES, self._choice),
+            **dict.fromkeys(_ROUNDS, self._rounding),
+        }
 
     def _refused(self, source: exp.Expr, problem: str) -> RuleInvalid:
         return RuleInvalid(self._place, self._text, problem, position=_position(source))
 
     def node(self, source: exp.Expr) -> Node:
-        admitted = _ADMITTED.get(type(source))
+        """The checked form of `source` and all below it.
+
+        Raises:
+            RuleInvalid: at the first thing that is wrong.
+        """
+        admitted = self._admitted.get(type(source))
         if admitted is None:
             raise self._refused(source, "this form is not part of the language")
-        return self._folded(admitted(self, source), source)
+        return self._folded(admitted(source), source)
 
     def _folded(self, node: Node, source: exp.Expr) -> Node:
         """What holds no column is computed now: both evaluators then see the same literal."""
@@ -95,28 +123,28 @@ class Checker:
             raise self._refused(source, "something is missing here")
         return cast("exp.Expr", first)
 
-    def column(self, source: exp.Expr) -> Node:
+    def _column(self, source: exp.Expr) -> Node:
         name = self._args(source, "this").name
         if name not in self._columns:
             raise self._refused(source, f"unknown column '{name[:64]}'")
         return Column(name, self._columns[name])
 
-    def paren(self, source: exp.Expr) -> Node:
+    def _paren(self, source: exp.Expr) -> Node:
         return self.node(self._args(source, "this"))
 
-    def null(self, _source: exp.Expr) -> Node:
+    def _null(self, _source: exp.Expr) -> Node:
         return UNTYPED
 
-    def boolean(self, source: exp.Expr) -> Node:
+    def _boolean(self, source: exp.Expr) -> Node:
         return Constant(bool(source.args["this"]), "boolean")
 
-    def negative(self, source: exp.Expr) -> Node:
+    def _negative(self, source: exp.Expr) -> Node:
         inner = self._number(self._args(source, "this"))
         if isinstance(inner, Constant) and isinstance(inner.value, float):
             return Constant(-inner.value, "number")
         return Operation("neg", (inner,), "number")
 
-    def literal(self, source: exp.Expr) -> Node:
+    def _literal(self, source: exp.Expr) -> Node:
         if source.args.get("is_string"):
             return Constant(str(source.this), "text")
         try:
@@ -126,7 +154,7 @@ class Checker:
         self._reasonable(number, source)
         return Constant(number, "number")
 
-    def day(self, source: exp.Expr) -> Node:
+    def _day(self, source: exp.Expr) -> Node:
         """DATE '2026-01-31': the only cast that the tokens let through."""
         what, to = source.args.get("this"), source.args.get("to")
         if not (
@@ -144,10 +172,10 @@ class Checker:
             ) from None
         return Constant(float((day - EPOCH).days), "date")
 
-    def negation(self, source: exp.Expr) -> Node:
+    def _negation(self, source: exp.Expr) -> Node:
         return Operation("not", (self._truth(self._args(source, "this")),), "boolean")
 
-    def junction(self, source: exp.Expr) -> Node:
+    def _junction(self, source: exp.Expr) -> Node:
         """AND or OR of all its terms, however they were put together."""
         op: Op = "and" if isinstance(source, exp.And) else "or"
         terms: list[exp.Expr] = []
@@ -194,20 +222,20 @@ class Checker:
             nodes.append(node)
         return nodes
 
-    def comparison(self, source: exp.Expr) -> Node:
+    def _comparison(self, source: exp.Expr) -> Node:
         op = _COMPARES[type(source)]
         left, right = self._pair(source, op, "this", "expression")
         if left.kind == "boolean" and op not in {"=", "<>"}:
             raise self._refused(source, f"true and false have no order for {op}")
         return Operation(op, (left, right), "boolean")
 
-    def between(self, source: exp.Expr) -> Node:
+    def _between(self, source: exp.Expr) -> Node:
         nodes = self._pair(source, "BETWEEN", "this", "low", "high")
         if nodes[0].kind == "boolean":
             raise self._refused(source, "true and false have no order for BETWEEN")
         return Operation("between", tuple(nodes), "boolean")
 
-    def arithmetic(self, source: exp.Expr) -> Node:
+    def _arithmetic(self, source: exp.Expr) -> Node:
         op = _COMPUTES[type(source)]
         self._args(source, "this", "expression")
         left_source, right_source = source.args["this"], source.args["expression"]
@@ -226,7 +254,7 @@ class Checker:
             return Operation(op, (left, right), "date")
         raise self._refused(source, f"{SAID[left.kind]} {op} {SAID[right.kind]} makes no sense")
 
-    def is_null(self, source: exp.Expr) -> Node:
+    def _is_null(self, source: exp.Expr) -> Node:
         value = self.node(self._args(source, "this", "expression"))
         if not isinstance(source.args["expression"], exp.Null):
             problem = "IS takes NULL or NOT NULL alone; a boolean column is a condition by itself"
@@ -235,7 +263,7 @@ class Checker:
             raise self._refused(source, "NULL IS NULL is always true")
         return Operation("is_null", (value,), "boolean")
 
-    def among(self, source: exp.Expr) -> Node:
+    def _among(self, source: exp.Expr) -> Node:
         value = self.node(self._args(source, "this", "expressions"))
         nodes: list[Node] = [value]
         for one in source.args["expressions"]:
@@ -251,7 +279,7 @@ class Checker:
             raise self._refused(source, "IN needs a value and a list")
         return Operation("in", tuple(nodes), "boolean")
 
-    def like(self, source: exp.Expr) -> Node:
+    def _like(self, source: exp.Expr) -> Node:
         value = self.node(self._args(source, "this", "expression", "negate"))
         pattern = self.node(source.args["expression"])
         if value is UNTYPED or value.kind != "text":
@@ -263,7 +291,7 @@ class Checker:
         like = Operation("like", (value, pattern), "boolean")
         return Operation("not", (like,), "boolean") if source.args.get("negate") else like
 
-    def case(self, source: exp.Expr) -> Node:
+    def _case(self, source: exp.Expr) -> Node:
         if source.args.get("this") is not None:
             raise self._refused(source, "write CASE WHEN x = ... THEN ...")
         self._args(source, "ifs", "default")
@@ -291,7 +319,7 @@ class Checker:
                 raise self._refused(one, problem)
         return [Constant(None, kind) if node is UNTYPED else node for node in nodes]
 
-    def choice(self, source: exp.Expr) -> Node:
+    def _choice(self, source: exp.Expr) -> Node:
         first = self._args(source, "this", "expressions")
         nodes = self._alike(source, [first, *source.args["expressions"]])
         op = _CHOOSES[type(source)]
@@ -299,38 +327,13 @@ class Checker:
             raise self._refused(source, f"{op.upper()} is for numbers and dates")
         return nodes[0] if len(nodes) == 1 else Operation(op, tuple(nodes), nodes[0].kind)
 
-    def rounding(self, source: exp.Expr) -> Node:
+    def _rounding(self, source: exp.Expr) -> Node:
         value = self._number(self._args(source, "this"))
         return Operation(_ROUNDS[type(source)], (value,), "number")
 
-    def nullif(self, source: exp.Expr) -> Node:
+    def _nullif(self, source: exp.Expr) -> Node:
         left, right = self._pair(source, "NULLIF with", "this", "expression")
         return Operation("nullif", (left, right), left.kind)
-
-
-_ADMITTED: Final[Mapping[type, Callable[[Checker, exp.Expr], Node]]] = {
-    exp.Paren: Checker.paren,
-    exp.Column: Checker.column,
-    exp.Literal: Checker.literal,
-    exp.Boolean: Checker.boolean,
-    exp.Null: Checker.null,
-    exp.Neg: Checker.negative,
-    exp.Cast: Checker.day,
-    exp.And: Checker.junction,
-    exp.Or: Checker.junction,
-    exp.Not: Checker.negation,
-    exp.Between: Checker.between,
-    exp.Is: Checker.is_null,
-    exp.In: Checker.among,
-    exp.Like: Checker.like,
-    exp.Case: Checker.case,
-    exp.Nullif: Checker.nullif,
-    **dict.fromkeys(_COMPARES, Checker.comparison),
-    **dict.fromkeys(_COMPUTES, Checker.arithmetic),
-    **dict.fromkeys(_CHOOSES, Checker.choice),
-    **dict.fromkeys(_ROUNDS, Checker.rounding),
-}
-"""All that the language is made of; what is not here is refused."""
 
 
 def _uncomparable(left: Kind, right: Kind) -> str:

@@ -133,6 +133,11 @@ def test_what_would_be_slow_to_read_is_refused_at_once(text: str):
     assert time.process_time() - started < 0.2
 
 
+def test_more_levels_than_polars_reads_well_are_refused():
+    assert parse("(" * 12 + "income" + ")" * 12 + " > 1", COLUMNS).sql == "income > 1"
+    assert "12 levels" in refusal("(" * 13 + "income" + ")" * 13 + " > 1").problem
+
+
 def test_a_long_list_of_conditions_is_read():
     text = " AND ".join(f"income > {at}" for at in range(100))
     assert len(parse(text, COLUMNS).tree.args) == 100
