@@ -26,6 +26,14 @@ class Limit:
             return NO_LIMIT if budget is None else budget
         return affordable if budget is None or affordable < budget else budget
 
+    def with_help(self, share: float) -> "Limit":
+        """As if what is affordable were only this share of what can be carried: with a guarantor.
+
+        The budget stays: nobody else's money changes what was wished.
+        """
+        affordable = self.affordable
+        return Limit(self.budget, None if affordable is None else int(affordable / share))
+
     def exceeded(self, least: int | None = None) -> Unfit:
         """Why nothing fits: the lower bound, and the lowest instalment that could be made."""
         by_means = self.affordable is not None and self.affordable <= self.most

@@ -106,17 +106,23 @@ def search(loan: Loan, asked: Asked, ways: Within, *, limit: int) -> Found | Non
         due = loan.instalment(lent, deposit, months)
         if due is not None and due <= limit:
             return Found(lent, deposit, months)
-    for way in (ways.deposit_way, ways.amount_way):
-        if way.low > way.high:
+    return _least_change(loan, asked, ways.deposit_way, limit=limit) or _least_change(
+        loan, asked, ways.amount_way, limit=limit
+    )
+
+
+def _least_change(loan: Loan, asked: Asked, way: Way, *, limit: int) -> Found | None:
+    """The largest amount on the way, and the shortest term that has it."""
+    best: Found | None = None
+    # The longest term nearly always leaves most, and then the others only have to be as good.
+    for months in reversed(asked.months):
+        if loan.least(way.low, months) > limit:
             continue
-        best: Found | None = None
-        for months in asked.months:
-            fits = largest(loan, way, months=months, limit=limit)
-            if fits is not None and (best is None or fits > best.lent):
-                best = Found(fits, way.deposit_for(fits), months)
-        if best is not None:
-            return best
-    return None
+        fits = largest(loan, way, months=months, limit=limit)
+        if fits is not None:
+            best = Found(fits, way.deposit_for(fits), months)
+            way = Way(fits, way.high, way.need, way.deposit)
+    return best
 
 
 def least_instalment(loan: Loan, asked: Asked, ways: Within) -> int | None:

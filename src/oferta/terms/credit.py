@@ -1,6 +1,6 @@
 """Loans fitted to wish and means: as wished where it can be, else by the smallest change."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -11,6 +11,7 @@ from oferta.terms.cents import amount, cents, loan_to_value, percentage
 from oferta.terms.counter import Asked, Found, Within, least_instalment, search, within
 from oferta.terms.instalment import instalment
 from oferta.terms.loan import STEP, Cover, Loan
+from oferta.terms.plan import Plan, plan_of
 from oferta.terms.quote import Change, Quote, Unfit
 from oferta.terms.tariff import CreditTariff, InsuranceTariff
 from oferta.terms.wanted import Means, Wanted
@@ -27,103 +28,126 @@ def fit_credit(
     means: Means,
 ) -> Quote | Unfit:
     """A quote within `ranges`, or why there is none."""
-    row = tariff.row(means.tier, means.condition)
-    sold = tariff.sold(ranges.months, means.tier, means.condition)
-    if row is None or not sold:
+    plan = plan_of(ranges, tariff)
+    start = plan.start(means.tier, means.condition, wished=wanted.months)
+    if start is None:
         return Unfit("card.none", (("product", sale.product), ("tier", means.tier or "unknown")))
     limit = credit_limit(wanted, means)
     if isinstance(limit, Unfit):
         return limit
-    loan = Loan(
-        kind=ranges.kind,
-        row=row,
-        value=None if means.car_value is None else cents(means.car_value),
-        final_least=round(ranges.final.min * _ALL),
-        final_start=round(ranges.final.start * _ALL),
-        final_most=round(ranges.final.max * _ALL),
-    )
-    asked = _asked(ranges, loan, wanted, sold=sold)
+    loan, months = start
+    if means.car_value is not None:
+        if means.car_value <= 0:
+            return Unfit("ltv.exceeded", (("car_value", str(means.car_value)),))
+        loan = replace(loan, value=cents(means.car_value))
+    asked = _asked(plan, wanted, value=loan.value, months=months)
     if isinstance(asked, Unfit):
         return asked
-    ways = within(loan, asked)
-    if ways is None and ranges.cover is not None:
-        insurance = sale.card.tariffs.get(ranges.cover.product)
-        if isinstance(insurance, InsuranceTariff):
-            loan = replace(loan, cover=Cover(ranges.cover.product, insurance, means.condition))
-            asked = replace(asked, max_ltv=round(ranges.cover.max_loan_to_value * _ALL))
-            ways = within(loan, asked)
-    if ways is None:
-        return _nothing_left(loan, asked)
-    bound = limit.most
-    found = search(loan, asked, ways, limit=bound)
-    guarantor = False
-    if found is None and ranges.guarantor_from is not None and limit.affordable:
-        helped = Limit(limit.budget, int(limit.affordable / ranges.guarantor_from))
-        if helped.most > bound:
-            bound = helped.most
-            found = search(loan, asked, ways, limit=bound)
-            guarantor = True
-    if found is None:
-        return _refusal(loan, asked, ways, limit=limit, sale=sale)
-    return _quote(
-        ranges,
-        loan,
-        found,
-        asked=asked,
-        limit=bound,
-        guarantor=guarantor,
-        sale=sale,
-        wanted=wanted,
+    fitted = _as_asked(loan, asked, limit=limit.most) or _counter(
+        plan, loan, asked, limit=limit, sale=sale, condition=means.condition
     )
+    if isinstance(fitted, Unfit):
+        return fitted
+    return _quote(fitted, asked=asked, sale=sale, wanted=wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A loan with its amount, deposit and term; `limit`: what its instalment is within."""
+
+    loan: Loan
+    found: Found
+    limit: int
+    guarantor: bool = False
 
 
 def _asked(
-    ranges: CreditTerms, loan: Loan, wanted: Wanted, *, sold: tuple[int, ...]
+    plan: Plan, wanted: Wanted, *, value: int | None, months: tuple[int, ...]
 ) -> Asked | Unfit:
-    start = wanted.amount if wanted.amount is not None else wanted.start_amount
-    if start is None:
+    wished = wanted.amount if wanted.amount is not None else wanted.start_amount
+    if wished is None:
         return Unfit("amount.unknown")
-    lent = cents(start)
-    least, most = round(ranges.amount.min * 100), round(ranges.amount.max * 100)
-    if loan.value is not None and loan.value <= 0:
-        return Unfit("ltv.exceeded", (("car_value", str(amount(loan.value))),))
-    if lent < least:
-        return Unfit("amount.range", (("amount", str(start)), ("least", str(amount(least)))))
-    deposit = (
-        _start_deposit(ranges, lent, loan.value)
-        if wanted.deposit is None
-        else max(cents(wanted.deposit), 0)
-    )
+    lent = cents(wished)
+    if wanted.deposit is None:
+        deposit = _start_deposit(plan.deposit_start, lent, value)
+    else:
+        deposit = max(cents(wanted.deposit), 0)
     need = lent + deposit
-    least_deposit = -(-round(ranges.deposit.min * _ALL) * (loan.value or need) // _ALL)
+    least_deposit = -(-plan.deposit_least * (value or need) // _ALL)
     if deposit < least_deposit:
         # Paid down instead of lent: amount and deposit together stay.
         deposit = -(-least_deposit // STEP) * STEP
         lent = need - deposit
-        if lent < least:
-            return Unfit(
-                "amount.range", (("amount", str(amount(lent))), ("least", str(amount(least))))
-            )
-    wished = ranges.start_months if wanted.months is None else wanted.months
-    nearest = min(sold, key=lambda months: (abs(months - wished), -months))
+    if lent < plan.least:
+        facts = (("amount", str(amount(lent))), ("least", str(amount(plan.least))))
+        return Unfit("amount.range", facts)
     return Asked(
         lent=lent,
         deposit=deposit,
-        months=sold[sold.index(nearest) :],
-        least=least,
-        most=most,
-        deposit_most=round(ranges.deposit.max * _ALL),
-        max_ltv=round(ranges.max_loan_to_value * _ALL),
+        months=months,
+        least=plan.least,
+        most=plan.most,
+        deposit_most=plan.deposit_most,
+        max_ltv=plan.max_ltv,
     )
 
 
-def _start_deposit(ranges: CreditTerms, lent: int, value: int | None) -> int:
+def _start_deposit(share: int, lent: int, value: int | None) -> int:
     """The offer's own share: of the car's value, or of what amount and deposit are together."""
-    share = round(ranges.deposit.start * _ALL)
     if not share:
         return 0
     exact = share * lent // max(_ALL - share, 1) if value is None else share * value // _ALL
     return -(-exact // STEP) * STEP
+
+
+def _as_asked(loan: Loan, asked: Asked, *, limit: int) -> _Fitted | None:
+    """Amount and deposit as asked, over the first term that is within the limit."""
+    lent, deposit = asked.lent, asked.deposit
+    price = loan.price(lent, deposit)
+    if lent > asked.most or lent * _ALL > asked.max_ltv * price:
+        return None
+    if lent * _ALL < loan.final_least * price:
+        return None
+    for months in asked.months:
+        due = loan.instalment(lent, deposit, months)
+        if due is not None and due <= limit:
+            return _Fitted(loan, Found(lent, deposit, months), limit)
+    return None
+
+
+def _counter(
+    plan: Plan, loan: Loan, asked: Asked, *, limit: Limit, sale: Sale, condition: str | None
+) -> _Fitted | Unfit:
+    """The smallest change, in the order of `oferta.terms.counter`."""
+    ways = within(loan, asked)
+    if ways is None and (covered := _covered(plan, loan, sale=sale, condition=condition)):
+        loan, max_ltv = covered
+        asked = replace(asked, max_ltv=max_ltv)
+        ways = within(loan, asked)
+    if ways is None:
+        return _nothing_left(loan, asked)
+    found = search(loan, asked, ways, limit=limit.most)
+    if found is not None:
+        return _Fitted(loan, found, limit.most)
+    share = plan.ranges.guarantor_from
+    helped = limit if share is None else limit.with_help(share)
+    if helped.most > limit.most:
+        found = search(loan, asked, ways, limit=helped.most)
+        if found is not None:
+            return _Fitted(loan, found, helped.most, guarantor=True)
+    return _refusal(loan, asked, ways, limit=limit, sale=sale)
+
+
+def _covered(
+    plan: Plan, loan: Loan, *, sale: Sale, condition: str | None
+) -> tuple[Loan, int] | None:
+    """The loan with the cover that the offer requires beyond its loan to value, and the new one."""
+    cover = plan.ranges.cover
+    tariff = None if cover is None else sale.card.tariffs.get(cover.product)
+    if cover is None or not isinstance(tariff, InsuranceTariff):
+        return None
+    covered = replace(loan, cover=Cover(cover.product, tariff, condition))
+    return covered, round(cover.max_loan_to_value * _ALL)
 
 
 def _nothing_left(loan: Loan, asked: Asked) -> Unfit:
@@ -142,32 +166,21 @@ def _refusal(loan: Loan, asked: Asked, ways: Within, *, limit: Limit, sale: Sale
     return limit.exceeded(least)
 
 
-def _quote(
-    ranges: CreditTerms,
-    loan: Loan,
-    found: Found,
-    *,
-    asked: Asked,
-    limit: int,
-    guarantor: bool,
-    sale: Sale,
-    wanted: Wanted,
-) -> Quote:
+def _quote(fitted: _Fitted, *, asked: Asked, sale: Sale, wanted: Wanted) -> Quote:
+    loan, found = fitted.loan, fitted.found
     lent, deposit, months = found.lent, found.deposit, found.months
     cell = loan.cell(lent, deposit, months)
     assert cell is not None  # noqa: S101 - it was found by this very cell
-    final = (
-        loan.final(lent, deposit, cell=cell, months=months, limit=limit) if loan.final_most else 0
-    )
+    final = loan.final(lent, deposit, cell=cell, months=months, limit=fitted.limit)
     due = instalment(loan.kind, lent, rate_e4=cell.rate_e4, months=months, final=final)
     due += sum([fee for _, fee in loan.monthly(lent, deposit, cell)])
     changes = _changes(found, asked=asked, wanted=wanted)
-    if guarantor:
+    if fitted.guarantor:
         changes += (Change("guarantor", None, None),)
     if loan.cover is not None:
         changes += (Change("cover", None, None),)
     return Quote(
-        kind=ranges.kind,
+        kind=loan.kind,
         product=sale.product,
         currency=sale.currency,
         start=sale.on,
@@ -180,7 +193,7 @@ def _quote(
         fees=loan.fees(lent, deposit, cell),
         card=sale.card.version,
         changes=changes,
-        guarantor=guarantor,
+        guarantor=fitted.guarantor,
         cover=None if loan.cover is None else loan.cover.product,
     )
 

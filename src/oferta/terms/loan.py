@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from oferta.terms.cents import amount, loan_to_value
-from oferta.terms.instalment import equal_share, instalment
+from oferta.terms.instalment import annuity, equal_share, instalment
 from oferta.terms.quote import Fee, Kind
 from oferta.terms.tariff import Cell, CreditRow, InsuranceTariff
 
@@ -75,8 +75,17 @@ class Loan:
             due += premium
         return due + cell.charges.monthly(lent)
 
+    def least(self, lent: int, months: int) -> int:
+        """No amount from `lent` on has a lower instalment: a bound, cheap, and never too high."""
+        if self.final_most:
+            return 0
+        # The equal instalment at the lowest rate there is; equal principal begins above it.
+        return annuity(lent, rate_e4=self.row.least_rate_e4, months=months) - 1
+
     def final(self, lent: int, deposit: int, *, cell: Cell, months: int, limit: int) -> int:
         """The final payment: as the offer starts, or as much more as the limit asks for."""
+        if not self.final_most:
+            return 0
         price = self.price(lent, deposit)
         start = min(price * self.final_start // _ALL // STEP * STEP, lent)
         most = min(price * self.final_most // _ALL // STEP * STEP, lent)
@@ -161,6 +170,8 @@ def largest(loan: Loan, way: Way, *, months: int, limit: int) -> int | None:
     def due(lent: int) -> int | None:
         return loan.instalment(lent, way.deposit_for(lent), months)
 
+    if way.low > way.high:
+        return None
     top = way.high
     for edge in way.edges(loan):
         high = way.down(top)

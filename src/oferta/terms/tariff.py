@@ -103,11 +103,13 @@ class CreditRow:
     Attributes:
         amount_edges: amounts in cents at which a band begins, ascending.
         ltv_edges: ratios in ten-thousandths at which a band ends, ascending.
+        least_rate_e4: the lowest rate of all cells.
     """
 
     blocks: tuple[_Block, ...]
     amount_edges: tuple[int, ...]
     ltv_edges: tuple[int, ...]
+    least_rate_e4: int
 
     def cell(self, months: int, lent: int, ltv_e4: int | None) -> Cell | None:
         """The cell for a term, an amount in cents and a ratio; None: nothing is sold there."""
@@ -131,6 +133,7 @@ class CreditTariff:
     def __init__(self, tables: Sequence[CreditTable]) -> None:
         # Where one table ends another may begin: the one that begins there has that amount.
         self.tables = tuple(sorted(tables, key=lambda table: -table.amount[0][0]))
+        self.plans: dict[int, object] = {}  # see `oferta.terms.plan.plan_of`
         self.row = lru_cache(maxsize=256)(self._row)
         self.sold = lru_cache(maxsize=1024)(self._sold)
 
@@ -139,12 +142,19 @@ class CreditTariff:
         blocks = [
             block for table in self.tables if (block := _block(table, tier, condition)) is not None
         ]
-        if not blocks:
+        if not any(term for block in blocks for term in block.cells):
             return None
         return CreditRow(
             tuple(blocks),
             tuple(sorted({edge for block in blocks for edge in block.amounts_from})),
             tuple(sorted({edge for block in blocks for edge in block.ltv_to})),
+            min(
+                cell.rate_e4
+                for block in blocks
+                for term in block.cells
+                for row in term or ()
+                for cell in row
+            ),
         )
 
     def _sold(

@@ -262,7 +262,7 @@ def test_an_amount_above_the_range_is_cut_by_deposit_and_one_below_refused(card:
     assert (terms.amount, terms.deposit) == (Decimal(9000), Decimal(500))
     assert refused(asked(card, ranges, wish=wanted(amount=1999))) == (
         "amount.range",
-        {"amount": "1999", "least": "2000.00"},
+        {"amount": "1999.00", "least": "2000.00"},
     )
 
 
