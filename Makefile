@@ -10,8 +10,8 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet -c constraints
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.demo ## The whole loop on real data, then serve until Ctrl-C (ONCE=1: end there)
-	@$(BIN)/oferta demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+demo: $(VENV)/.demo ## Offers for an auto financier's customers, then serve (ONCE=1: end there; DATA=retail: a grocer)
+	@$(BIN)/oferta demo $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.setup ## The whole suite
 	@$(BIN)/pytest -q -n 2 --dist loadgroup
