@@ -289,6 +289,11 @@ def request(**settings: object) -> Request:
 # At random, from a seed.
 
 
+def chance(seed: str | int) -> Random:
+    """A generator of everything random here; the same seed makes the same world."""
+    return Random(seed)  # noqa: S311 - nothing here is a secret
+
+
 @dataclass(frozen=True, slots=True)
 class Seller:
     """A random seller.
@@ -447,7 +452,7 @@ def _policy(
 
 def seller(rng: Random, *, offers: int = 24) -> Seller:
     """A random seller: up to `offers` offers over ten products, caps, weights, rules, shares."""
-    made = [_offer(rng, number) for number in range(rng.choice((1, offers // 2, offers)))]
+    made = [_offer(rng, number) for number in range(rng.choice((2, offers // 2, offers, offers)))]
     catalogue = [one for one, _ in made]
     rules, house = _policy(rng, catalogue)
     return Seller(

@@ -90,13 +90,17 @@ def _same(value: object) -> object:
 
 
 def _alternatives(kinds: tuple[Hashable, ...]) -> Reader:
-    rest = [kind for kind in kinds if kind != NoneType]
+    rest = [kind for kind in kinds if not _is_none(kind)]
     if len(rest) == 1:
         one = reader(rest[0])
         return lambda value: None if value is None else one(value)
     if any(reader(kind) is not _same for kind in rest):
         raise TypeError(f"{kinds}: JSON can not tell which")
     return _same
+
+
+def _is_none(kind: object) -> bool:
+    return kind is NoneType
 
 
 def _tuple(kinds: tuple[Hashable, ...]) -> Reader:
