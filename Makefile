@@ -37,7 +37,7 @@ bench: $(VENV)/.setup ## Speed as ratios to bare libraries, in one run
 	@$(BIN)/python -m oferta_experiments.bench
 
 chaos: $(VENV)/.setup ## The long form of the chaos tests
-	@OFERTA_CHAOS_ROUNDS=$(or $(ROUNDS),100) $(BIN)/pytest -q -m chaos -s
+	@OFERTA_CHAOS_ROUNDS=$(or $(ROUNDS),100) OFERTA_CHAOS_DECISIONS=$(or $(DECISIONS),100000) $(BIN)/pytest -q -m chaos -s
 
 system: ## Optional tools (Redis 7, wrk, browser) by the system's package manager
 	@if command -v apt-get >/dev/null; then \

@@ -27,16 +27,16 @@ AcceptFrom = Literal["calibrated", "base_rate", "non_personalised"]
 def accept(product: str, known: Known, *, personal: bool) -> tuple[float, AcceptFrom]:
     """P(accept) of a product and where it comes from.
 
-    The calibrated probability of the customer, else the base rate; of a product without one, the
-    mean of all base rates.
+    The calibrated probability of the customer, else the base rate; of a product that nobody has
+    taken yet, the mean of all base rates: who is new gets a chance.
     """
     if personal:
         scored = known.customer.propensities.get(product)
         if scored is not None and scored.probability is not None:
             return scored.probability, "calibrated"
     rate = known.popular.get(product)
-    if rate is None:
-        rates = known.popular.values()
+    if not rate:
+        rates = [one for one in known.popular.values() if one > 0.0]
         rate = sum(rates) / len(rates) if rates else UNKNOWN_RATE
     return rate, "base_rate" if personal else "non_personalised"
 
