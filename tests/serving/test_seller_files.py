@@ -11,7 +11,9 @@ import pytest
 
 from oferta.catalogue.families import CREDIT
 from oferta.catalogue.offers import Offer, OfferCatalogue, Placement, load_catalogue
+from oferta.decisions.decide import decide
 from oferta.decisions.engine import Engine
+from oferta.decisions.request import STRANGER, FactValue, Known, Request
 from oferta.policy.file import Policy, load_policy
 from oferta.terms.card import load_cards
 
@@ -149,3 +151,26 @@ def test_a_fiftieth_is_explored_and_a_fiftieth_is_control(share: str) -> None:
     assert {"exploration": policy().exploration.share, "control": policy().control.share}[
         share
     ] == 0.02
+
+
+INBOUND = ("home", "contract", "web-home", "calculator", "car-checkout", "call-screen")
+
+
+@pytest.mark.parametrize("placement", INBOUND)
+def test_whoever_wants_nothing_personal_is_offered_something(placement: str) -> None:
+    """The law asks for an option without personal traits; an empty page is none."""
+    values: dict[str, FactValue] = {"text": "info", "number": 20_000.0, "boolean": True}
+    where = catalogue().placement[placement]
+    decision = decide(
+        engine(),
+        Request(
+            "c-1",
+            where.channel,
+            (placement,),
+            context={name: values[kind] for name, kind in where.context.items()},
+            personalise=False,
+        ),
+        Known(STRANGER, dict.fromkeys(product_families(), 0.01), at=NOW.timestamp()),
+    )
+    assert decision.outcome == "offers"
+    assert not decision.personalised
