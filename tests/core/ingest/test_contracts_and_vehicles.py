@@ -320,6 +320,15 @@ class TestDeclaredAttributes:
         assert rejected is not None
         assert rejected.collect()["Betrag"].to_list() == ["viel"]
 
+    def test_a_row_rejected_beside_others_keeps_its_own_cells(self, shop: Shop):
+        rows = "c,p,calculator,2024-05-01,7,1\nnobody,p,calculator,2024-05-01,8,1\n"
+        files = {"events.csv": self.HEADER + rows, "source.toml": self.TOML}
+        shop.ingest({**files, "customers.csv": "customer_id\nc\n"}, max_rejected=1.0)
+        rejected = shop.dataset().rejected("events")
+        assert rejected is not None
+        (row,) = rejected.collect().to_dicts()
+        assert (row["rejected_reason"], row["Betrag"]) == ("customer.unknown", "8.0")
+
     @pytest.mark.parametrize(
         ("kind", "cell", "value"),
         [

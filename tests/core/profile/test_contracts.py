@@ -243,6 +243,13 @@ class TestRenewals:
         assert profile["insurance_renewal"] == date(2026, 4, 10)
 
 
+def test_books_closed_in_the_night_after_the_last_event_are_known(books: Books):
+    late = contract(status="arrears", as_of="2026-02-28")
+    evening = datetime(2026, 2, 27, 23, 55, tzinfo=UTC)
+    assert told(books, late, as_of=evening)["in_arrears"] is True
+    assert told(books, late, as_of=evening.replace(day=26))["in_arrears"] is False
+
+
 def test_our_own_instalments_stand_where_nobody_knows_all(books: Books):
     rows = (
         contract(instalment=300),

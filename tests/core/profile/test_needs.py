@@ -5,6 +5,7 @@ from core.profile.books import EVENTS, Books
 from core.profile.test_contracts import HEADER as CONTRACTS
 from core.profile.test_contracts import contract
 
+from oferta.profile.needs import NO_PEERS
 from oferta.profile.settings import Needs, ProfileSettings
 
 SMALL = ProfileSettings(needs=Needs(gap_similar=4, gap_holders=0.5))
@@ -50,6 +51,7 @@ class TestProductGaps:
             "fuel": "petrol",
         }
         assert needs(five, "c2", peers=None) == []
+        assert needs(five, "c5", peers=NO_PEERS) == []
         assert needs(five, "c1", peers=None) == []
 
     def test_needs_enough_similar_customers_and_enough_holders(self, five: Books):
