@@ -27,6 +27,12 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
 )
 
 
+_RULES_REFUSED = (
+    "Policy, catalogue or rate cards on disk have mistakes, which the log names: decided by those "
+    "before, if there were any. Mend them; no restart is needed."
+)
+
+
 def readiness(services: Services) -> Readiness:
     """The state of this process now."""
     serving = services.releases.current
@@ -62,6 +68,16 @@ def readiness(services: Services) -> Readiness:
                 ok=age <= freshness.stale_after_h * 3600,
                 detail=f"The release is {age} s old."
                 + (" Run `oferta publish`." if age > freshness.stale_after_h * 3600 else ""),
+            )
+        )
+    deciding = services.deciding
+    if deciding is not None:
+        refused = bool(deciding.rules.refused)
+        checks.append(
+            Check(
+                name="rules",
+                ok=not refused,
+                detail="Decided by the files on disk." if not refused else _RULES_REFUSED,
             )
         )
     if services.draining.begun:

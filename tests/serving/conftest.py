@@ -20,6 +20,8 @@ import pytest
 from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
+from serving.decision_worlds import CUSTOMERS, RuleSet, publish_seller, write_rules
+from serving.decisions import MANY_CUSTOMERS
 from serving.refusals import Raw, read_all
 from serving.worlds import NOON, SECRET, World, publish, shop
 from uvicorn import Config, Server
@@ -31,6 +33,7 @@ from oferta.store.local import find_binary
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta_serving.apikeys import ApiKeys
 from oferta_serving.app import create_app
+from oferta_serving.deciding.totals import MAX_AGE_S
 from oferta_serving.protocol import guarded
 from oferta_serving.settings import ServingSettings
 
@@ -150,6 +153,44 @@ def client(
     redis_process.publish(shop())
     with serving(make_app(redis_process, tmp_path_factory.mktemp("home"))) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
+    """What a small seller decides by. For tests that put back what they change."""
+    return write_rules(tmp_path_factory.mktemp("rules"))
+
+
+@pytest.fixture(scope="module")
+def desk(
+    redis_process: RealRedis, rules: RuleSet, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """The API of the small seller, who decides."""
+    publish_decisions(redis_process)
+    home = tmp_path_factory.mktemp("home")
+    with serving(make_app(redis_process, home, decisions=rules.settings)) as client:
+        yield client
+
+
+def publish_decisions(redis_process: RealRedis, **options: object) -> None:
+    """Publish the small seller's release."""
+    writer = RedisWriter(redis_process.url, redis_process.space)
+    names = {**CUSTOMERS, **MANY_CUSTOMERS}
+    publish_seller(writer, redis_process.space, names, **options)  # type: ignore[arg-type] # its own
+    writer.close()
+
+
+@pytest.fixture
+def nobody_spoken_to(redis_process: RealRedis, desk: httpx.Client) -> None:
+    """Forget contacts, request ids and totals."""
+    del desk
+    with redis_process.client() as redis:
+        totals = list(redis.scan_iter("*:t:*"))
+        for pattern in ("*:c:*", "*:q:*", "*:t:*"):
+            for key in redis.scan_iter(pattern):
+                redis.delete(key)
+    if totals:
+        time.sleep(MAX_AGE_S)  # a process remembers counts for so long
 
 
 @pytest.fixture

@@ -293,7 +293,7 @@ def publish_seller(
     space: KeySpace,
     customers: Mapping[str, Mapping[str, object]] = CUSTOMERS,
     *,
-    created_at: float = NOON,
+    created_at: float = NOON - 3600,
     with_profiles: bool = True,
 ) -> int:
     """Write the seller's release and make it live; its number."""

@@ -1,72 +1,15 @@
 """Decisions over HTTP and a real Redis: made, kept, given back, explained."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
-from serving.conftest import RealRedis, make_app, serving
-from serving.decision_worlds import (
-    CUSTOMERS,
-    RuleSet,
-    consenting,
-    publish_seller,
-    write_rules,
-)
+from serving.conftest import RealRedis
+from serving.decisions import MANY, MANY_CUSTOMERS, ONE, ask, body, made
 from serving.refusals import refused
 from serving.worlds import ODD_ID
 
-from oferta.store.redis import RedisWriter
 from oferta_serving.deciding import schemas
 
-ONE, MANY = "/v1/decisions", "/v1/decisions/batch"
-MANY_CUSTOMERS = {f"m{number}": consenting() for number in range(60)}
-
-
-@pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
-    return write_rules(tmp_path_factory.mktemp("rules"))
-
-
-@pytest.fixture(scope="module")
-def desk(
-    redis_process: RealRedis, rules: RuleSet, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
-    publish(redis_process)
-    home = tmp_path_factory.mktemp("home")
-    with serving(make_app(redis_process, home, decisions=rules.settings)) as client:
-        yield client
-
-
-def publish(redis_process: RealRedis, **options: object) -> None:
-    writer = RedisWriter(redis_process.url, redis_process.space)
-    names = {**CUSTOMERS, **MANY_CUSTOMERS}
-    publish_seller(writer, redis_process.space, names, **options)  # type: ignore[arg-type] # its own
-    writer.close()
-
-
-@pytest.fixture(autouse=True)
-def nobody_spoken_to(redis_process: RealRedis, desk: httpx.Client) -> None:
-    """Forget contacts, request ids and totals, between tests."""
-    del desk
-    with redis_process.client() as redis:
-        for pattern in ("*:c:*", "*:q:*", "*:t:*"):
-            for key in redis.scan_iter(pattern):
-                redis.delete(key)
-
-
-def body(customer: str = "anna", **fields: object) -> dict[str, object]:
-    return {"customer_id": customer, "channel": "app", "placements": ["home"], **fields}
-
-
-def ask(desk: httpx.Client, customer: str = "anna", **fields: object) -> dict:
-    answer = desk.post(ONE, json=body(customer, **fields))
-    assert answer.status_code == 200, answer.text
-    schemas.DecisionAnswer.model_validate_json(answer.content, strict=True)
-    return answer.json()
-
-
-def made(answer: dict) -> list[str]:
-    return [offer["offer_id"] for offer in answer["offers"]]
+pytestmark = pytest.mark.usefixtures("nobody_spoken_to")
 
 
 def test_an_answer_has_offers_with_terms_reasons_and_versions(desk: httpx.Client):

@@ -1,0 +1,69 @@
+"""What the API documents of decisions is what it does, where decisions are made."""
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from serving.decisions import ask
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.mark.parametrize(
+    "mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+)
+def test_generated_requests_meet_only_documented_answers(
+    desk: httpx.Client, mode: schemathesis.GenerationMode
+):
+    schema = schemathesis.openapi.from_url(f"{desk.base_url}/openapi.json")
+    tried = 0
+
+    def check(case: schemathesis.Case) -> None:
+        nonlocal tried
+        tried += 1
+        case.validate_response(case.call(timeout=5), checks=CHECKS)
+
+    chosen = schema.include(path_regex="^/v1/(decisions|feedback|customers/.*/profile)")
+    for found in chosen.get_all_operations():
+        settings(
+            max_examples=40,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )(given(case=found.ok().as_strategy(generation_mode=mode))(check))()
+    assert tried > 80
+
+
+def test_right_requests_are_answered_with_the_documented_shape(desk: httpx.Client):
+    """What a generator does not find: names that there are."""
+    schema = schemathesis.openapi.from_url(f"{desk.base_url}/openapi.json")
+    decision = ask(desk, explain=True)
+    row = {"decision_id": decision["decision_id"], "offer_id": "charger", "type": "impression"}
+    body = {"customer_id": "anna", "channel": "web", "explain": True, "offers": ["car-loan"]}
+    bodies = {
+        "/v1/decisions": {**body, "wish": {"amount": 7000.5, "instalment": 90}},
+        "/v1/decisions/batch": {"customer_ids": ["anna", "x", ""], "channel": "web"},
+        "/v1/feedback": {"feedback": [row, {}]},
+    }
+    for path, one in bodies.items():
+        case = schema[path]["POST"].Case(body=one, media_type="application/json")
+        answer = case.call(timeout=5)
+        assert answer.status_code == 200
+        case.validate_response(answer, checks=CHECKS)
+    receipt = schema["/v1/decisions/{decision_id}"]["GET"]
+    case = receipt.Case(path_parameters={"decision_id": decision["decision_id"]})
+    answer = case.call(timeout=5)
+    assert answer.status_code == 200
+    case.validate_response(answer, checks=CHECKS)
