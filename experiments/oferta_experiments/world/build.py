@@ -86,7 +86,7 @@ def write_world(spec: WorldSpec, out: Path, *, replace: bool, progress: Progress
             _write(lived, folder, rng=default_rng([spec.seed, 4, part]))
         write_notes(
             folder,
-            source=_source_toml(),
+            source=source_toml(),
             facts={
                 "customers": spec.customers,
                 "months": spec.months,
@@ -133,6 +133,7 @@ def _write(lived: Lived, folder: Path, *, rng: Generator) -> None:
     write_table(campaigns(chunk, lived.sent, ids), truth, "campaigns", part)
 
 
-def _source_toml() -> str:
+def source_toml() -> str:
+    """The file that declares the event types which are not built in."""
     types = "\n".join(f"{name} = {weight}" for name, weight in DECLARED_TYPES.items())
     return f"# SIMULATED data: see README.md.\n\n[event_types]\n{types}\n"

@@ -75,13 +75,24 @@ class EventLog:
             }
         )
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """All events by time, then customer, then product, then type."""
+    def since(self, at: int | None) -> dict[str, np.ndarray]:
+        """Events from epoch second `at` on (None: all), in the order in which they were drawn."""
         names = ("who", "product", "type", "at", "channel", "value", "model", *WISHED)
+        blocks = self._blocks
+        if at is not None:
+            blocks = [block for block in blocks if block["at"].max() >= at]
         joined = {
-            name: np.concatenate([block[name] for block in self._blocks] or [np.empty(0)])
+            name: np.concatenate([block[name] for block in blocks] or [np.empty(0)])
             for name in names
         }
+        if at is None:
+            return joined
+        late = joined["at"] >= at
+        return {name: column[late] for name, column in joined.items()}
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """All events by time, then customer, then product, then type."""
+        joined = self.since(None)
         order = np.lexsort((joined["type"], joined["product"], joined["who"], joined["at"]))
         return {name: column[order] for name, column in joined.items()}
 
