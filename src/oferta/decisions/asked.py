@@ -52,6 +52,9 @@ def ask(engine: Engine, request: Request) -> Asked:
     """
     if request.n is not None and request.n < 1:
         raise RequestInvalid("n", f"{request.n} is less than 1")
+    channels = engine.policy.channels
+    if request.channel != ANY_CHANNEL and request.channel not in channels:
+        raise RequestInvalid("channel", named("channel", request.channel, [*channels, ANY_CHANNEL]))
     placements = _placements(engine, request)
     ways = _ways(engine, request, placements)
     for number, name in enumerate(request.offers):
@@ -91,8 +94,6 @@ def _ways(
     engine: Engine, request: Request, placements: tuple[Placement, ...]
 ) -> tuple[tuple[Channel, tuple[Placement, ...]], ...]:
     channels = engine.policy.channels
-    if request.channel != ANY_CHANNEL and request.channel not in channels:
-        raise RequestInvalid("channel", named("channel", request.channel, [*channels, ANY_CHANNEL]))
     given = placements or engine.catalogue.placements
     ways = []
     for channel in channels:

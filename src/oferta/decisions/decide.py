@@ -63,7 +63,7 @@ def _on(
     values = engine.program(row)
     failed = _failed(values, len(engine.conditions))
     allowed, ineligible = eligible(case, opened.left, failed, row)
-    caps = _caps(case)
+    caps = _caps(case, channel)
     reached = reachable(case, allowed, channel, placements, caps)
     pricer = Pricer(engine, case.request, view, row)
     inputs = Inputs(pricer, values[len(engine.conditions) :], failed, row.get("risk_tier"))
@@ -78,27 +78,29 @@ def _on(
         seed=case.seed,
     )
     picks = fill(slots, valued, caps)
+    stop = None if view.personal else gated(engine, case.known, channel, picks)
+    if stop is None:
+        unmade = not_picked(slots, valued, picks, caps)
+    else:
+        unmade = [Rejection(one.compiled.offer.id, *stop.why) for one in valued]
+        picks = []
     rejected = [
         *before,
         *opened.rejected,
         *ineligible,
         *reached.rejected,
         *worthless,
-        *not_picked(slots, valued, picks, caps),
+        *unmade,
     ]
-    again = [*opened.again, *reached.again]
-    if picks and not view.personal:
-        stop = gated(engine, case.known, channel, picks)
-        if stop is not None:
-            rejected += [Rejection(pick.valued.compiled.offer.id, *stop.why) for pick in picks]
-            again += stop.again
-            picks = []
+    again = [*opened.again, *reached.again, *(() if stop is None else stop.again)]
     return Made(channel, placements, picks, rejected, again, caps, inputs)
 
 
-def _caps(case: Case) -> CapRoom:
+def _caps(case: Case, channel: Channel) -> CapRoom:
+    """Where the answer is everybody's, a message that we send is cut to what caps allow anybody."""
+    sent = case.engine.policy.channels[channel].direction == "outbound"
     return CapRoom(
-        case.engine.caps if case.view.personal else (),
+        case.engine.caps if case.view.personal or sent else (),
         case.engine.total_caps,
         contacts=case.view.state.contacts,
         totals=case.known.totals,

@@ -68,7 +68,9 @@ def _weights(case: Case, made: Made, valued: Valued) -> list[Reason]:
 def _terms(case: Case, made: Made, valued: Valued) -> list[Reason]:
     """The wish, met or countered, where the value would be another without it."""
     quote, wish = valued.quote, made.inputs.pricer.wish_for(valued.compiled)
-    if quote is None or wish is None or not _wish_matters(case, made, valued):
+    if not case.view.personal or quote is None or wish is None:
+        return []
+    if not _wish_matters(case, made, valued):
         return []
     if not quote.changes:
         return [Reason("wish.met", "terms", WISH_MET)]
