@@ -69,8 +69,10 @@ def test_falling_instalments_and_a_guarantor_are_told() -> None:
                 "total_payable": 23_189.44,
                 "fees": [{"name": "mileage", "amount": 18.0, "paid": "monthly"}],
             },
-            "638.87 EUR a month for 36 months, 15,000 km a year; 23,189.44 in all "
-            "(fees: mileage 18 a month)",
+            (
+                "638.87 EUR a month for 36 months, 15,000 km a year; 23,189.44 in all "
+                "(fees: mileage 18 a month)"
+            ),
         ),
         (
             {"kind": "price", "instalment": 29.0, "months": 24, "total_payable": 696.0},
