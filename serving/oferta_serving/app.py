@@ -32,6 +32,7 @@ from oferta_serving.routes.decisions import add_decision_routes
 from oferta_serving.routes.feedback import add_feedback_routes
 from oferta_serving.routes.operations import add_operation_routes
 from oferta_serving.routes.products import add_product_routes
+from oferta_serving.routes.profiles import add_profile_routes
 from oferta_serving.schemas import ProblemAnswer
 from oferta_serving.services import Draining, Services
 from oferta_serving.settings import ServingSettings
@@ -129,6 +130,7 @@ def create_app(
         add_product_routes,
         add_decision_routes,
         add_feedback_routes,
+        add_profile_routes,
         add_operation_routes,
     ):
         add(app.router, services)

@@ -140,19 +140,33 @@ class Decider:
         Raises:
             RequestRefused: what holds for all of them.
         """
-        book = await self._rules.fresh()
-        if book is None:
-            raise RequestRefused("decisions.rules_unavailable", headers=RETRY)
-        serving = self._releases.current
-        now = self._clock.now().timestamp()
-        self._health.check()
-        view = self._usable(serving, now)
+        book, serving, view, now = await self._ready()
         try:
             async with self._health.watched():
                 found = await self._knowledge.of(requests, view, serving)
                 return await self._decided(_Work(requests, found, book, now if at is None else at))
         except RequestInvalid as error:
             raise as_refusal(error, requests[0], book.engine) from None
+
+    async def found(self, request: Request) -> tuple[Rulebook, Found]:
+        """What a decision on the request would be made with.
+
+        Raises:
+            RequestRefused: what a decision needs cannot be had.
+        """
+        book, serving, view, _ = await self._ready()
+        async with self._health.watched():
+            (found,) = await self._knowledge.of([request], view, serving)
+        return book, found
+
+    async def _ready(self) -> tuple[Rulebook, Serving, ReleaseView, float]:
+        """The rules and the release to decide by, and the present instant."""
+        book = await self._rules.fresh()
+        if book is None:
+            raise RequestRefused("decisions.rules_unavailable", headers=RETRY)
+        serving, now = self._releases.current, self._clock.now().timestamp()
+        self._health.check()
+        return book, serving, self._usable(serving, now), now
 
     async def _decided(self, work: _Work) -> list[Result]:
         deadline = time.monotonic() + self._deadline_s

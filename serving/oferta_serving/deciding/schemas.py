@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from oferta.catalogue.families import Family
 from oferta.catalogue.offers import Channel, Fulfilment, Provider
 from oferta.decisions.decision import Outcome, Selection, Stage
+from oferta.policy.contact import Answer
 from oferta.terms.quote import Kind
 from oferta_serving.schemas import Documented, ItemProblem
 
@@ -246,3 +247,46 @@ class FeedbackAnswer(Documented):
     accepted: int
     refused: int
     results: list[FeedbackResult]
+
+
+class ContactAnswer(Documented):
+    """An offer that was made to the customer; instants not heard of are null."""
+
+    offer_id: str
+    product: str
+    family: Family
+    channel: Channel
+    placement: str
+    made_at: str
+    held_until: str
+    shown_at: str | None
+    clicked_at: str | None
+    accepted_at: str | None
+
+
+class SilenceAnswer(Documented):
+    """What is not offered until an instant, because of what the customer answered."""
+
+    answer: Answer
+    offer_id: str
+    product: str
+    family: Family
+    until: str
+
+
+class ProfileAnswer(Documented):
+    """What is known of one customer; dates are ISO, what is unknown is left out of `facts`."""
+
+    customer_id: str
+    known: bool
+    release: int
+    age_s: int
+    profile_at: str | None
+    degraded_reason: DecisionDegraded | None
+    facts: dict[str, float | str | bool]
+    derived: dict[str, float | str | bool | None]
+    evidence: dict[str, JsonValue]
+    state_version: int
+    contacts: list[ContactAnswer]
+    silences: list[SilenceAnswer]
+    arrears_at: str | None
