@@ -21,7 +21,7 @@ from oferta.decisions.checks import (
 )
 from oferta.decisions.compiled import Admission, CompiledOffer
 from oferta.decisions.compiling import OfferCompiler, Rules
-from oferta.decisions.offered import Priced
+from oferta.decisions.remembered import QuoteMemory
 from oferta.decisions.vocabulary import TERMS, context_conflicts, rule_columns
 from oferta.errors import SettingsInvalid
 from oferta.policy.file import Cap, Policy, Risk, TriggerRule
@@ -31,7 +31,6 @@ from oferta.rules.language import Expression
 from oferta.rules.program import Program
 from oferta.settings import Settings
 from oferta.terms.card import RateCards
-from oferta.terms.quote import Unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Engine:
     deriver: Deriver
     risks: Mapping[str | None, Mapping[Family, tuple[float, float]]]
     admissions: dict[tuple[str, ...], Admission]
-    quotes: dict[tuple[object, ...], Priced | Unfit]
+    quotes: QuoteMemory
 
     @classmethod
     def build(
@@ -141,7 +140,7 @@ class Engine:
             zone=policy.zone,
             risks=MappingProxyType(_risks(policy.risk)),
             admissions={},
-            quotes={},
+            quotes=QuoteMemory(),
             deriver=Deriver(
                 policy.value,
                 attributes={f"attr_{name}": kind for name, kind in policy.attributes.items()},

@@ -5,7 +5,7 @@ Only wishes and means pass; whatever else is known of the customer stays outside
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from math import ceil
 from typing import Final
 
@@ -14,6 +14,7 @@ from oferta.decisions.arbitration import margin
 from oferta.decisions.compiled import CompiledOffer
 from oferta.decisions.engine import Engine
 from oferta.decisions.offered import Priced
+from oferta.decisions.remembered import Remembered
 from oferta.decisions.request import FactValue, Request, Wish
 from oferta.decisions.view import View
 from oferta.terms.fit import quote
@@ -25,7 +26,12 @@ WISH_DAYS: Final = 90.0
 
 _DAYS_A_MONTH: Final = 30.4375
 _USED: Final = "used"  # the customer's own car is, whatever it was when bought
-_REMEMBERED: Final = 8192  # quotes that an engine keeps
+_NOTHING: Final = Decimal(0)
+_ONE: Final = Decimal(1)
+_CENT: Final = Decimal("0.01")
+_SURELY: Final = Decimal("0.8")
+"""An instalment a fifth above the bound is above it for every amount and term: a larger amount may
+have a lower rate, but none so much lower."""
 
 
 class Pricer:
@@ -85,19 +91,37 @@ class Pricer:
         start = None if compiled.start is None else values[compiled.start]
         car = None if compiled.car_value is None else values[compiled.car_value]
         key = (compiled.index, start, car, means.tier, means.condition, self._day)
-        known = self._memo.get(key)
+        quotes = self._memo.of(key)
+        known = quotes.known
         if known is None:
-            anyones = replace(means, income=None, unknown_income="allow")
-            known = self._priced(compiled, self._fit(compiled, values, None, anyones))
-            if len(self._memo) >= _REMEMBERED:
-                self._memo.clear()
+            known = self._priced(compiled, self._fit(compiled, values, None, _open(means)))
             if compiled.margin_of_terms:
-                self._memo[key] = known
+                self._memo.keep(key, Remembered(known))
         if isinstance(known, Unfit) or not compiled.credit or most is None:
             return known
         if known.quote.instalment <= most:
             return known
-        return self._priced(compiled, self._fit(compiled, values, None, means))
+        return quotes.within(most) or self._within(compiled, values, means, most, quotes)
+
+    def _within(
+        self,
+        compiled: CompiledOffer,
+        values: Sequence[FactValue],
+        means: Means,
+        most: Decimal,
+        quotes: Remembered,
+    ) -> Priced | Unfit:
+        """What the customer can afford of an offer that is too much for them as it starts."""
+        if quotes.known is not None:
+            if quotes.least is None:
+                nothing = replace(means, income=_NOTHING, spending=None, instalments=None)
+                quotes.least = _least(self._fit(compiled, values, None, nothing))
+            if quotes.least * _SURELY > most * _helped(compiled):
+                return _exceeded(most, quotes.least)
+        fitted = self._priced(compiled, self._fit(compiled, values, None, means))
+        if isinstance(fitted, Priced) and not fitted.quote.guarantor:
+            quotes.learn(most, fitted)
+        return fitted
 
     def _priced(self, compiled: CompiledOffer, fitted: Quote | Unfit) -> Priced | Unfit:
         if isinstance(fitted, Unfit):
@@ -156,6 +180,31 @@ class Pricer:
             arrears=arrears,
             remaining_months=max(1, ceil(left)) if isinstance(left, float) else None,
         )
+
+
+def _open(means: Means) -> Means:
+    """The same inputs of the card, and nothing that limits an instalment."""
+    return replace(means, income=None, unknown_income="allow")
+
+
+def _helped(compiled: CompiledOffer) -> Decimal:
+    """How many times what a customer can afford a guarantor makes possible."""
+    terms = compiled.offer.terms
+    share = terms.guarantor_from if isinstance(terms, CreditTerms) else None
+    return _ONE if share is None else 1 / Decimal(str(min(share, 1.0)))
+
+
+def _least(refused: Quote | Unfit) -> Decimal:
+    """The lowest instalment that the offer's ranges hold; 0: that is not told."""
+    told = dict(refused.facts).get("least_instalment") if isinstance(refused, Unfit) else None
+    return _NOTHING if told is None else Decimal(told)
+
+
+def _exceeded(most: Decimal, least: Decimal) -> Unfit:
+    """As the terms room says it."""
+    limit = most.quantize(_CENT, ROUND_FLOOR)
+    facts = (("limit", str(limit)), ("least_instalment", str(least)))
+    return Unfit("affordability.exceeded", facts)
 
 
 def _wish_of(row: dict[str, FactValue]) -> Wish | None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from offer_worlds import FACTS, NOON, engine, known, offer, policy, request
+from offer_worlds import FACTS, NOON, TERMS, chance, engine, known, offer, policy, request
 
 from oferta.decisions.arbitration import UNKNOWN_RATE, multiplied
 from oferta.decisions.decide import decide
@@ -133,11 +133,29 @@ def test_a_wish_in_the_request_is_met_or_countered():
 
 
 def test_remembered_quotes_change_no_answer():
-    """The first customer's quote serves the second only if the second can afford it."""
-    sold, fresh = (engine(offer("loan"), offer("lease"), policy=policy()) for _ in range(2))
-    poor = known({**FACTS, "income": 1700.0})
-    decide(sold, request(), known())
-    assert decide(sold, request(), poor) == decide(fresh, request(), poor)
-    richer = decide(fresh, request(), known())
-    assert decide(sold, request(), known()) == richer
-    assert richer.offers[0].terms != decide(sold, request(), poor).offers[0].terms
+    """An engine that has priced for hundreds answers each as one that has priced for nobody."""
+    offers = [
+        offer("loan", margin="0.05 * amount"),
+        offer("balloon", margin="0.05 * amount"),
+        offer("loan", id="helped", terms={**TERMS["loan"][1], "guarantor_from": 0.6}),
+        offer("lease"),
+        offer("cover"),
+    ]
+    rules = policy(affordability={"share": 0.4, "unknown_income": "allow"})
+    warm = engine(*offers, policy=rules)
+    rng = chance("remembered")
+    abouts = []
+    for _ in range(150):
+        facts = {**FACTS, "income": rng.choice((None, float(rng.randint(1200, 3500))))}
+        facts["risk_tier"] = rng.choice(("A", "B"))
+        abouts.append(known({**facts, "spending": 900.0}))
+        decide(warm, request(), abouts[-1])
+    codes = set()
+    for about in abouts:
+        fresh = decide(engine(*offers, policy=rules), request(), about)
+        assert decide(warm, request(), about) == fresh
+        codes |= {one.code for one in fresh.rejected}
+        codes |= {
+            change.what for made in fresh.offers if made.terms for change in made.terms.changes
+        }
+    assert {"affordability.exceeded", "guarantor"} <= codes
