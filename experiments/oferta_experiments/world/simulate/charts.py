@@ -119,7 +119,7 @@ def _painter(
         axes.locator_params(axis="x", nbins=5)
         if at is not None:
             axes.axvline(at, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-        _name(axes, [row.name for row in rows], narrow=pen.narrow)
+        _name(axes, [(row.name, write(row.interval.mean)) for row in rows], narrow=pen.narrow)
         for place, row in enumerate(rows):
             _dot(pen, axes, place, row, write=write, ends=ends)
         axes.margins(x=0.1)
@@ -156,6 +156,8 @@ def _dot(
     said = f"{row.name}: {write(interval.mean)} ({ends(interval)})"
     pen.mark(dot, row.name, said)
     pen.mark(line, f"{row.name} interval", said)
+    if pen.narrow:
+        return
     axes.annotate(
         write(interval.mean),
         (interval.mean, place),
@@ -168,20 +170,22 @@ def _dot(
     )
 
 
-def _name(axes: Axes, names: Sequence[str], *, narrow: bool) -> None:
+def _name(axes: Axes, names: Sequence[tuple[str, str]], *, narrow: bool) -> None:
     if not narrow:
-        axes.set_yticks(range(len(names)), list(names))
+        axes.set_yticks(range(len(names)), [name for name, _ in names])
         return
+    # Above the dots: a name on the left, its figure on the right.
     axes.set_yticks([])
-    for place, name in enumerate(names):
-        axes.annotate(
-            name,
-            (0, place - 0.4),
-            xycoords=("axes fraction", "data"),
-            ha="left",
-            va="center",
-            color=INK,
-        )
+    for place, texts in enumerate(names):
+        for text, at, side in zip(texts, (0, 1), ("left", "right"), strict=True):
+            axes.annotate(
+                text,
+                (at, place - 0.4),
+                xycoords=("axes fraction", "data"),
+                ha=side,
+                va="center",
+                color=INK,
+            )
 
 
 def _bars(result: Simulation) -> Callable[[Pen], None]:

@@ -1,5 +1,6 @@
 """Arms beside each other: means with intervals by customer, paired differences, uplift."""
 
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,8 @@ from oferta_experiments.world.simulate.result import ArmResult, Gap, Uplift
 from oferta_experiments.world.simulate.speaking import Offers, Speaker
 
 _DRAWS: Final = 1000
+_GROUPS: Final = 400
+_NORMAL: Final = 1.96
 
 
 def arm_result(
@@ -97,13 +100,32 @@ def uplift(
     low, high = np.percentile(drawn, (2.5, 97.5))
     mean = float(treated.mean() - untreated.mean())
     true = bootstrap((with_offers - without)[:, None], rng=rng)[0]
+    spread = float(with_offers.var(ddof=1) / (1 - share) + without.var(ddof=1) / share)
     return Uplift(
         share=share,
         control=int(control.sum()),
         treated=int((~control).sum()),
         measured=Interval(mean, float(low), float(high)),
         true=true,
+        coverage=_coverage(with_offers, without, share, true.mean, rng=rng),
+        enough=ceil(_NORMAL**2 * spread / true.mean**2) if true.mean > 0 else None,
     )
+
+
+def _coverage(
+    with_offers: Reals, without: Reals, share: float, true: float, *, rng: Generator
+) -> float:
+    """Over draws of the control group, how often the interval of its measure holds `true`."""
+    holds = 0
+    for _ in range(_GROUPS):
+        control = rng.random(len(without)) < share
+        treated, untreated = with_offers[~control], without[control]
+        if min(len(treated), len(untreated)) <= 1:
+            continue
+        error = treated.var(ddof=1) / len(treated) + untreated.var(ddof=1) / len(untreated)
+        away = abs(float(treated.mean() - untreated.mean()) - true)
+        holds += away <= _NORMAL * float(error) ** 0.5
+    return holds / _GROUPS
 
 
 def _means(values: Reals, rng: Generator) -> Reals:

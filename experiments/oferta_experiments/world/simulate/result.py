@@ -56,6 +56,10 @@ class Uplift:
         share: of customers in the control group, as stated; control: how many are.
         measured: customers with offers less customers in the control group, EUR a customer.
         true: the same customers with and without offers, EUR a customer.
+        coverage: of many other draws of a group of that share, in how many the measured interval
+            (Welch's) holds the true uplift: 0.95 if the way of measuring is right.
+        enough: how many customers it would take for a group of that share to tell the true uplift
+            from none, its interval just leaving out zero; None: the true one is not above 0.
     """
 
     share: float
@@ -63,6 +67,8 @@ class Uplift:
     treated: int
     measured: Interval
     true: Interval
+    coverage: float
+    enough: int | None
 
     @property
     def agrees(self) -> bool:

@@ -15,6 +15,7 @@ from oferta_experiments.world.simulate.policies import MEANINGS
 from oferta_experiments.world.simulate.result import ArmResult, Gap, Simulation
 
 _LEVEL = 0.05
+_MINUS = "\N{MINUS SIGN}\N{WORD JOINER}"
 _MONTHS = {1: "one month", 2: "two months", 3: "three months", 6: "six months", 12: "a year"}
 
 
@@ -43,6 +44,21 @@ def uplift_sentence(result: Simulation) -> str:
     )
 
 
+def uplift_note(result: Simulation) -> str:
+    """How far a control group of this size can be believed."""
+    found = result.uplift
+    note = (
+        f"Of 400 other draws of such a group, {percent(found.coverage)} have an interval that "
+        "holds the true uplift"
+    )
+    if found.enough is None:
+        return f"{note}."
+    return (
+        f"{note}; about {whole(found.enough)} customers would be needed for it to tell this uplift "
+        f"from none ({whole(found.treated + found.control)} are here)."
+    )
+
+
 def ahead(gap: Gap) -> bool:
     """Whether the policy earns more, and not by chance."""
     return gap.earned.interval.low > 0 and gap.earned.p_value < _LEVEL
@@ -56,7 +72,8 @@ def named(gap: Gap) -> str:
 
 def money(value: float) -> str:
     """`€12.40`."""
-    return f"{'-' if value < 0 else ''}€{plain(abs(value), 2)}".replace("-", "\N{MINUS SIGN}")
+    # Joined, so that no line ends between sign and figure.
+    return f"{_MINUS if value < 0 else ''}€{plain(abs(value), 2)}"
 
 
 def money_ends(interval: Interval) -> str:

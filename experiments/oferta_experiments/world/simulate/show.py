@@ -16,6 +16,7 @@ from oferta_experiments.world.simulate.said import (
     money,
     money_ends,
     named,
+    uplift_note,
     uplift_sentence,
 )
 
@@ -59,6 +60,7 @@ def _parts(result: Simulation, paths: Sequence[Path]) -> Iterator[RenderableType
     yield gaps
     yield Text()
     yield Text(uplift_sentence(result))
+    yield Text(uplift_note(result), style="dim")
     if paths:
         yield Text()
         for path in paths:
