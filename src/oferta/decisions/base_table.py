@@ -73,9 +73,7 @@ class BaseTable:
             raise SourceRefused(
                 "scores.manifest", manifest, "is not a manifest of scores", remedy=_REMEDY
             ) from None
-        products = pl.read_parquet(
-            folder / "products.parquet", columns=["product_id", "base_rate"]
-        )
+        products = pl.read_parquet(folder / "products.parquet", columns=["product_id", "base_rate"])
         rates = zip(products["product_id"], products["base_rate"], strict=True)
         return cls(
             folder=folder,

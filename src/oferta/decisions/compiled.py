@@ -75,16 +75,15 @@ class CompiledOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """What placements on a channel take, as far as no instant and no customer decides it.
+class Opening:
+    """What is on offer in some placements of a channel, between two offers' beginnings or ends.
 
     Attributes:
-        able: offers that are approved and fit channel and placements.
-        timed: approved offers that begin or end, able or not.
-        refused: by offer's position, its rejection; refusals: the rejections alone.
+        able: in the catalogue's order.
+        refused: by offer's position, why it is not.
+        coming: those that will be able once they begin.
     """
 
     able: tuple[CompiledOffer, ...]
-    timed: tuple[CompiledOffer, ...]
     refused: Mapping[int, Rejection]
-    refusals: tuple[Rejection, ...]
+    coming: tuple[CompiledOffer, ...]

@@ -16,10 +16,11 @@ from oferta.decisions.engine import Engine
 from oferta.decisions.gate import gated
 from oferta.decisions.made import Made
 from oferta.decisions.offered import Valued
+from oferta.decisions.opening import open_offers
 from oferta.decisions.pricing import Pricer
 from oferta.decisions.request import FactValue, Known, Request
 from oferta.decisions.room import CapRoom
-from oferta.decisions.sift import candidates, eligible, open_offers, reachable
+from oferta.decisions.sift import candidates, eligible, reachable
 from oferta.decisions.slots import Slots, fill, not_picked
 from oferta.decisions.valuing import Inputs, valued_for, valued_for_anyone
 

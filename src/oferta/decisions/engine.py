@@ -6,6 +6,7 @@ Built once per set of files, immutable afterwards, safe to share between threads
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ from oferta.decisions.checks import (
     policy_problems,
     protected_problems,
 )
-from oferta.decisions.compiled import Admission, CompiledOffer
+from oferta.decisions.compiled import CompiledOffer, Opening
 from oferta.decisions.compiling import OfferCompiler, Rules
 from oferta.decisions.remembered import QuoteMemory
 from oferta.decisions.vocabulary import TERMS, context_conflicts, rule_columns
@@ -59,7 +60,8 @@ class Engine:
         deriver: of the facts that hang on the day.
         risks: by declared tier (None: not known) and family, P(approved) and the expected loss as a
             share of the amount.
-        admissions: what placements take, remembered; quotes: terms, remembered by their inputs.
+        timed: offers that begin or end.
+        openings: what is on offer where, remembered; quotes: terms, remembered by their inputs.
             Caches: they change no answer.
         zone: in which days and quiet hours are counted.
     """
@@ -85,7 +87,8 @@ class Engine:
     zone: ZoneInfo
     deriver: Deriver
     risks: Mapping[str | None, Mapping[Family, tuple[float, float]]]
-    admissions: dict[tuple[str, ...], Admission]
+    timed: tuple[CompiledOffer, ...]
+    openings: dict[tuple[object, ...], Opening]
     quotes: QuoteMemory
 
     @classmethod
@@ -139,7 +142,8 @@ class Engine:
             placements=catalogue.placement,
             zone=policy.zone,
             risks=MappingProxyType(_risks(policy.risk)),
-            admissions={},
+            timed=tuple(one for one in offers if one.starts > -inf or one.ends < inf),
+            openings={},
             quotes=QuoteMemory(),
             deriver=Deriver(
                 policy.value,

@@ -1,22 +1,19 @@
-"""The stages that say no, in the order of the funnel, up to the terms.
+"""The stages that look at customer and request, up to the terms, in the order of the funnel.
 
-candidates, status, placement, eligibility, consent, contact: each offer passes all of them or is
-dropped by the first that stops it, with a code and what exactly failed.
+Candidates, eligibility, consent, contact; status and placement are `oferta.decisions.opening`. Each
+offer passes all of them or is dropped by the first that stops it, with a code and what failed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf
-from typing import Final
 
 from oferta.catalogue.offers import Channel, Offer, Placement
 from oferta.decisions.asked import Asked
 from oferta.decisions.case import Case
-from oferta.decisions.compiled import Admission, CompiledOffer
+from oferta.decisions.compiled import CompiledOffer
 from oferta.decisions.decision import Rejection
-from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue, Known
 from oferta.decisions.room import CapRoom
+from oferta.decisions.sifted import Sifted
 from oferta.decisions.slots import capped, takes
 from oferta.decisions.view import View
 from oferta.policy.caps import frees_at
@@ -24,22 +21,6 @@ from oferta.policy.consent import contact_refused
 from oferta.policy.file import Cap
 from oferta.policy.quiet import quiet_until
 from oferta.policy.silence import silence_on
-
-_REMEMBERED: Final = 1024  # combinations of placements that an engine keeps
-
-
-@dataclass(slots=True)
-class Sifted:
-    """What is left of the offers on one channel, and what became of the others.
-
-    Attributes:
-        left: in the catalogue's order.
-        again: instants at which something that stopped an offer ends, epoch seconds.
-    """
-
-    left: list[CompiledOffer]
-    rejected: list[Rejection]
-    again: list[float]
 
 
 def candidates(case: Case) -> tuple[Sequence[CompiledOffer], list[Rejection]]:
@@ -82,92 +63,34 @@ def _unscored(known: Known) -> frozenset[str]:
     )
 
 
-def admission(engine: Engine, channel: Channel, placements: tuple[Placement, ...]) -> Admission:
-    """What the placements take; remembered by the engine."""
-    key = (channel, *(placement.id for placement in placements))
-    known = engine.admissions.get(key)
-    if known is None:
-        known = _admission(engine, channel, placements)
-        if len(engine.admissions) >= _REMEMBERED:
-            engine.admissions.clear()
-        engine.admissions[key] = known
-    return known
-
-
-def _admission(engine: Engine, channel: Channel, placements: Sequence[Placement]) -> Admission:
-    refused: dict[int, Rejection] = {}
-    for compiled in engine.offers:
-        if compiled.status is not None:
-            refused[compiled.index] = compiled.status
-        elif channel not in compiled.offer.channels:
-            refused[compiled.index] = compiled.dropped["placement.channel"]
-        elif not any(takes(placement, compiled.offer) for placement in placements):
-            refused[compiled.index] = compiled.dropped["placement.family"]
-    return Admission(
-        able=tuple(one for one in engine.offers if one.index not in refused),
-        timed=tuple(
-            one
-            for one in engine.offers
-            if one.status is None and (one.starts > -inf or one.ends < inf)
-        ),
-        refused=refused,
-        refusals=tuple(refused.values()),
-    )
-
-
-def open_offers(
-    engine: Engine,
-    offers: Sequence[CompiledOffer],
-    channel: Channel,
-    placements: tuple[Placement, ...],
-    at: float,
-) -> Sifted:
-    """Status and dates, then the placement's families and channel."""
-    admitted = admission(engine, channel, placements)
-    everyone = len(offers) == len(engine.offers)
-    closed: dict[int, Rejection] = {}
-    again: list[float] = []
-    for compiled in admitted.timed:
-        if at < compiled.starts:
-            closed[compiled.index] = compiled.dropped["offer.not_started"]
-            if compiled.index not in admitted.refused and (everyone or compiled in offers):
-                again.append(compiled.starts)
-        elif at >= compiled.ends:
-            closed[compiled.index] = compiled.dropped["offer.ended"]
-    if everyone and not closed:
-        return Sifted(list(admitted.able), list(admitted.refusals), again)
-    refused = {**admitted.refused, **closed}
-    left: list[CompiledOffer] = []
-    rejected: list[Rejection] = []
-    for compiled in offers:
-        rejection = refused.get(compiled.index)
-        if rejection is None:
-            left.append(compiled)
-        else:
-            rejected.append(rejection)
-    return Sifted(left, rejected, again)
-
-
 def eligible(
     case: Case, offers: Sequence[CompiledOffer], failed: int, row: dict[str, FactValue]
 ) -> tuple[list[CompiledOffer], list[Rejection]]:
     """Rules of all three tiers; `failed` has the bit of every condition that is not true."""
     asked, servicing_only = case.asked, case.view.servicing_only
+    if not servicing_only and asked.filter is None:
+        return (
+            [compiled for compiled in offers if not compiled.needs & failed],
+            [_failing(compiled, failed) for compiled in offers if compiled.needs & failed],
+        )
     left: list[CompiledOffer] = []
     rejected: list[Rejection] = []
     for compiled in offers:
         if servicing_only and not compiled.servicing:
             rejected.append(compiled.dropped["customer.in_arrears"])
-            continue
-        wrong = compiled.needs & failed
-        if wrong:
-            first = (wrong & -wrong).bit_length() - 1
-            rejected.append(compiled.failing[first])
+        elif compiled.needs & failed:
+            rejected.append(_failing(compiled, failed))
         elif asked.filter is not None and not _passes(asked, compiled, row):
             rejected.append(compiled.dropped["filter"])
         else:
             left.append(compiled)
     return left, rejected
+
+
+def _failing(compiled: CompiledOffer, failed: int) -> Rejection:
+    """The rejection that names the first of the offer's conditions that does not hold."""
+    wrong = compiled.needs & failed
+    return compiled.failing[(wrong & -wrong).bit_length() - 1]
 
 
 def _passes(asked: Asked, compiled: CompiledOffer, row: dict[str, FactValue]) -> bool:
