@@ -16,28 +16,29 @@ from typing import Final
 from oferta.terms.cents import YEAR_E4, interest
 from oferta.terms.quote import Kind
 
-_SCALE: Final = 10**24
+SCALE: Final = 10**24
+"""What factors are multiplied by to be whole."""
 _EXACT: Final = Context(prec=50)
 
 
 @lru_cache(maxsize=1 << 14)
 def annuity_factor(rate_e4: int, months: int) -> int:
-    """The instalment per unit lent, times 10**24, to the nearest integer."""
-    if rate_e4 == 0:
-        return (2 * _SCALE + months) // (2 * months)
+    """The instalment per unit lent, times 10**24, to the nearest integer. Not for a rate of 0."""
     month = _EXACT.divide(Decimal(rate_e4), Decimal(YEAR_E4))
     grown = _EXACT.power(_EXACT.add(Decimal(1), month), months)
     factor = _EXACT.divide(_EXACT.multiply(month, grown), _EXACT.subtract(grown, Decimal(1)))
-    return int((factor * _SCALE).to_integral_value(context=_EXACT))
+    return int((factor * SCALE).to_integral_value(context=_EXACT))
 
 
 def annuity(lent: int, *, rate_e4: int, months: int, final: int = 0) -> int:
     """The equal instalment in cents, half up, without fees."""
+    if rate_e4 == 0:
+        return equal_share(lent - final, months)
     return (
         (lent - final) * annuity_factor(rate_e4, months)
-        + final * rate_e4 * _SCALE // YEAR_E4
-        + _SCALE // 2
-    ) // _SCALE
+        + final * rate_e4 * SCALE // YEAR_E4
+        + SCALE // 2
+    ) // SCALE
 
 
 def first_of_equal_principal(lent: int, *, rate_e4: int, months: int) -> int:

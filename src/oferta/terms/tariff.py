@@ -195,11 +195,14 @@ class InsuranceTariff:
         """A year's premium in cents; without an excess, the lowest there is. None: no cell."""
         if not self.least <= insured <= self.most:
             return None
+        found = self.terms(excess, condition)
+        return None if found is None else max(share_of(insured, found[0]), found[1])
+
+    def terms(self, excess: int | None, condition: str | None) -> tuple[int, int] | None:
+        """Percentage (times 10,000) and minimum in cents of a year's premium; None: no cell."""
         found = self._by_excess.get(min(self._by_excess) if excess is None else excess)
         points = _points(self._points, condition)
-        if found is None or points is None:
-            return None
-        return max(share_of(insured, found[0] + points), found[1])
+        return None if found is None or points is None else (found[0] + points, found[1])
 
 
 class PriceTariff:
