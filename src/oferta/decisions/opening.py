@@ -24,7 +24,7 @@ def open_offers(
     at: float,
 ) -> Sifted:
     """Which of `offers` are approved, in their dates, and taken by a placement on the channel."""
-    opening = _opening(engine, channel, placements, at)
+    opening = opening_of(engine, channel, placements, at)
     if len(offers) == len(engine.offers):
         again = [compiled.starts for compiled in opening.coming]
         return Sifted(list(opening.able), list(opening.refused.values()), again)
@@ -39,9 +39,10 @@ def open_offers(
     return Sifted(left, rejected, [one.starts for one in opening.coming if one in offers])
 
 
-def _opening(
+def opening_of(
     engine: Engine, channel: Channel, placements: tuple[Placement, ...], at: float
 ) -> Opening:
+    """What is on offer in the placements at `at` (epoch seconds)."""
     closed = tuple([one.index for one in engine.timed if not one.starts <= at < one.ends])
     before = tuple([one.index for one in engine.timed if at < one.starts])
     key = (channel, *[placement.id for placement in placements], closed, before)
