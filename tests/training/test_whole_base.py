@@ -1,6 +1,7 @@
 """One wide row a customer: aligned with the lists, the same chances, facts of the whole dataset."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -235,7 +236,11 @@ def test_profiles_are_made_where_the_data_tells_more_than_events(
     assert without.base is None
 
 
-def test_the_policys_zone_and_attributes_hold(shop: Shop, tmp_path: Path) -> None:
+def test_the_policys_zone_and_attributes_hold(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OFERTA_REDIS_URL", raising=False)
+    home = Path(shutil.copytree(shop.home, tmp_path / "home"))
     policy = tmp_path / "policy.toml"
     policy.write_text(
         'time_zone = "Asia/Shanghai"\nattributes = {hobby = "text"}\n'
@@ -243,19 +248,17 @@ def test_the_policys_zone_and_attributes_hold(shop: Shop, tmp_path: Path) -> Non
     )
     run = CliRunner().invoke(
         app,
-        ["publish", "--home", str(shop.home), "--model", "shop", "--profiles",
+        ["publish", "--home", str(home), "--model", "shop", "--profiles",
          "--policy", str(policy), "--as-of", "2025-06-01"],
     )  # fmt: skip
     assert run.exit_code == 0, run.output
     assert "141 profiles, " in run.output
-    newest = max(
-        (shop.home / "scores").glob("*/manifest.json"), key=lambda file: file.stat().st_mtime
-    )
+    newest = max((home / "scores").glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
     made = ScoresFolder.open(newest.parent)
     assert made.base is not None
     assert made.base.zone == "Asia/Shanghai"
     assert made.base.facts[-1] == "attr_hobby"
     assert made.base.as_of == datetime(2025, 6, 1, tzinfo=UTC)
-    wrong = CliRunner().invoke(app, ["publish", "--home", str(shop.home), "--as-of", "yesterday"])
+    wrong = CliRunner().invoke(app, ["publish", "--home", str(home), "--as-of", "yesterday"])
     assert wrong.exit_code != 0
     assert "is no instant" in str(wrong.exception) + wrong.output

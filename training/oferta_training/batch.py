@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from oferta import columns
 from oferta.catalogue.products import offerable
 from oferta.events.dataset import Dataset
+from oferta.interactions.histories import Histories
 from oferta.interactions.holdings import held_pairs
 from oferta.interactions.idmap import IdMap
 from oferta.models.data import TrainingData
+from oferta.models.propensity.propensity import Propensity
 from oferta.models.recommend import top_k_blocks
 from oferta.models.saved import Loaded
 from oferta.profile.build import build_profiles
@@ -24,8 +26,10 @@ from oferta.scoring.reasons import REASONS
 from oferta.scoring.topk import ProductMask, TopK
 from oferta_training import popular
 from oferta_training.base_rates import MeanChances, conversion_shares, horizon_of
+from oferta_training.chances import Chances
 from oferta_training.data import job_data
 from oferta_training.job import Job
+from oferta_training.propensity import known_now
 from oferta_training.score_rows import customer_rows, score_rows, similar_rows
 from oferta_training.scores import ScoresFolder, part_name, write_manifest
 from oferta_training.whole_base import Scope, WholeBase, spread
@@ -44,6 +48,7 @@ class Scoring:
         dataset: whose customers are scored; need not be the one trained on.
         at: the instant of scoring: products not offerable then are in no list.
         profiles: what profiles to write beside the lists; None: none.
+        propensity: what states chances; None: the model's calibration does, if it has one.
     """
 
     model: str
@@ -53,6 +58,7 @@ class Scoring:
     dataset: Dataset
     at: datetime
     profiles: Scope | None = None
+    propensity: Propensity | None = None
 
 
 def score_everyone(
@@ -81,7 +87,14 @@ def score_everyone(
     similar_rows(
         what.loaded.embeddings.products, products, what.job.scores.similar, sellable=sellable
     ).write_parquet(folder / "similar.parquet")
-    blocks = _blocks(what, data, mask, lists, part_rows=part_rows, progress=progress)
+    histories = what.loaded.recognise(data)
+    known = None
+    if what.propensity is not None:
+        known = known_now(what.propensity, what.dataset, data, histories=histories, job=what.job)
+    chances = Chances(what.loaded, what.propensity, known)
+    blocks = _blocks(
+        what, data, histories, mask, lists, chances=chances, part_rows=part_rows, progress=progress
+    )
     rates = MeanChances(len(products))
     whole = _list_length(what.job, len(products)) == len(products)
     base = _whole_base(what, folder, data, products=len(catalogue) if whole else 0)
@@ -95,7 +108,7 @@ def score_everyone(
                 for values in (part.chance, part.best.scores)
             ]
             base.write(part_name(number), part.start, *wide)
-    shares = rates.rates() if whole and what.loaded.calibration is not None else None
+    shares = rates.rates() if whole and chances.stated else None
     _with_base_rates(what, catalogue, products, shares).write_parquet(folder / "products.parquet")
     if base is not None:
         base.close()
@@ -245,16 +258,17 @@ def _joined(blocks: list[_Block]) -> _Block:
 def _blocks(
     what: Scoring,
     data: TrainingData,
+    histories: Histories,
     mask: ProductMask,
     lists: popular.PopularLists,
     *,
+    chances: Chances,
     part_rows: int,
     progress: Progress,
 ) -> Iterator[_Block]:
     """Customers in ascending order, no more at a time than fit."""
     k = _list_length(what.job, len(data.products))
     together = max(1, part_rows // max(k, 1))
-    histories = what.loaded.recognise(data)
     fitted = what.loaded.fitted
     for start, best in top_k_blocks(fitted, histories, k, mask=mask, progress=progress):
         stop = start + len(best.products)
@@ -264,9 +278,9 @@ def _blocks(
         described = known_by_attributes(what.loaded.live, block)
         reason[described] = REASONS.index("fits_profile")
         own_list = described | (np.diff(block.indptr) > 0)
-        chance = _chances(what.loaded, best, own_list)
         without_past = np.where(own_list, popular.HAS_OWN_LIST, block.segment)
         lists.fill(best, reason, without_past, mask.slice(start, stop))
+        chance = chances.of(block, best, start=start, own_list=own_list)
         # A block of numbers may be far more as text, so it is cut before it becomes text.
         for first in range(0, len(block), together):
             some = slice(first, first + together)
@@ -280,11 +294,3 @@ def _blocks(
                 chance=chance[some],
             ).with_columns(pl.lit(what.model).alias("model"))
             yield _Block(start + first, rows, own, chance[some])
-
-
-def _chances(loaded: Loaded, best: TopK, own_list: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """`(customers, k) float32`: calibrated chances of the lists that the model made; else NaN."""
-    chance = np.full(best.scores.shape, np.nan, np.float32)
-    if loaded.calibration is not None:
-        chance[own_list] = loaded.calibration.probability(best.scores[own_list])
-    return chance

@@ -10,6 +10,7 @@ from oferta.errors import UnknownName
 from oferta.evaluation.protocol import Protocol
 from oferta.interactions.weighting import Weighting
 from oferta.models.catalog import MODELS, recipe
+from oferta.models.propensity.facts import REBUILT
 from oferta.models.protocol import Recommender
 from oferta.profile.facts import FactKind
 from oferta.profile.settings import ProfileSettings
@@ -70,6 +71,31 @@ class Calibration(Settings):
     """How: steps, a curve of two numbers, or whichever suits how much was chosen; these cost a
     second fit of every model that is compared, and of the winner. `own`: as the model states them,
     if it does."""
+
+
+class Propensities(Settings):
+    """Chances that know when: trees over the model's scores and the customer's clock.
+
+    They replace those of `[calibration]` in scores, and are of choosing the product within the
+    split's window at all. Only for a split by time and up to 256 products.
+    """
+
+    learn: bool = False
+    windows: int = Field(default=3, ge=1, le=24)
+    """So many windows before the data's end are learnt from, and one more is judged by."""
+
+    facts: tuple[str, ...] = REBUILT
+    """Facts of profiles that are looked at: those that can be told of the past as of the past."""
+
+    @field_validator("facts")
+    @classmethod
+    def _known_facts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in REBUILT:
+                raise ValueError(
+                    str(UnknownName("fact that can be told of the past", name, REBUILT))
+                )
+        return value
 
 
 class Profiles(Settings):
@@ -151,6 +177,7 @@ class Job(Settings):
     embedding: Embedding = Embedding()
     scores: Scores = Scores()
     profiles: Profiles = Profiles()
+    propensity: Propensities = Propensities()
     models: dict[str, dict[str, Any]] = Field(
         default={"popularity": {}, "transitions": {}, "ease": {}, "ials": {}}, min_length=1
     )

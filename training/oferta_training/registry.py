@@ -29,6 +29,8 @@ _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _LONGEST_TAG = 5000
 """Characters that MLflow takes as a tag of a version."""
 
+_PROPENSITY = "propensity"
+
 _PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 
 
@@ -75,9 +77,17 @@ class Standing:
 
 
 def register(
-    home: Path, *, run_id: str, name: str, artefact: Path, facts: Mapping[str, str]
+    home: Path,
+    *,
+    run_id: str,
+    name: str,
+    artefact: Path,
+    facts: Mapping[str, str],
+    propensity: Path | None = None,
 ) -> Version:
     """Store the artefact folder with the run and register it as a new version of `name`.
+
+    `propensity` is the folder of what states its chances, if something does.
 
     It is logged as models-from-code: `mlflow.pyfunc.load_model` runs our own small module over the
     artefact's arrays, and no pickle is written or read.
@@ -89,7 +99,8 @@ def register(
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(_PYFUNC),
-                artifacts={"artefact": str(artefact)},
+                artifacts={"artefact": str(artefact)}
+                | ({} if propensity is None else {_PROPENSITY: str(propensity)}),
                 signature=_signature(),
                 pip_requirements=["oferta"],
                 tags=dict(facts),
@@ -220,10 +231,16 @@ def download(home: Path, version: Version, into: Path) -> Path:
     tracking.client(home)
     folder = Path(download_artifacts(version.folder, dst_path=str(into)))
     artefact = folder / "artifacts"
-    inner = next((path for path in artefact.iterdir() if path.is_dir()), None)
-    if inner is None:
+    folders = [path for path in artefact.iterdir() if path.is_dir() and path.name != _PROPENSITY]
+    if not folders:
         raise RegistryError(f"{version.label} has no artefact; train again")
-    return inner
+    return folders[0]
+
+
+def propensity_beside(artefact: Path) -> Path | None:
+    """The folder of what states the chances of a downloaded artefact; None where nothing does."""
+    folder = artefact.with_name(_PROPENSITY)
+    return folder if folder.is_dir() else None
 
 
 def _parse(which: str) -> tuple[str, str | None, str | None]:

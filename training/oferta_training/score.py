@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from oferta.clock import Clock
 from oferta.errors import SourceRefused
 from oferta.events.dataset import Dataset, open_dataset
+from oferta.models.propensity.stored import load_propensity
 from oferta.models.saved import load
 from oferta.policy.file import Policy
 from oferta.progress import Progress
@@ -90,13 +91,18 @@ def score(
     version = registry.find(home, model)
     job = registry.job_of(home, version)
     with tempfile.TemporaryDirectory() as folder:
-        loaded = load(registry.download(home, version, Path(folder)))
+        artefact = registry.download(home, version, Path(folder))
+        loaded = load(artefact)
+        beside = registry.propensity_beside(artefact)
+        propensity = (
+            None if beside is None else load_propensity(beside, products=len(loaded.products))
+        )
     opened = open_dataset(
         dataset or Path(version.dataset), home=home, clock=clock, progress=progress
     )
     now = clock.now()
     scope = wanted.scope(job, opened, now=now)
-    what = Scoring(version.label, version.run_id, loaded, job, opened, now, scope)
+    what = Scoring(version.label, version.run_id, loaded, job, opened, now, scope, propensity)
     name = f"{version.name}-{version.number}-{opened.fingerprint[:12]}-{what.at:%Y%m%dT%H%M%SZ}"
     with _draft(home / "scores") as draft:
         made = score_everyone(what, draft, progress=progress)

@@ -27,6 +27,7 @@ from oferta_training.facts import Facts
 from oferta_training.gate import decide
 from oferta_training.job import Job
 from oferta_training.promotions import promote
+from oferta_training.propensity import Learned, learn_propensity
 from oferta_training.registry import CHAMPION, Version
 from oferta_training.verdict import Verdict, unjudged
 from oferta_training.winner import fit_on_everything, register_winner
@@ -34,13 +35,17 @@ from oferta_training.winner import fit_on_everything, register_winner
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run came to."""
+    """What a run came to.
+
+    `learned` is what became of `[propensity]`; None where the job asks for none.
+    """
 
     version: Version
     evaluation: Evaluation
     best: Scorecard
     verdict: Verdict
     run_id: str
+    learned: Learned | None = None
 
 
 def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Progress) -> Trained:
@@ -87,8 +92,18 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         _log_protected(home, run_id, evaluation)
         data = job_data(dataset, job)
         winner = fit_on_everything(best.model, best.settings, data, job=job, progress=progress)
+        learned = _learned(dataset, job, best, progress)
+        if learned is not None:
+            _log_propensity(home, run_id, learned)
         version = register_winner(
-            home, run_id, winner, data=data, dataset=dataset, job=job, now=clock.now()
+            home,
+            run_id,
+            winner,
+            data=data,
+            dataset=dataset,
+            job=job,
+            now=clock.now(),
+            propensity=None if learned is None else learned.propensity,
         )
         facts = Facts.of(
             evaluation,
@@ -100,7 +115,15 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         else:
             verdict = decide(best, theirs, facts=facts, guards=job.gate, rng=default_rng(job.seed))
         verdict = promote(home, version, verdict, over=champion, clock=clock, by="oferta train")
-    return Trained(version, evaluation, best, verdict, run_id)
+    return Trained(version, evaluation, best, verdict, run_id, learned)
+
+
+def _learned(dataset: Dataset, job: Job, best: Scorecard, progress: Progress) -> Learned | None:
+    if not job.propensity.learn:
+        return None
+    return learn_propensity(
+        dataset, job, model=best.model, settings=best.settings, progress=progress
+    )
 
 
 def _limits(job: Job) -> Limits:
@@ -171,6 +194,19 @@ def _log_comparison(
             picture,
         )
         tracker.log_artifact(run_id, str(picture))
+
+
+def _log_propensity(home: Path, run_id: str, learned: Learned) -> None:
+    """What chances were worth in the newest window."""
+    tracker = tracking.client(home)
+    judged = learned.judged
+    said = {"why_not": learned.why_not, "judged": None if judged is None else judged.as_json()}
+    tracking.log_json(tracker, run_id, "propensity.json", said)
+    if judged is not None:
+        figures = {"log_loss": judged.trees.log_loss, "base_log_loss": judged.base.log_loss}
+        figures["ece"] = judged.trees.ece
+        metrics = {f"propensity_{name}": value for name, value in figures.items()}
+        tracking.log_metrics(tracker, run_id, metrics)
 
 
 def _log_protected(home: Path, run_id: str, evaluation: Evaluation) -> None:

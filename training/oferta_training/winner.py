@@ -13,6 +13,8 @@ from oferta.evaluation.calibration import calibration_of
 from oferta.events.dataset import Dataset
 from oferta.models import catalog
 from oferta.models.data import TrainingData
+from oferta.models.propensity.propensity import Propensity
+from oferta.models.propensity.stored import save_propensity
 from oferta.models.protocol import Embeddings, FittedRecommender, Recommender
 from oferta.models.saved import Origin, save
 from oferta.progress import Progress
@@ -78,8 +80,12 @@ def register_winner(
     dataset: Dataset,
     job: Job,
     now: datetime,
+    propensity: Propensity | None = None,
 ) -> Version:
-    """Store the winner with the run and register it as a new version of the job's model."""
+    """Store the winner with the run and register it as a new version of the job's model.
+
+    `propensity` states its chances, if something does.
+    """
     last_us = data.events.last_us
     origin = Origin(
         seed=job.seed,
@@ -106,4 +112,17 @@ def register_winner(
             calibration=winner.calibration,
             origin=origin,
         )
-        return registry.register(home, run_id=run_id, name=job.name, artefact=artefact, facts=facts)
+        chances = None
+        if propensity is not None:
+            chances = Path(folder) / "propensity"
+            save_propensity(
+                chances,
+                propensity,
+                seed=origin.seed,
+                data_fingerprint=origin.data_fingerprint,
+                code_version=origin.code_version,
+                trained_at=origin.trained_at,
+            )
+        return registry.register(
+            home, run_id=run_id, name=job.name, artefact=artefact, facts=facts, propensity=chances
+        )

@@ -45,6 +45,9 @@ def train(
             "because": done.verdict.because,
             "gate": [asdict(outcome) for outcome in done.verdict.outcomes],
             "run_id": done.run_id,
+            "propensity": None
+            if done.learned is None or done.learned.judged is None
+            else done.learned.judged.as_json(),
             "evaluation": done.evaluation.as_json(str(dataset)),
         }
         typer.echo(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
@@ -60,4 +63,10 @@ def train(
         console.print(f"  [bold]{one.guard}[/bold]: {escape(one.sentence)}")
     if not failing:
         console.print(f"  {escape(done.verdict.because)}")
+    if done.learned is not None:
+        told = done.learned.judged
+        if told is not None:
+            console.print(f"  {escape(told.sentence())}")
+        if done.learned.propensity is None:
+            console.print(f"  no chances by trees: {escape(done.learned.why_not)}")
     console.print("[dim]Next: oferta publish[/dim]")

@@ -1,0 +1,1 @@
+"""How likely a customer chooses each product within a horizon, by what is known of them today."""
