@@ -52,14 +52,15 @@ def stated_facts(
         ],
         how="diagonal",
     )
+    # One observation of each name is left: the greatest is the one.
     columns = [
-        pl.col(kind).filter(pl.col("name") == name).first().alias(name)
+        pl.when(pl.col("name") == name).then(pl.col(kind)).max().alias(name)
         for name, kind in kinds.items()
     ]
-    inner = pl.col("attributes_json")
+    inner = pl.col("attributes_json").list.sort().list.join(",")
     return (
         pieces.group_by("customer_id")
-        .agg(*columns, pl.col("json").sort().str.join(",").alias("attributes_json"))
+        .agg(*columns, pl.col("json").alias("attributes_json"))
         .with_columns(pl.concat_str(pl.lit("{"), inner, pl.lit("}")).alias("attributes_json"))
     )
 
@@ -117,11 +118,10 @@ def _believed(rows: pl.LazyFrame, moment: Moment, trust: Trust) -> pl.LazyFrame:
     fresh_above_all = (len(trust.order) + 1) * _SECONDS
     score = pl.when(fresh).then(fresh_above_all + rank * _SECONDS).otherwise(0) + second
     # Of two values at one instant the greater text, so that the answer hangs on no order of rows.
-    order = ("score", pl.col("source").fill_null(""), "value")
     return (
         rows.with_columns(score.alias("score"))
-        .group_by("customer_id", "name")
-        .agg(pl.col(name).sort_by(*order).last() for name in ("value", "source", "at"))
+        .sort("customer_id", "name", "score", "source", "value")
+        .unique(["customer_id", "name"], keep="last", maintain_order=True)
     )
 
 

@@ -1,11 +1,11 @@
-"""What a customer did and wished: activity, the last wish, purchase intent with its evidence."""
+"""What a customer did and wished: activity in counts and days, and the last wish."""
 
 from collections.abc import Mapping
 
 import polars as pl
 
 from oferta.columns import WISHES
-from oferta.events.types import EventType
+from oferta.events.types import EventType, Meaning
 from oferta.profile.json_text import json_day, json_object, json_plain, json_text
 from oferta.profile.moment import DAY_US, Moment
 from oferta.profile.settings import ProfileSettings
@@ -32,11 +32,11 @@ def activity_facts(
     Events without a time count as conversions ever, and as nothing else.
     """
     at, kind = pl.col("timestamp"), pl.col("event_type")
-    conversions = _meaning(types, "conversion")
-    applied = kind.is_in([*_like(types, "apply"), *conversions])
-    calculator = kind.is_in(_like(types, "calculator"))
+    conversions = types_that_mean(types, "conversion")
+    applied = kind.is_in([*types_like(types, "apply"), *conversions])
+    calculator = kind.is_in(types_like(types, "calculator"))
     month = moment.age_days(at) < _MONTH_DAYS
-    shown = kind.is_in(_meaning(types, "exposure"))
+    shown = kind.is_in(types_that_mean(types, "exposure"))
     sought = ~shown & (moment.age_days(at) < settings.digital_days)
     rows = events.filter(at.is_null() | (at <= moment.instant)).select(
         "customer_id",
@@ -48,7 +48,7 @@ def activity_facts(
         (sought & pl.col("channel").is_in(_PERSONAL)).alias("personal_contacts"),
         kind.is_in(conversions).alias("bought"),
         pl.when(kind.is_in(conversions)).then(at).alias("bought_at"),
-        (kind.is_in(_like(types, "quote")) & month).alias("quote"),
+        (kind.is_in(types_like(types, "quote")) & month).alias("quote"),
         (calculator & month).alias("calculator"),
         pl.when(calculator).then(at).alias("calculator_at"),
         pl.when(applied).then(at).alias("applied_at"),
@@ -154,92 +154,11 @@ def _latest(name: str) -> pl.Expr:
     return pl.col(name).sort_by(known, pl.col(name)).last()
 
 
-def intent_facts(
-    events: pl.LazyFrame,
-    kinds: pl.DataFrame,
-    *,
-    types: Mapping[str, EventType],
-    moment: Moment,
-    settings: ProfileSettings,
-) -> pl.LazyFrame:
-    """One row a customer with fresh interest: `intent`, `intent_family`, `intent_json`.
-
-    For the formula see `oferta.profile.settings.Intent`; the family is that of the greatest sum.
-    """
-    said = settings.intent
-    at, kind = pl.col("timestamp"), pl.col("event_type")
-    age = moment.age_days(at)
-    interest = {t.name: t.weight for t in types.values() if t.meaning == "interest"}
-    conversions = _meaning(types, "conversion")
-    window = (
-        events.filter(
-            at <= moment.instant,
-            age < said.window_days,
-            kind.is_in([*interest, *conversions]),
-        )
-        .select("customer_id", "product_id", "event_type", at.alias("at"), age.alias("age"))
-        .join(kinds.lazy().select("product_id", "family"), on="product_id", how="left")
-    )
-    bought = (
-        window.filter(pl.col("event_type").is_in(conversions), pl.col("family").is_not_null())
-        .group_by("customer_id", "family")
-        .agg(pl.col("at").max().alias("bought_at"))
-    )
-    weight = pl.col("event_type").replace_strict(interest, default=0.0, return_dtype=pl.Float64) * (
-        0.5 ** (pl.col("age") / said.half_life_days)
-    )
-    by_type = (
-        window.filter(pl.col("event_type").is_in(list(interest)))
-        .join(bought, on=["customer_id", "family"], how="left")
-        .filter(pl.col("bought_at").is_null() | (pl.col("at") > pl.col("bought_at")))
-        .group_by("customer_id", "family", "event_type")
-        .agg(
-            weight.sum().alias("weight"),
-            pl.len().alias("count"),
-            pl.col("at").max(),
-            pl.col("product_id").sort_by("at", "product_id").last().alias("product"),
-        )
-    )
-    piece = json_object(
-        type=json_text(pl.col("event_type")),
-        count=json_plain(pl.col("count")),
-        last=json_day(moment.day(pl.col("at"))),
-        product=json_text(pl.col("product")),
-        weight=json_plain(pl.col("weight").round(4)),
-    )
-    place = pl.struct((-pl.col("weight")).alias("a"), pl.col("event_type").alias("b"))
-    by_family = (
-        by_type.select("customer_id", "family", "weight", piece.alias("json"), place.alias("place"))
-        .group_by("customer_id", "family")
-        .agg(
-            pl.col("weight").sum(),
-            pl.col("json").sort_by("place").head(said.evidence).str.join(",").alias("json"),
-        )
-    )
-    order = ("weight", pl.col("family").fill_null(""))
-    top = by_family.group_by("customer_id").agg(
-        pl.col("weight").max(),
-        pl.col("family").sort_by(*order).last().alias("intent_family"),
-        pl.col("json").sort_by(*order).last(),
-    )
-    events_json = pl.concat_str(pl.lit("["), pl.col("json"), pl.lit("]"))
-    # Rounded, since a sum of floats hangs on the order of its rows in its last digits.
-    intent = (1 - (-pl.col("weight")).exp()).round(6)
-    return top.with_columns(intent.alias("intent")).select(
-        "customer_id",
-        "intent",
-        "intent_family",
-        json_object(
-            value=json_plain(pl.col("intent").round(4)),
-            family=json_text(pl.col("intent_family")),
-            events=events_json,
-        ).alias("intent_json"),
-    )
-
-
-def _like(types: Mapping[str, EventType], built_in: str) -> list[str]:
+def types_like(types: Mapping[str, EventType], built_in: str) -> list[str]:
+    """The types that are this built-in one, whatever a source calls them."""
     return [one.name for one in types.values() if one.like == built_in]
 
 
-def _meaning(types: Mapping[str, EventType], meaning: str) -> list[str]:
+def types_that_mean(types: Mapping[str, EventType], meaning: Meaning) -> list[str]:
+    """The types of this meaning."""
     return [one.name for one in types.values() if one.meaning == meaning]

@@ -1,6 +1,6 @@
 """The profile of every customer, from a dataset, as of one instant."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -9,12 +9,13 @@ import polars as pl
 
 from oferta.events.dataset import Dataset
 from oferta.profile.attributes import STATED, dtype_of, stated_facts
-from oferta.profile.behaviour import CONTACTS, activity_facts, intent_facts, wish_facts
+from oferta.profile.behaviour import CONTACTS, activity_facts, wish_facts
 from oferta.profile.consent import consent_facts
 from oferta.profile.contracts import contract_facts, known_contracts, leading_contracts
 from oferta.profile.derived import with_stage
 from oferta.profile.facts import FACTS, STORED, FactKind
 from oferta.profile.formulas import TIER_BEFORE
+from oferta.profile.intent import intent_facts
 from oferta.profile.moment import Moment
 from oferta.profile.needs import ALIKE, Peers, peers_of, with_needs
 from oferta.profile.products import product_kinds
@@ -92,7 +93,15 @@ def peers_in(
     """What similar customers hold, over the whole base; reads the dataset once."""
     said = settings or ProfileSettings()
     moment = Moment(as_of, zone)
-    facts = _facts(dataset, _tables(dataset, None), moment, said, {})
+    tables = _tables(dataset, None)
+    types, sold = dataset.event_types, product_kinds(dataset.products(), roles=said.roles)
+    # The stage hangs on what is done and what runs; all else would be made for nothing.
+    activity = activity_facts(tables.events, types=types, moment=moment, settings=said)
+    facts = _complete(
+        _joined(tables, [activity, *_clock(tables, sold, moment, said)]),
+        {},
+        contracts=tables.contracts is not None,
+    )
     holdings = with_stage(facts, today=moment.today).select(*ALIKE, "held")
     return peers_of(holdings, settings=said.needs)
 
@@ -124,21 +133,12 @@ def _facts(
     attributes: Mapping[str, FactKind],
 ) -> pl.LazyFrame:
     """`customer_id`, `STORED`, `attr_NAME`s, `held` and the pieces of evidence but needs."""
-    kinds: dict[str, FactKind] = {name: FACTS[name].kind for name in STATED}
-    # An attribute of the seller's may be called as a fact is: then it is that fact.
-    kinds |= {name: kind for name, kind in attributes.items() if name not in kinds}
     types = dataset.event_types
     sold = product_kinds(dataset.products(), roles=settings.roles)
     parts = [
-        stated_facts(
-            tables.customers,
-            tables.attributes,
-            kinds=kinds,
-            moment=moment,
-            trust=settings.trust,
-        ),
+        _stated(tables, moment, settings, attributes),
         activity_facts(tables.events, types=types, moment=moment, settings=settings),
-        intent_facts(tables.events, sold, types=types, moment=moment, settings=settings),
+        intent_facts(tables.events, sold, types=types, moment=moment, settings=settings.intent),
         *_clock(tables, sold, moment, settings),
     ]
     wishes = wish_facts(tables.events, moment=moment, settings=settings)
@@ -147,10 +147,36 @@ def _facts(
     if tables.consent is not None:
         read_at = dataset.manifest.created_at
         parts.append(consent_facts(tables.consent, moment=moment, read_at=read_at))
+    return _complete(_joined(tables, parts), attributes, contracts=tables.contracts is not None)
+
+
+def _joined(tables: _Tables, parts: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
     facts = tables.customers.select("customer_id")
     for part in parts:
         facts = facts.join(part, on="customer_id", how="left")
-    return _complete(facts, attributes, has_contracts=tables.contracts is not None)
+    return facts
+
+
+def _stated(
+    tables: _Tables,
+    moment: Moment,
+    settings: ProfileSettings,
+    attributes: Mapping[str, FactKind],
+) -> pl.LazyFrame:
+    """What sources state: facts, and the seller's own attributes as `attr_NAME`.
+
+    An attribute of the seller's may be called as a fact is: then it is that fact's value, too.
+    """
+    kinds: dict[str, FactKind] = {name: FACTS[name].kind for name in STATED}
+    kinds |= {name: kind for name, kind in attributes.items() if name not in kinds}
+    stated = stated_facts(
+        tables.customers, tables.attributes, kinds=kinds, moment=moment, trust=settings.trust
+    )
+    own = [
+        pl.col(name).cast(dtype_of(kind), strict=False).alias(f"{ATTRIBUTE}{name}")
+        for name, kind in attributes.items()
+    ]
+    return stated.with_columns(own).drop(name for name in attributes if name not in STATED)
 
 
 def _clock(
@@ -177,12 +203,12 @@ def _clock(
 
 
 def _complete(
-    facts: pl.LazyFrame, attributes: Mapping[str, FactKind], *, has_contracts: bool
+    facts: pl.LazyFrame, attributes: Mapping[str, FactKind], *, contracts: bool
 ) -> pl.LazyFrame:
     """Every column there is, and what one source says for another."""
     wanted: dict[str, pl.DataType] = {
         **{name: dtype_of(FACTS[name].kind) for name in STORED},
-        **{name: dtype_of(kind) for name, kind in attributes.items()},
+        **{f"{ATTRIBUTE}{name}": dtype_of(kind) for name, kind in attributes.items()},
         **dict.fromkeys(("first_contract", "first_bought"), pl.Date()),
         **dict.fromkeys(("factory_warranty_end", "extended_warranty_end"), pl.Date()),
         **dict.fromkeys(CONTACTS, pl.UInt32()),
@@ -204,9 +230,8 @@ def _complete(
         pl.col("quotes_30d").fill_null(0.0),
         pl.col("calculator_30d").fill_null(0.0),
         pl.col("intent").fill_null(0.0),
-        *(pl.col(name).alias(f"{ATTRIBUTE}{name}") for name in attributes),
     )
-    if has_contracts:
+    if contracts:
         # Of a customer without contracts it is known that there are none with us.
         nobody = pl.col("contracts_active").is_null()
         facts = facts.with_columns(

@@ -109,12 +109,15 @@ def contract_facts(
         pl.when(here & (role == "warranty")).then(last_day).alias("extended_warranty_end"),
         pl.when(here & (role == "service_plan")).then(last_day).alias("service_plan_end"),
         pl.when(runs & ~pl.col("finance")).then(pl.col("sold_as")).alias("held"),
-        pl.struct(
-            (~runs).alias("a"), (-pl.col("starts_at").dt.epoch("s")).alias("b"), "contract_id"
-        ).alias("place"),
-        _evidence(moment).alias("json"),
+        "starts_at",
+        "contract_id",
+        _evidence(moment).alias("contracts_json"),
     )
-    return rows.group_by("customer_id").agg(
+    # Sorted before it is grouped: sorting within each group takes four times as long.
+    in_order = rows.sort(
+        "customer_id", "runs", "starts_at", "contract_id", descending=[False, True, True, False]
+    )
+    grouped = in_order.group_by("customer_id", maintain_order=True).agg(
         pl.col("owing").any().alias("has_finance"),
         pl.col("runs").sum().cast(pl.Float64).alias("contracts_active"),
         (~pl.col("runs")).sum().cast(pl.Float64).alias("contracts_ended"),
@@ -130,7 +133,10 @@ def contract_facts(
         pl.col("extended_warranty_end").max(),
         pl.col("service_plan_end").max(),
         pl.col("held").drop_nulls().unique().alias("held"),
-        json_list(pl.col("json").sort_by("place").head(_TOLD)).alias("contracts_json"),
+        pl.col("contracts_json"),
+    )
+    return grouped.with_columns(
+        json_list(pl.col("contracts_json").list.head(_TOLD)).alias("contracts_json")
     )
 
 

@@ -28,7 +28,7 @@ def with_formulas(
     attributes: Mapping[str, FactKind],
 ) -> pl.LazyFrame:
     """See `oferta.profile.derive.with_derived`."""
-    stored = {**kinds_of(STORED), **attributes}
+    stored: dict[str, FactKind] = {**kinds_of(STORED), **attributes}
     rows = rule_columns(frame, stored).with_columns(pl.lit(float(day_number(today))).alias(TODAY))
     rows = rows.with_columns(to_polars(formula).alias(name) for name, formula in formulas().items())
     if tiers is None:

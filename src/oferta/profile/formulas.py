@@ -57,7 +57,8 @@ def value_expression(
     Raises:
         RuleInvalid: it cannot be read, or gives no number.
     """
-    columns = {**kinds_of(name for name in FACTS if name != TIER), **(attributes or {})}
+    columns: dict[str, FactKind] = kinds_of(name for name in FACTS if name != TIER)
+    columns |= attributes or {}
     return parse(tiers.formula, columns, wanted="number", place="value.formula")
 
 

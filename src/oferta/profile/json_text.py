@@ -34,5 +34,5 @@ def json_day(value: pl.Expr) -> pl.Expr:
 
 
 def json_list(items: pl.Expr) -> pl.Expr:
-    """`[a,b,...]` of each group's pieces."""
-    return pl.format("[{}]", items.str.join(","))
+    """`[a,b,...]` of each row's list of pieces."""
+    return pl.concat_str(pl.lit("["), items.list.join(","), pl.lit("]"))

@@ -145,10 +145,17 @@ def vehicle_evidence(vehicles: pl.LazyFrame, *, moment: Moment) -> pl.LazyFrame:
         market_value=json_plain(pl.col("worth").round(2)),
         market_value_estimated=json_plain(pl.col("estimated")),
     )
-    youth = -pl.col("registered_at").dt.epoch("s")
-    place = pl.struct(youth.is_null().alias("a"), youth.alias("b"), "vehicle_id")
+    # Sorted before it is grouped: sorting within each group takes four times as long.
     return (
-        vehicles.select("customer_id", piece.alias("json"), place.alias("place"))
-        .group_by("customer_id")
-        .agg(json_list(pl.col("json").sort_by("place").head(_TOLD)).alias("vehicles_json"))
+        vehicles.select("customer_id", "vehicle_id", "registered_at", piece.alias("vehicles_json"))
+        .sort(
+            "customer_id",
+            "registered_at",
+            "vehicle_id",
+            descending=[False, True, False],
+            nulls_last=True,
+        )
+        .group_by("customer_id", maintain_order=True)
+        .agg("vehicles_json")
+        .with_columns(json_list(pl.col("vehicles_json").list.head(_TOLD)).alias("vehicles_json"))
     )

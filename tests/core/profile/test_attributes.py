@@ -98,6 +98,15 @@ def test_the_sellers_own_attributes_are_kept_under_their_name(books: Books):
     assert profile["attr_absent"] is None
 
 
+def test_an_attribute_may_be_called_as_a_fact_is_and_is_not_taken_for_it(books: Books):
+    rows = "c1,intent,high,crm,2026-01-01\nc1,income,3000,crm,2026-01-01\n"
+    profile = books.write(attributes=HEADER + rows).profile(
+        attributes={"intent": "text", "income": "number"}
+    )
+    assert (profile["intent"], profile["attr_intent"]) == (0.0, "high")
+    assert profile["income"] == profile["attr_income"] == 3000.0
+
+
 def test_the_evidence_says_who_said_it_and_when(books: Books):
     books.write(
         customers='customer_id,region\nc1,"North ""Side"""\n',
