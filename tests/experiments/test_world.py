@@ -20,7 +20,11 @@ from oferta.progress import Silent
 from oferta_experiments.cli import app
 from oferta_experiments.world import build as world_build
 from oferta_experiments.world.build import Lived, WorldSpec, live, write_world
-from oferta_experiments.world.loans import level_balance, level_instalment
+from oferta_experiments.world.loans import (
+    level_balance,
+    level_instalment,
+    principal_balance,
+)
 from oferta_experiments.world.log import EVENT_TYPES
 from oferta_experiments.world.moments import SMALL_LOAN
 from oferta_experiments.world.products import load_products
@@ -107,6 +111,30 @@ def test_balances_are_what_the_instalments_leave(lived: Lived) -> None:
     due = later(opened, state.payments[who])
     assert (due < lived.end).all()
     assert (later(opened, state.payments[who] + 1) >= lived.end).all()
+
+
+def test_falling_instalments_leave_what_is_left_of_the_principal(lived: Lived) -> None:
+    state, contracts = lived.chunk.state, lived.chunk.contracts
+    events = lived.chunk.events.columns()
+    late = np.unique(events["who"][events["type"] == EVENT_TYPES.index("arrears")])
+    who = np.setdiff1d(np.flatnonzero(state.has_finance() & ~state.level), late)
+    who = who[contracts.whole("served")[state.finance[who]] == 0]
+    assert len(who) > 20
+    expected = principal_balance(state.amount[who], state.term[who], state.payments[who])
+    np.testing.assert_allclose(state.balance[who], expected, atol=0.02)
+
+
+def test_finance_is_of_a_car_that_it_is_for(lived: Lived) -> None:
+    """A loan for electric cars has an electric car behind it, one for used cars a used one."""
+    products, contracts = lived.chunk.products, lived.chunk.contracts
+    credit = products.of_family("loan", "lease")[contracts.whole("product")]
+    rows = np.flatnonzero(credit & (contracts.whole("vehicle") != -1))
+    product = contracts.whole("product")[rows]
+    car = lived.chunk.vehicles.whole("car")[contracts.whole("vehicle")[rows]]
+    for limit in (products.body, products.fuel, products.condition):
+        asked = limit[product] > 0
+        assert asked.sum() > 20
+        assert (limit[product][asked] == limit[car][asked]).all()
 
 
 def test_a_level_contract_ends_with_its_last_payment() -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from oferta_experiments.world.arrays import Flags, Ints, Reals
+from oferta_experiments.world.arrays import Flags, Ints, Reals, Tastes
 from oferta_experiments.world.cars import age_years
 from oferta_experiments.world.credit import sell_car
 from oferta_experiments.world.moments import Moments
@@ -162,7 +162,7 @@ def _moment(chunk: Chunk, who: Ints, month: int, *, first: int) -> Ints:
     return np.asarray(day * DAY_S + chunk.luck.whole("hour", who, 7 * 3600, 22 * 3600))
 
 
-def _look_around(chunk: Chunk, logit: Reals, can: Flags, *, month: int, active: Flags) -> None:
+def _look_around(chunk: Chunk, logit: Tastes, can: Flags, *, month: int, active: Flags) -> None:
     """Views without an end in mind: what one might like, more than what one can have."""
     rng = chunk.luck.stream("looks around")
     count = rng.poisson(_VIEWS * chunk.people.activity) * active

@@ -22,7 +22,7 @@ def reference_rate(tier: Ints, month: Ints | int, *, used: Flags, promotional: F
     """What the market asks of a tier in a month, percent a year, rounded to a tenth."""
     swing = _SWING * np.sin(2 * np.pi * (np.asarray(month) % 72) / 72)
     rate = _TIER_RATE[tier] + _USED * used + _PROMOTIONAL * promotional + swing
-    return np.asarray(np.round(np.maximum(rate, 0.9), 1))
+    return np.asarray(np.round(np.maximum(rate, 0.9), 1), np.float64)
 
 
 def level_instalment(amount: Reals, rate: Reals, months: Ints, final: Reals) -> Reals:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from oferta.catalogue.families import FAMILIES
-from oferta_experiments.world.arrays import Ints, Reals
+from oferta_experiments.world.arrays import Ints, Reals, Tastes
 from oferta_experiments.world.moments import Moments
 from oferta_experiments.world.people import People
 from oferta_experiments.world.products import Products
@@ -154,13 +154,14 @@ def margin(
     return np.where(family == FAMILIES.index("servicing"), _SERVICING, earned)
 
 
-def unasked_logit(products: Products, people: People, *, at: Moments) -> Reals:
+def unasked_logit(products: Products, people: People, *, at: Moments) -> Tastes:
     """`(n, P)` logits of asking for a product within a month without having been offered it."""
     own = product_logit(products, UNASKED).astype(np.float32)
-    return np.asarray(own + people.preference + at.boost.astype(np.float32)[:, products.clock])
+    moment = at.boost.astype(np.float32)[:, products.clock]
+    return np.asarray(own + people.preference + moment, np.float32)
 
 
-def chance(logit: Reals) -> Reals:
+def chance(logit: Reals | Tastes) -> Reals:
     """Logits as chances."""
     return np.asarray(1 / (1 + np.exp(-logit)))
 
@@ -181,4 +182,5 @@ def usual_price(
         products.months[product] > 0
     )
     price = np.where(monthly, price * 12, price)
-    return np.asarray(np.round(np.where(products.motor[product], price * of_value, price), 2))
+    usual = np.where(products.motor[product], price * of_value, price)
+    return np.asarray(np.round(usual, 2), np.float64)

@@ -60,9 +60,16 @@ def scored(
 
 
 def profiled(
-    chunk: Chunk, lived: Lived, *, seed: int, day: int, policy: Policy, home: Path
+    chunk: Chunk,
+    lived: Lived,
+    *,
+    seed: int,
+    day: int,
+    policy: Policy,
+    home: Path,
+    popular: Mapping[str, float],
 ) -> Told:
-    """Profiles alone: no model has scored anybody."""
+    """Profiles alone, beside base rates that are known already: no model has scored anybody."""
     with TemporaryDirectory(dir=home) as place:
         dataset = _dataset(chunk, lived, seed=seed, day=day, home=home, place=Path(place))
         at = _instant(day)
@@ -70,7 +77,8 @@ def profiled(
             dataset, as_of=at, zone=policy.zone, attributes=policy.attributes
         ).drop("evidence")
         facts = _facts(profiles.collect())
-        return Told({key: Customer(one, {}) for key, one in facts.items()}, {}, "", at.timestamp())
+        customers = {key: Customer(one, {}) for key, one in facts.items()}
+        return Told(customers, popular, "", at.timestamp())
 
 
 def write_source(chunk: Chunk, lived: Lived, *, seed: int, day: int, place: Path) -> None:

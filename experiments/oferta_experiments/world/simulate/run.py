@@ -11,7 +11,7 @@ from numpy.random import default_rng
 
 from oferta.catalogue.offers import OfferCatalogue
 from oferta.clock import FixedClock
-from oferta.decisions.engine import Engine
+from oferta.decisions.engine import Engine, content_version
 from oferta.errors import SettingsInvalid
 from oferta.events.dataset import open_dataset
 from oferta.events.guards import IngestOptions
@@ -82,7 +82,9 @@ def simulate(
     Raises:
         SettingsInvalid: catalogue, policy and rate card do not fit each other.
     """
-    engines = {arm: engine_of(arm, seller.catalogue, seller.policy, seller.cards) for arm in ARMS}
+    engines: dict[Arm, Engine | None] = {
+        arm: engine_of(arm, seller.catalogue, seller.policy, seller.cards) for arm in ARMS
+    }
     model = _trained(start, job, home=home, progress=progress)
     first = month_of(start.spec.end)
     months = range(first, first + asked.months)
@@ -95,12 +97,18 @@ def simulate(
         for arm, engine in engines.items():
             speaker = None if engine is None else Speaker(engine, start.customers, advance)
             lives[arm], popular = _live(
-                start, speaker, arm=arm, months=months, model=model, popular=popular,
-                seller=seller, home=home,
-            )  # fmt: skip
+                start,
+                speaker,
+                arm=arm,
+                months=months,
+                model=model,
+                popular=popular,
+                seller=seller,
+                home=home,
+            )
     people = np.flatnonzero(chunk.people.joined < int(first_day(months[-1])))
     rng = default_rng([asked.seed, 9])
-    totals = {arm: life.earned[-1][people] for arm, life in lives.items()}
+    totals: dict[Arm, Reals] = {arm: life.earned[-1][people] for arm, life in lives.items()}
     control = _control(start, people, asked, seller.policy, day=day)
     return Simulation(
         world=world.name,
@@ -108,7 +116,7 @@ def simulate(
         months=tuple(_name(month) for month in months),
         seed=asked.seed,
         model=model,
-        policy=_policy_version(engines["engine"]),
+        policy=content_version([seller.policy]),
         arms=tuple(
             arm_result(arm, chunk, life.speaker, _steps(life.earned, people), people, rng=rng)
             for arm, life in lives.items()
@@ -138,24 +146,32 @@ def _live(
     life = Lived(speaker, [])
     for month in months:
         day = int(first_day(month))
-        if speaker is not None:
-            if arm == "engine":
-                told = scored(
-                    chunk, start.lived, seed=start.spec.seed, day=day, model=model,
-                    policy=seller.policy, home=home,
-                )  # fmt: skip
-                popular = popular or told
-            else:
-                told = profiled(
-                    chunk, start.lived, seed=start.spec.seed, day=day, policy=seller.policy,
-                    home=home,
-                )  # fmt: skip
-                rates = {} if popular is None else popular.popular
-                told = Told(told.customers, rates, "", told.at)
-            speaker.told = told
-            live_month(chunk, month=month, contact=speaker)
-        else:
+        if speaker is None:
             live_month(chunk, month=month, contact=_silent)
+        else:
+            if arm == "engine":
+                speaker.told = scored(
+                    chunk,
+                    start.lived,
+                    seed=start.spec.seed,
+                    day=day,
+                    model=model,
+                    policy=seller.policy,
+                    home=home,
+                )
+                popular = popular or speaker.told
+            else:
+                # The rates that everybody had when the months began: no model is asked again.
+                speaker.told = profiled(
+                    chunk,
+                    start.lived,
+                    seed=start.spec.seed,
+                    day=day,
+                    policy=seller.policy,
+                    home=home,
+                    popular={} if popular is None else popular.popular,
+                )
+            live_month(chunk, month=month, contact=speaker)
         life.earned.append(earned(chunk, since=since))
     return life, popular
 
@@ -191,10 +207,6 @@ def _control(start: Start, people: np.ndarray, asked: Asked, policy: Policy, *, 
     names = start.customers
     at = float(day * DAY_S)
     return np.array([in_control(names[row], control, at=at, zone=policy.zone) for row in people])
-
-
-def _policy_version(engine: Engine | None) -> str:
-    return "" if engine is None else engine.policy_version
 
 
 def _name(month: int) -> str:
