@@ -13,6 +13,7 @@ from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue
 from oferta.policy.control import in_control
 from oferta.profile.derive import with_derived
+from oferta.profile.facts import FactKind
 from oferta.rules.frames import rule_columns, to_polars
 
 Mask = NDArray[np.bool_]
@@ -29,7 +30,7 @@ class Batch:
 
     Attributes:
         customers: ids.
-        facts: the columns of rules but `channel`, dates as days.
+        facts: the columns of rules, dates as days; `channel` is null, for they are asked on many.
         personal: whose answer may depend on them; control: who is in the control group.
         closed: who gets nothing at all; arrears: who gets servicing offers only.
         chances, scored: `(customers, products)`: calibrated chance (NaN: none), and whether the
@@ -144,14 +145,15 @@ def values_of(engine: Engine, batch: Batch) -> list[Floats]:
 def _facts(
     engine: Engine, wide: pl.DataFrame, *, context: Mapping[str, FactValue], day: date
 ) -> pl.DataFrame:
-    attributes = {name: kind for name, kind in engine.columns.items() if name.startswith("attr_")}
+    attributes: dict[str, FactKind] = {
+        name: kind for name, kind in engine.columns.items() if name.startswith("attr_")
+    }
     derived = with_derived(wide, today=day, policy_value=engine.policy.value, attributes=attributes)
     given = {name: kind for name, kind in engine.columns.items() if name.startswith("context_")}
     known = derived.with_columns(
         pl.lit(value).alias(name) for name, value in context.items() if name in given
     )
-    columns = {name: kind for name, kind in engine.columns.items() if name != _CHANNEL}
-    return rule_columns(known, columns).collect()
+    return rule_columns(known, engine.columns).collect()
 
 
 def _by_product(column: pl.Series) -> NDArray[np.float32]:

@@ -52,18 +52,24 @@ class BaseMeans:
         """What the customers of `rows` ask of an offer."""
         found = self._means
         if compiled.answers_wish:
-            found = replace(found, **self._wishes)
+            wishes = self._wishes
+            found = replace(
+                found,
+                amount=wishes["amount"],
+                months=wishes["months"],
+                deposit=wishes["deposit"],
+                instalment=wishes["instalment"],
+            )
         if compiled.ends_contract:
             found = replace(found, replaced=self._ending)
         if compiled.start is not None:
             found = replace(found, start_amount=self._values[compiled.start])
         if isinstance(compiled.offer.terms, ServicingTerms):
-            found = replace(found, **self._servicing)
+            payoff, arrears, remaining = self._servicing
+            found = replace(found, payoff=payoff, arrears=arrears, remaining_months=remaining)
         elif isinstance(compiled.offer.terms, CreditTerms) and compiled.car_value is not None:
             used = np.full(found.size, _CONDITIONS.index(USED))
-            found = replace(
-                found, car_value=self._values[compiled.car_value], condition=used
-            )
+            found = replace(found, car_value=self._values[compiled.car_value], condition=used)
         return found.taken(rows)
 
 
@@ -76,13 +82,11 @@ def _condition(batch: Batch) -> Rows | None:
     return np.array([place.get(one, -1) for one in batch.facts[name]], np.int64)
 
 
-def _servicing(batch: Batch) -> dict[str, Floats]:
+def _servicing(batch: Batch) -> tuple[Floats, Floats, Floats]:
+    """Payoff, what is late, and remaining months, as `oferta.decisions.pricing` tells them."""
     late = batch.numbers("days_in_arrears")
     monthly = batch.numbers("contract_instalment")
     monthly = np.where(np.isnan(monthly), batch.numbers("instalments"), monthly)
     left = batch.numbers("months_to_maturity")
-    return {
-        "payoff": batch.numbers("payoff"),
-        "arrears": np.ceil(late / DAYS_A_MONTH) * monthly,
-        "remaining_months": np.maximum(np.ceil(left), 1.0),
-    }
+    arrears = np.ceil(late / DAYS_A_MONTH) * monthly
+    return batch.numbers("payoff"), arrears, np.maximum(np.ceil(left), 1.0)

@@ -24,8 +24,8 @@ from oferta.terms.wanted import Means, Wanted, money
 WISH_DAYS: Final = 90.0
 """A wish told to a calculator counts for so long."""
 
-_DAYS_A_MONTH: Final = 30.4375
-_USED: Final = "used"  # the customer's own car is, whatever it was when bought
+DAYS_A_MONTH: Final = 30.4375
+USED: Final = "used"  # the customer's own car is, whatever it was when bought
 _NOTHING: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _CENT: Final = Decimal("0.01")
@@ -137,7 +137,7 @@ class Pricer:
     ) -> Quote | Unfit:
         ranges = compiled.offer.terms
         if isinstance(ranges, CreditTerms) and compiled.car_value is not None:
-            means = replace(means, car_value=_money(values[compiled.car_value]), condition=_USED)
+            means = replace(means, car_value=_money(values[compiled.car_value]), condition=USED)
         return quote(
             ranges,
             product=compiled.offer.products[0],
@@ -172,7 +172,7 @@ class Pricer:
         monthly = row.get("contract_instalment", row.get("instalments"))
         arrears = None
         if isinstance(late, float) and isinstance(monthly, float):
-            arrears = money(ceil(late / _DAYS_A_MONTH) * monthly)
+            arrears = money(ceil(late / DAYS_A_MONTH) * monthly)
         left = row.get("months_to_maturity")
         return Wanted(
             start_amount=start,
