@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -73,7 +73,7 @@ def build_profiles(
         tiers_before: `customer_id`, `value_tier` of the profiles before these; None: not known.
     """
     said = settings or ProfileSettings()
-    moment = Moment(as_of, zone)
+    moment = _moment(dataset, as_of, zone, said)
     if peers is None:
         peers = peers_in(dataset, as_of=as_of, zone=zone, settings=said)
     tables = _tables(dataset, customers)
@@ -92,7 +92,7 @@ def peers_in(
 ) -> Peers:
     """What similar customers hold, over the whole base; reads the dataset once."""
     said = settings or ProfileSettings()
-    moment = Moment(as_of, zone)
+    moment = _moment(dataset, as_of, zone, said)
     tables = _tables(dataset, None)
     types, sold = dataset.event_types, product_kinds(dataset.products(), roles=said.roles)
     # The stage hangs on what is done and what runs; all else would be made for nothing.
@@ -104,6 +104,12 @@ def peers_in(
     )
     holdings = with_stage(facts, today=moment.today).select(*ALIKE, "held")
     return peers_of(holdings, settings=said.needs)
+
+
+def _moment(dataset: Dataset, as_of: datetime, zone: ZoneInfo, settings: ProfileSettings) -> Moment:
+    end = dataset.manifest.last_time
+    closed = timedelta(days=settings.books_days)
+    return Moment(as_of, zone, latest=end is None or as_of >= end - closed)
 
 
 def _tables(dataset: Dataset, customers: pl.LazyFrame | None) -> _Tables:

@@ -19,9 +19,10 @@ def known_contracts(
 
     `runs`, `finance`, `late` (in arrears): Boolean; `late_days`, `owed`: Float64; `owed_estimated`.
     What a row says of its status, payoff and arrears counts only from its `as_of` on (less
-    `books_days`): before that the dates alone decide. A contract in arrears runs on after its end.
+    `books_days`), or, without one, from where the data ends: before that the dates alone decide. A
+    contract in arrears runs on after its end.
     """
-    told = (moment.age_days(pl.col("as_of")) >= -settings.books_days).fill_null(value=True)
+    told = (moment.age_days(pl.col("as_of")) >= -settings.books_days).fill_null(value=moment.latest)
     status = pl.when(told).then(pl.col("status"))
     days = pl.when(told).then(pl.col("days_in_arrears")).cast(pl.Float64)
     late = (status == "arrears").fill_null(value=False) | (days > settings.grace_days).fill_null(

@@ -15,10 +15,15 @@ YEAR_DAYS = 365.25
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An aware instant and the zone in which its day is counted."""
+    """An aware instant and the zone in which its day is counted.
+
+    `latest`: the data ends here, so what the books say without a date was so by then; at an earlier
+    moment it was not known yet.
+    """
 
     as_of: datetime
     zone: ZoneInfo
+    latest: bool = True
 
     @property
     def today(self) -> date:

@@ -37,7 +37,7 @@ def known_vehicles(
     yearly = pl.coalesce(own, pl.col("mileage_plan_km_year"), usual)
     since_reading = moment.age_days(pl.col("mileage_at")) / YEAR_DAYS
     km = (
-        pl.when(pl.col("mileage_at").is_null())
+        pl.when(pl.col("mileage_at").is_null() & pl.lit(moment.latest))
         .then(pl.col("mileage_km"))
         .when(read)
         .then(pl.col("mileage_km") + yearly * since_reading)
@@ -67,7 +67,8 @@ def _worth(moment: Moment, settings: Vehicles) -> tuple[pl.Expr, pl.Expr]:
         )
 
     age, km = pl.col("age"), pl.col("km")
-    ago = moment.age_days(pl.col("valued_at")) / YEAR_DAYS
+    undated = 0.0 if moment.latest else None
+    ago = (moment.age_days(pl.col("valued_at")) / YEAR_DAYS).fill_null(pl.lit(undated, pl.Float64))
     valid = (ago >= 0) & (ago * YEAR_DAYS <= settings.valuation_days)
     valued = pl.when(valid).then(
         pl.col("market_value")

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from core.profile.books import Books
+from core.profile.books import EVENTS, Books
 
 from oferta.profile.settings import ProfileSettings
 
@@ -248,6 +248,14 @@ def test_books_closed_in_the_night_after_the_last_event_are_known(books: Books):
     evening = datetime(2026, 2, 27, 23, 55, tzinfo=UTC)
     assert told(books, late, as_of=evening)["in_arrears"] is True
     assert told(books, late, as_of=evening.replace(day=26))["in_arrears"] is False
+
+
+def test_a_state_without_a_date_is_that_of_where_the_data_ends(books: Books):
+    books.write(events=EVENTS + "c1,p,view,2026-02-20,\n")
+    row = contract(status="ended", ends_at="2026-06-01", payoff=5)
+    assert told(books, row, as_of=datetime(2026, 2, 20, tzinfo=UTC))["has_finance"] is False
+    earlier = told(books, row, as_of=datetime(2026, 2, 1, tzinfo=UTC))
+    assert (earlier["has_finance"], earlier["payoff"]) == (True, None)
 
 
 def test_our_own_instalments_stand_where_nobody_knows_all(books: Books):

@@ -4,7 +4,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from core.profile.books import AS_OF, Books
+from core.profile.books import AS_OF, EVENTS, Books
 from core.profile.test_contracts import HEADER, contract
 
 from oferta.profile.depreciation import left_of_price
@@ -150,6 +150,13 @@ class TestWorth:
     def test_a_valuation_counts_for_a_year(self, books: Books, day: str):
         profile = told(books, vehicle(market_value=25_000, valued_at=day))
         assert (profile["market_value"] is None) == (day < "2025-03-01")
+
+    def test_one_without_a_day_is_of_where_the_data_ends(self, books: Books):
+        books.write(events=EVENTS + "c1,p,view,2026-02-20,\n")
+        row = vehicle(market_value=25_000, mileage_km=9_000)
+        assert told(books, row)["market_value"] == 25_000.0
+        earlier = told(books, row, as_of=AS_OF.replace(month=1))
+        assert (earlier["market_value"], earlier["mileage_km"]) == (None, None)
 
     def test_a_later_valuation_is_not_known_yet(self, books: Books):
         row = vehicle(market_value=25_000, valued_at="2026-02-01")
