@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: ALS brings i
 from rich.console import Console
 from rich.table import Table
 
+from oferta_experiments.bench.decisions import decision_rows
 from oferta_experiments.bench.growth import growth_table
 from oferta_experiments.bench.http import http_rows
 from oferta_experiments.bench.models import model_rows
@@ -21,6 +22,7 @@ _PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "models": model_rows,
     "releases": release_rows,
     "http": http_rows,
+    "decisions": decision_rows,
 }
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from oferta_training.ledger import Ledger, ledger_path
 from oferta_training.publish import Options, publish
 
 _CUSTOMERS, _ASKED, _BATCH, _N = 20_000, 400, 500, 10
-_SERVER_CORE, _LOAD_CORE = 0, 1
+SERVER_CORE, LOAD_CORE = 0, 1
 _SECONDS, _ROUNDS = 6, 3
 _RATE_BAR, _P99_BAR, _BATCH_BAR, _BATCH_STRETCH = 0.6, 2.0, 6.0, 20.0
 
@@ -51,8 +51,8 @@ def http_rows(work: Path) -> list[Row]:
             progress=Silent(),
             options=Options(),
         )
-        _pin_redis(work)
-        with _ours(work) as ours, _bare(store.url, ours) as bare:
+        pin_redis(work, [LOAD_CORE])
+        with serving(work) as ours, _bare(store.url, ours) as bare:
             return _measure(ours, bare, work)
 
 
@@ -65,11 +65,11 @@ def _measure(ours: str, bare: str, work: Path) -> list[Row]:
     single: list[Load] = []
     anchor: list[Load] = []
     many: list[Load] = []
-    load = partial(run_load, seconds=_SECONDS, core=_LOAD_CORE, work=work)
+    load = partial(run_load, seconds=_SECONDS, cores=[LOAD_CORE], work=work)
     for _ in range(_ROUNDS):
         single.append(load(ours, mine))
         anchor.append(load(bare, theirs))
-        many.append(load(ours, ["/v1/recommendations/batch"], body=body))
+        many.append(load(ours, ["/v1/recommendations/batch"], bodies=[body]))
     failed = sum(one.failed for one in (*single, *anchor, *many))
     if failed:
         raise RuntimeError(f"{failed} requests failed: the figures would mean nothing")
@@ -106,14 +106,16 @@ def _measure(ours: str, bare: str, work: Path) -> list[Row]:
 
 
 @contextmanager
-def _ours(work: Path) -> Iterator[str]:
+def serving(work: Path, *more: str, cores: Sequence[int] = (SERVER_CORE,)) -> Iterator[str]:
+    """`oferta serve` with `more` options on these cores; its address, once it is ready."""
     command = [sys.executable, "-m", "oferta", "serve", "--port", "8765", "--home", str(work)]
     environment = {
         name: value
         for name, value in os.environ.items()
         if name not in {"OFERTA_REDIS_URL", "OFERTA_API_KEYS"}
     }
-    with _running(command, environment, "http://127.0.0.1:8765/health/ready", work / "ours.log"):
+    probe = "http://127.0.0.1:8765/health/ready"
+    with _running([*command, *more], environment, probe, work / "ours.log", cores=cores):
         yield "http://127.0.0.1:8765"
 
 
@@ -140,10 +142,15 @@ def _bare(redis_url: str, ours: str) -> Iterator[str]:
 
 @contextmanager
 def _running(
-    command: list[str], environment: dict[str, str], probe: str, log: Path
+    command: list[str],
+    environment: dict[str, str],
+    probe: str,
+    log: Path,
+    *,
+    cores: Sequence[int] = (SERVER_CORE,),
 ) -> Iterator[None]:
-    """A server pinned to its core, from ready to stopped."""
-    pinned = ["taskset", "-c", str(_SERVER_CORE), *command]
+    """A server pinned to its cores, from ready to stopped."""
+    pinned = ["taskset", "-c", ",".join(map(str, cores)), *command]
     with log.open("wb") as printed:
         server = subprocess.Popen(  # noqa: S603 - our own
             pinned, env=environment, stdout=printed, stderr=subprocess.STDOUT
@@ -164,7 +171,8 @@ def _running(
         server.wait(20)
 
 
-def _pin_redis(work: Path) -> None:
+def pin_redis(work: Path, cores: Sequence[int]) -> None:
+    """Let the embedded Redis of `work` run on these cores alone."""
     for process in psutil.process_iter(["name", "cwd"]):
         if process.info["name"] == "redis-server" and str(work) in (process.info["cwd"] or ""):
-            process.cpu_affinity([_LOAD_CORE])
+            process.cpu_affinity(list(cores))

@@ -1,4 +1,8 @@
-"""A closed-loop load on loopback: wrk where it is on PATH, else a small one of our own."""
+"""Loads on loopback: closed ones by wrk where it is on PATH, else by a small one; paced ones.
+
+A closed load asks as soon as it was answered: it measures how much can be done. A paced one asks at
+its own rate, however long answers take: it measures how long they take at that load.
+"""
 
 import asyncio
 import os
@@ -6,6 +10,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,37 +37,66 @@ def run_load(
     paths: list[str],
     *,
     seconds: int,
-    core: int,
+    cores: list[int],
     work: Path,
-    body: bytes | None = None,
+    bodies: Sequence[bytes] = (),
 ) -> Load:
-    """Ask for `paths` in turn (POST with `body` if given) for `seconds`, from one core."""
+    """Ask for `paths` in turn (POST with `bodies` in turn, if given) for `seconds`."""
     if shutil.which("wrk"):
-        return _wrk(address, paths, seconds=seconds, core=core, work=work, body=body)
+        return _wrk(address, paths, seconds=seconds, cores=cores, work=work, bodies=bodies)
+    os.sched_setaffinity(0, set(cores))
+    return asyncio.run(_built_in(address, paths, seconds, bodies))
+
+
+def run_paced(
+    address: str,
+    paths: list[str],
+    *,
+    seconds: int,
+    rate: int,
+    core: int,
+    bodies: Sequence[bytes] = (),
+) -> Load:
+    """Ask `rate` times a second, in even steps; latency counts from when a request was due."""
+    before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
-    return asyncio.run(_built_in(address, paths, seconds, body))
+    try:
+        return asyncio.run(_paced(address, paths, seconds, rate, bodies))
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _wrk(
-    address: str, paths: list[str], *, seconds: int, core: int, work: Path, body: bytes | None
+    address: str,
+    paths: list[str],
+    *,
+    seconds: int,
+    cores: list[int],
+    work: Path,
+    bodies: Sequence[bytes],
 ) -> Load:
     script = work / "load.lua"
-    post = ""
-    if body is not None:
-        text = body.decode().replace("\\", "\\\\").replace("'", "\\'")
-        post = (
-            f"wrk.method = 'POST'\nwrk.body = '{text}'\n"
-            "wrk.headers['Content-Type'] = 'application/json'\n"
-        )
     listed = ",".join(f"'{path}'" for path in paths)
+    sent = "nil"
+    head = ""
+    if bodies:
+        places = work / "bodies"
+        places.write_bytes(b"\n".join(bodies))
+        head = (
+            f"local bodies = {{}}\nfor line in io.lines('{places}') do\n"
+            "  bodies[#bodies + 1] = line\nend\n"
+            "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n"
+        )
+        sent = "bodies[(at - 1) % #bodies + 1]"
     script.write_text(
-        f"{post}local paths = {{{listed}}}\nlocal at = 0\n"
-        "function request()\n  at = at % #paths + 1\n  return wrk.format(nil, paths[at])\nend\n",
+        f"{head}local paths = {{{listed}}}\nlocal at = 0\n"
+        "function request()\n  at = at + 1\n"
+        f"  return wrk.format(nil, paths[(at - 1) % #paths + 1], nil, {sent})\nend\n",
         encoding="utf-8",
     )
     command = [
-        *("taskset", "-c", str(core), "wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s"),
-        *("--latency", "-s", str(script), address),
+        *("taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{_CONNECTIONS}"),
+        *(f"-d{seconds}s", "--latency", "-s", str(script), address),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     return _read(done.stdout)
@@ -78,30 +112,79 @@ def _read(printed: str) -> Load:
     return Load(float(rps[1]), float(p99[1]) * scale, int(failed[1]) if failed else 0)
 
 
-async def _built_in(address: str, paths: list[str], seconds: int, body: bytes | None) -> Load:
-    target = urlsplit(address)
+async def _built_in(address: str, paths: list[str], seconds: int, bodies: Sequence[bytes]) -> Load:
     until = time.monotonic() + seconds
     taken: list[float] = []
     failures = 0
 
     async def client(first: int) -> None:
         nonlocal failures
-        reader, writer = await asyncio.open_connection(target.hostname, target.port)
+        line = await _Line.open(address)
         at = first
         while time.monotonic() < until:
             began = time.monotonic()
-            writer.write(_request(paths[at % len(paths)], target.netloc, body))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head, flags=re.IGNORECASE)
-            await reader.readexactly(int(length[1]) if length else 0)
-            failures += b" 200 " not in head.split(b"\r\n", 1)[0]
+            failures += not await line.ask(paths, bodies, at)
             taken.append(time.monotonic() - began)
             at += _CONNECTIONS
-        writer.close()
+        line.close()
 
     await asyncio.gather(*(client(number) for number in range(_CONNECTIONS)))
+    return _summed(taken, seconds, failures)
+
+
+async def _paced(
+    address: str, paths: list[str], seconds: int, rate: int, bodies: Sequence[bytes]
+) -> Load:
+    count = seconds * rate
+    start = time.monotonic() + 0.05
+    taken: list[float] = []
+    failures = 0
+    following = iter(range(count))
+
+    async def client() -> None:
+        nonlocal failures
+        line = await _Line.open(address)
+        for at in following:
+            due = start + at / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            failures += not await line.ask(paths, bodies, at)
+            taken.append(time.monotonic() - due)
+        line.close()
+
+    await asyncio.gather(*(client() for _ in range(_CONNECTIONS)))
+    return _summed(taken, seconds, failures)
+
+
+def _summed(taken: list[float], seconds: int, failures: int) -> Load:
     taken.sort()
     return Load(len(taken) / seconds, taken[int(len(taken) * 0.99)] * 1e3, failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One connection, asked one thing at a time."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    host: str
+
+    @classmethod
+    async def open(cls, address: str) -> "_Line":
+        target = urlsplit(address)
+        reader, writer = await asyncio.open_connection(target.hostname, target.port)
+        return cls(reader, writer, target.netloc)
+
+    async def ask(self, paths: list[str], bodies: Sequence[bytes], at: int) -> bool:
+        """Ask for the path and body whose turn it is; whether that was answered with 200."""
+        body = bodies[at % len(bodies)] if bodies else None
+        self.writer.write(_request(paths[at % len(paths)], self.host, body))
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, flags=re.IGNORECASE)
+        await self.reader.readexactly(int(length[1]) if length else 0)
+        return b" 200 " in head.split(b"\r\n", 1)[0]
+
+    def close(self) -> None:
+        self.writer.close()
 
 
 def _request(path: str, host: str, body: bytes | None) -> bytes:

@@ -7,6 +7,10 @@ nothing may be promoted to them, or that enough was said already.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oferta.decisions.request import STRANGER, Customer, Known, Propensity, Request
 from oferta.errors import RecordCorrupt
@@ -21,6 +25,8 @@ from oferta.store.reading import Damage, profile_key, profile_of
 from oferta_serving.live import Serving
 from oferta_serving.metrics import Metrics
 from oferta_serving.view import ReleaseView
+
+_DIGITS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +176,8 @@ def customer_of(profile: ProfileRow, view: ReleaseView) -> Customer:
     propensities: dict[str, Propensity] = {}
     rows = zip(
         profile.products.tolist(),
-        profile.probabilities.tolist(),
-        profile.scores.tolist(),
+        _shortened(profile.probabilities),
+        _shortened(profile.scores),
         profile.reasons.tolist(),
         profile.because.tolist(),
         strict=True,
@@ -184,3 +190,9 @@ def customer_of(profile: ProfileRow, view: ReleaseView) -> Customer:
             None if because < 0 else catalogue[because].product_id,
         )
     return Customer(profile.facts, propensities)
+
+
+def _shortened(values: NDArray[np.float32]) -> list[float]:
+    """As they were before they were stored in 4 bytes: 0.05, not 0.05000000074505806."""
+    shortened: list[float] = np.round(values.astype(np.float64), _DIGITS).tolist()
+    return shortened

@@ -5,6 +5,7 @@ twentieth of a second: whoever saves a file and asks meets the new version in th
 """
 
 import asyncio
+import gc
 import time
 from typing import Final
 
@@ -78,6 +79,9 @@ class LiveRules:
         if before is not None and before.version == loaded.version:
             return
         self.current = loaded
+        # Rules are no garbage for hours: see `live`, which sets a release aside likewise.
+        gc.collect()
+        gc.freeze()
         engine = loaded.engine
         log.info(
             "rules.loaded",
