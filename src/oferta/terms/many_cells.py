@@ -87,17 +87,18 @@ def monthly_charges(charges: Sequence[Charges], block: Cents, lent: Cents) -> Ce
 def instalments(kind: Kind, lent: Cents, rate_e4: Cents, months: int, final: Cents) -> Cents:
     """The (first) instalment without fees; anything where the rate is `NONE`."""
     if kind == "equal_principal":
-        return equal_shares(lent, months) + (lent * rate_e4 + YEAR_E4 // 2) // YEAR_E4
+        interest: Cents = (lent * rate_e4 + YEAR_E4 // 2) // YEAR_E4
+        return equal_shares(lent, months) + interest
     return annuities(lent, rate_e4, months, final)
 
 
 def annuities(lent: Cents, rate_e4: Cents, months: int, final: Cents) -> Cents:
     """As `oferta.terms.instalment.annuity`, for each customer."""
-    known, which = np.unique(rate_e4, return_inverse=True)
-    factor = np.array(
-        [annuity_factor(int(one), months) / SCALE if one > 0 else 0.0 for one in known]
-    )
-    exact = (lent - final) * factor[which] + final * (rate_e4 / YEAR_E4)
+    factor = np.zeros(lent.shape)
+    for rate in set(rate_e4.tolist()):
+        if rate > 0:
+            factor[rate_e4 == rate] = annuity_factor(rate, months) / SCALE
+    exact = (lent - final) * factor + final * (rate_e4 / YEAR_E4)
     due = np.floor(exact + 0.5).astype(np.int64)
     near = (np.abs(exact - np.floor(exact) - 0.5) < _NEAR) & (rate_e4 > 0)
     for at in np.flatnonzero(near):

@@ -19,7 +19,9 @@ from oferta.catalogue.ranges import (
 )
 from oferta.terms.card import RateCards, load_cards
 from oferta.terms.fit import quote
+from oferta.terms.instalment import annuity
 from oferta.terms.many import quote_many
+from oferta.terms.many_cells import annuities
 from oferta.terms.many_columns import CODES, Columns
 from oferta.terms.quote import Unfit
 
@@ -122,8 +124,10 @@ def test_every_offer_of_the_sample_seller_agrees(seller: tuple[RateCards, OfferC
     assert quoted > 2000
 
 
-BANDS = CARD.replace("[1.2, 0.6, 0.0]", "[9.2, 0.6, 0.0]")
-"""A larger amount may cost less a month."""
+BANDS = CARD.replace("[1.2, 0.6, 0.0]", "[9.2, 0.6, 0.0]").replace(
+    '"account", fixed = 2', '"account", percent = 0.02, least = 1.5, most = 3'
+)
+"""A larger amount may cost less a month, and fees a month hang on it."""
 
 HARD: list[tuple[str, TermsRange]] = [
     ("loan", credit()),
@@ -157,6 +161,17 @@ def test_what_is_rare_agrees_too(number: int, tmp_path: Path):
     columns = customers(default_rng(number), 300, allow=True)
     found, _ = differences(ranges, product=product, known=known, on=DAY, columns=columns)
     assert found == []
+
+
+def test_an_instalment_at_exactly_half_a_cent_is_rounded_as_for_one():
+    """Where only interest is paid, 600.00 at 0.59 % ask for 29.5 cents a month: up, in both."""
+    lent = np.arange(1, 400) * 60_000
+    for rate_e4 in (5900, 6100, 50_100, 99_900):
+        rate = np.full(lent.shape, rate_e4)
+        found = annuities(lent, rate, 36, lent)
+        exact = [annuity(int(one), rate_e4=rate_e4, months=36, final=int(one)) for one in lent]
+        assert found.tolist() == exact
+    assert annuity(60_000, rate_e4=5900, months=36, final=60_000) == 30
 
 
 def test_nobody_and_a_day_before_the_first_card(card: RateCards):
