@@ -250,11 +250,12 @@ def run(folder: Path, *, kills: int, seed: int, careless: bool = False) -> Count
 
 def _let_finish(callers: Callers) -> None:
     """Until the caps are full, so that the last places are fought for, too."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 40
     while time.monotonic() < until:
         with callers.lock:
             last = [callers.offers[callers.told[one]] for one in list(callers.told)[-30:]]
-        if len(last) == 30 and not any("charger" in offers for offers in last):
+            enough = len(callers.told) > 150
+        if enough and not any("charger" in offers for offers in last):
             break
         time.sleep(0.1)
     callers.stop.set()

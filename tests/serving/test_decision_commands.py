@@ -12,10 +12,13 @@ import pytest
 from serving.conftest import RealRedis
 from serving.decision_worlds import RuleSet, publish_seller, write_rules
 from serving.worlds import SECRET
+from typer.testing import CliRunner
 
 from oferta.decisions.record import pack_record, unpack_record
+from oferta.errors import SettingsInvalid
 from oferta.store.decision_records import open_decision, seal_decision
 from oferta.store.redis import RedisWriter
+from oferta_serving.cli import app
 
 
 class Shell:
@@ -133,20 +136,37 @@ def test_asking_for_another_time_stores_nothing(shell: Shell):
     [
         (("decide", "anna", "--channel", "apq"), "Did you mean 'app'?"),
         (("decide", "anna", "--channel", "app", "--placement", "charging-stop"), "context.kwh"),
-        (("decide", "anna", "--at", "tomorrow"), "no instant with an offset"),
-        (("decide", "anna", "--context", "kwh"), "write NAME=VALUE"),
-        (("decide", "anna", "--config", "nowhere.toml"), "no such file"),
-        (("decide", "anna", "--config", "empty.toml"), "no policy, catalogue and rate_cards"),
         (("replay", "d_nothing"), "decision.unknown"),
     ],
 )
 def test_what_is_wrong_is_said_and_ends_with_two(shell: Shell, words: tuple[str, ...], said: str):
-    (shell.folder / "empty.toml").touch()
     done = shell(*words)
 
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--at", "tomorrow"), "no instant with an offset"),
+        (("--at", "2027-03-01T10:00:00"), "no instant with an offset"),
+        (("--context", "kwh"), "write NAME=VALUE"),
+        (("--wish", "amount=1", "--wish", "amount=2"), "every name once"),
+        (("--config", "nowhere.toml"), "no such file"),
+        (("--config", "empty.toml"), "no policy, catalogue and rate_cards"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_asked(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+):
+    monkeypatch.chdir(shell.folder)
+    Path("empty.toml").touch()
+    done = CliRunner().invoke(app, ["decide", "anna", *words])
+
+    assert isinstance(done.exception, SettingsInvalid)
+    assert said in str(done.exception)
 
 
 def test_a_server_does_not_start_on_rules_with_a_mistake_and_names_every_one(shell: Shell):

@@ -12,6 +12,7 @@ from oferta.store.decisions_redis import RedisDecisions
 from oferta_serving import logs
 from oferta_serving.breaker import Breaker
 from oferta_serving.deciding.parts import Deciding, deciding_parts
+from oferta_serving.deciding.rules import rule_files
 from oferta_serving.live import Releases
 from oferta_serving.metrics import Metrics
 from oferta_serving.settings import ServingSettings, read_environment
@@ -28,6 +29,7 @@ async def opened(settings: ServingSettings, home: Path, *, clock: Clock) -> Asyn
         SettingsInvalid: every mistake of the files to decide by, or there are none.
         StoreUnavailable: the embedded Redis cannot be started.
     """
+    rule_files(settings.decisions)  # a mistake is told before a Redis is started
     logs.silence()
     metrics = Metrics()
     breaker = Breaker(open_after=1000, probe_s=0.1, clock=time.monotonic)
