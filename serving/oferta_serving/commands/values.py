@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from oferta.decisions.request import FactValue
 from oferta.errors import SettingsInvalid
 
 _WORDS: dict[str, object] = {"true": True, "false": False}
@@ -21,6 +22,20 @@ def values_of(pairs: Sequence[str], option: str) -> dict[str, object]:
             raise SettingsInvalid(option, [f"'{pair}': write NAME=VALUE, every name once"])
         values[name] = _WORDS[text] if text in _WORDS else _number(text)
     return values
+
+
+def plain_values_of(pairs: Sequence[str], option: str) -> dict[str, FactValue]:
+    """The pairs as rules take them: numbers are floats.
+
+    Raises:
+        SettingsInvalid: one is no pair, or a name stands twice.
+    """
+    found = values_of(pairs, option)
+    return {
+        name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in found.items()
+        if isinstance(value, int | float | str)
+    }
 
 
 def instant_of(text: str) -> float:

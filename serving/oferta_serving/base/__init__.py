@@ -1,0 +1,1 @@
+"""The whole base at the command line: what-ifs, audiences, triggers."""
