@@ -20,7 +20,7 @@ from oferta.decisions.opening import open_offers
 from oferta.decisions.pricing import Pricer
 from oferta.decisions.request import FactValue, Known, Request
 from oferta.decisions.room import CapRoom
-from oferta.decisions.sift import candidates, eligible, reachable
+from oferta.decisions.sift import candidates, eligible, reachable, room_again
 from oferta.decisions.slots import Slots, fill, not_picked
 from oferta.decisions.valuing import Inputs, valued_for, valued_for_anyone
 
@@ -94,6 +94,8 @@ def _on(
         *unmade,
     ]
     again = [*opened.again, *reached.again, *(() if stop is None else stop.again)]
+    if not picks:
+        again += room_again(view, reached.capped)
     return Made(channel, placements, picks, rejected, again, caps, inputs)
 
 

@@ -146,7 +146,7 @@ def reachable(
         stops = _stops(offer, channel, placements, caps)
         if stops:
             sifted.rejected.append(capped(offer, *stops[0]))
-            sifted.again += _frees(view, stops)
+            sifted.capped += stops
         elif quiet is not None:
             sifted.rejected.append(Rejection(offer.id, "contact", "quiet.hours", channel))
             sifted.again.append(quiet)
@@ -166,11 +166,11 @@ def _stops(
     return stopping if len(stopping) == len(stops) else []
 
 
-def _frees(view: View, stops: Sequence[tuple[Cap, str]]) -> list[float]:
-    """When the customer's own caps have room again."""
+def room_again(view: View, capped: Sequence[tuple[Cap, str]]) -> list[float]:
+    """When the customer's own caps among these have room again, epoch seconds."""
     free = [
         frees_at(cap, view.state.contacts, key, at=view.at)
-        for cap, key in stops
+        for cap, key in capped
         if cap.per == "customer"
     ]
     return [at for at in free if at is not None]
