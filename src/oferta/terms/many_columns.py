@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +75,12 @@ class Columns:
 
     def taken(self, rows: Ints) -> "Columns":
         """These customers alone, in the order of `rows`."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        arrays = {
-            name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)
+        changed: dict[str, Any] = {
+            one.name: value[rows]
+            for one in fields(self)
+            if isinstance(value := getattr(self, one.name), np.ndarray)
         }
-        return Columns(**(values | arrays | {"size": len(rows)}))
+        return replace(self, size=len(rows), **changed)
 
     def one(self, at: int) -> tuple[Wanted, Means]:
         """Wish and means of one customer, as `oferta.terms.fit.quote` takes them."""

@@ -189,7 +189,9 @@ class InsuranceTariff:
                 table.excess, table.percent, table.minimum, strict=True
             )
         }
-        self._points = {one: e4(points) for one, points in table.condition_points.items()}
+        self._points: Mapping[Condition, int] = {
+            one: e4(points) for one, points in table.condition_points.items()
+        }
 
     def premium(self, insured: int, excess: int | None, condition: str | None) -> int | None:
         """A year's premium in cents; without an excess, the lowest there is. None: no cell."""
