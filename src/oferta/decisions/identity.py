@@ -8,6 +8,7 @@ from zlib import crc32
 
 import orjson
 
+from oferta.decisions.coding import encode
 from oferta.decisions.decision import Versions
 from oferta.decisions.request import Request
 
@@ -47,7 +48,6 @@ def id_of(request: Request, *, state_version: int, seed: int, answered: object) 
     A request id makes its own decision; whatever else differs in the request does, too.
     """
     digest = blake2b(
-        orjson.dumps([request, state_version, seed, answered], option=orjson.OPT_SORT_KEYS),
-        digest_size=_ID_BYTES,
+        encode([request, state_version, seed, answered], sort=True), digest_size=_ID_BYTES
     ).digest()
     return "d_" + b32encode(digest).decode().lower()

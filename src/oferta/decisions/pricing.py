@@ -6,7 +6,7 @@ Only wishes and means pass; whatever else is known of the customer stays outside
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
-from math import ceil
+from math import ceil, isfinite
 from typing import Final
 
 from oferta.catalogue.ranges import CreditTerms, ServicingTerms
@@ -26,6 +26,7 @@ WISH_DAYS: Final = 90.0
 
 DAYS_A_MONTH: Final = 30.4375
 USED: Final = "used"  # the customer's own car is, whatever it was when bought
+_MOST: Final = 1e12
 _NOTHING: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _CENT: Final = Decimal("0.01")
@@ -119,7 +120,7 @@ class Pricer:
             if quotes.least * _SURELY > most * _helped(compiled):
                 return _exceeded(most, quotes.least)
         fitted = self._priced(compiled, self._fit(compiled, values, None, means))
-        if isinstance(fitted, Priced) and not fitted.quote.guarantor:
+        if isinstance(fitted, Priced):
             quotes.learn(most, fitted)
         return fitted
 
@@ -173,12 +174,12 @@ class Pricer:
         arrears = None
         if isinstance(late, float) and isinstance(monthly, float):
             arrears = money(ceil(late / DAYS_A_MONTH) * monthly)
-        left = row.get("months_to_maturity")
+        left = _number(row, "months_to_maturity")
         return Wanted(
             start_amount=start,
             payoff=_money(row.get("payoff")),
             arrears=arrears,
-            remaining_months=max(1, ceil(left)) if isinstance(left, float) else None,
+            remaining_months=None if left is None else max(1, ceil(left)),
         )
 
 
@@ -208,8 +209,8 @@ def _exceeded(most: Decimal, least: Decimal) -> Unfit:
 
 
 def _wish_of(row: dict[str, FactValue]) -> Wish | None:
-    at, today = row.get("wished_at"), row.get("today")
-    if not (isinstance(at, float) and isinstance(today, float) and today - at <= WISH_DAYS):
+    at, today = _number(row, "wished_at"), _number(row, "today")
+    if at is None or today is None or today - at > WISH_DAYS:
         return None
     months = _number(row, "wished_months")
     return Wish(
@@ -236,8 +237,11 @@ def _means_of(engine: Engine, row: dict[str, FactValue]) -> Means:
 
 def _number(row: dict[str, FactValue], name: str) -> float | None:
     value = row.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
 def _money(value: FactValue) -> Decimal | None:
-    return money(value) if isinstance(value, int | float) else None
+    """An amount to the cent; None: it is not known, or no amount that anybody has."""
+    if isinstance(value, int | float) and abs(value) < _MOST:
+        return money(value)
+    return None

@@ -97,7 +97,8 @@ def known(**facts: FactValue) -> Known:
                 for product in products
             },
         ),
-        popular=dict.fromkeys(products, 0.02) | {"roadside-assistance": 0.06},
+        popular=dict.fromkeys(products, 0.02)
+        | {"roadside-assistance": 0.06, "tyre-insurance": 0.05, "financial-planning": 0.04},
         at=NOON,
         release=7,
         model="als/3",

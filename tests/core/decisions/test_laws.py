@@ -67,7 +67,7 @@ def test_no_decision_breaks_eligibility_consent_caps_or_the_firewall():
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
 def test_no_decision_of_a_great_many_breaks_anything():
-    decisions = int(os.environ.get("OFERTA_CHAOS_DECISIONS", "2000"))
+    decisions = int(os.environ.get("OFERTA_CHAOS_DECISIONS", "1000"))
     seed = int(os.environ.get("OFERTA_CHAOS_SEED", "1"))
     counts = run(decisions // SITUATIONS, seed=seed)
     print(dict(counts.most_common(30)))  # noqa: T201 - what was counted is the result

@@ -255,6 +255,34 @@ def test_later_when_an_offer_begins_and_none_where_nothing_ends():
     assert (none.outcome, none.later_on) == ("none", None)
 
 
+def test_an_engine_that_lives_through_an_offers_dates_notices_both():
+    dates = {"starts": "2026-11-24T00:00:00Z", "ends": "2026-11-26T00:00:00Z"}
+    sold = engine(offer("roadside", **dates), policy=policy())
+    codes = []
+    for day in (0, 1, 2, 3, 1, 0):
+        decision = decided(sold, about=known(at=NOON + day * DAY))
+        codes.append(decision.rejected[0].code if decision.rejected else "made")
+    assert codes == [
+        "offer.not_started",
+        "made",
+        "made",
+        "offer.ended",
+        "made",
+        "offer.not_started",
+    ]
+
+
+@pytest.mark.parametrize("income", [float("nan"), float("inf"), 1e300, 3000])
+def test_figures_that_are_none_stop_no_decision(income: float):
+    sold = engine(offer("loan", margin="0.05 * amount"), offer("roadside"), policy=policy())
+    decision = decided(sold, about=known({**FACTS, "income": income}))
+    codes = {one.offer: one.code for one in decision.rejected}
+    if income == 3000:
+        assert codes == {}
+    else:
+        assert codes == {"loan": "affordability.unknown"}
+
+
 def test_what_came_closest_is_told_first():
     sold = engine(
         offer("roadside", status="paused"),

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from offer_worlds import FACTS, NOON, TERMS, chance, engine, known, offer, policy, request
 
-from oferta.decisions.arbitration import UNKNOWN_RATE, multiplied
+from oferta.decisions.arbitration import UNKNOWN_RATE, loss_rate, multiplied
 from oferta.decisions.decide import decide
 from oferta.decisions.decision import Decision, OfferMade
 from oferta.decisions.request import Customer, Propensity, Wish
@@ -64,6 +64,13 @@ def test_a_tier_that_is_not_known_counts_as_the_worst():
     unknown = made(decide(sold, request(), known({**FACTS, "risk_tier": None}))).parts
     worst = made(decide(sold, request(), known({**FACTS, "risk_tier": "C"}))).parts
     assert unknown.approved == worst.approved == 0.5
+
+
+def test_the_chance_of_default_of_a_tier_that_is_not_known_is_the_worst():
+    risk = policy().risk
+    assert loss_rate("loan", "A", risk) == 0.01 * 0.4
+    assert loss_rate("loan", None, risk) == loss_rate("loan", "Z", risk) == 0.08 * 0.4
+    assert loss_rate("insurance", None, risk) == 0.0
 
 
 RISK = {"tiers": {"A": {"approved": {"service": 0.9}}, "C": {"approved": {"service": 0.5}}}}
