@@ -49,7 +49,9 @@ def known_contracts(
 
 
 def leading_contracts(contracts: pl.LazyFrame, *, moment: Moment) -> pl.LazyFrame:
-    """Of each customer the running finance contract that ends first, as its facts.
+    """Of each customer the running finance contract with the most still owed, as its facts.
+
+    Not the one that ends first: a loan for winter tyres would hide the balloon of the car.
 
     Columns: `customer_id`, `leading_contract`, `leading_vehicle` (id or null), `contract_*`,
     `payoff`, `balloon_amount`, `balloon_due`.
@@ -59,7 +61,15 @@ def leading_contracts(contracts: pl.LazyFrame, *, moment: Moment) -> pl.LazyFram
     due = pl.coalesce(moment.book_day(pl.col("final_due")), end)
     return (
         contracts.filter(pl.col("runs") & pl.col("finance"))
-        .sort("customer_id", "ends_at", "contract_id", nulls_last=True)
+        .with_columns(pl.coalesce("owed", "amount", pl.lit(0.0)).alias("weight"))
+        .sort(
+            "customer_id",
+            "weight",
+            "ends_at",
+            "contract_id",
+            descending=[False, True, False, False],
+            nulls_last=True,
+        )
         .unique("customer_id", keep="first", maintain_order=True)
         .select(
             "customer_id",

@@ -72,7 +72,7 @@ FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
             _fact("consent", "consent_sms", "boolean", "marketing by SMS"),
             _fact("consent", "consent_push", "boolean", "marketing by push message"),
             _fact("consent", "consent_phone", "boolean", "marketing by telephone"),
-            # The leading finance contract: the active one that ends first.
+            # The leading finance contract: the active one with the most still owed.
             _fact("contract", "has_finance", "boolean", "an active loan or lease with us"),
             _fact("contract", "contract_kind", "text", "repayment kind of the leading contract"),
             _fact("contract", "contract_product", "text", "its product"),

@@ -47,7 +47,20 @@ def test_without_a_table_of_contracts_nothing_is_known_of_them(books: Books):
     assert profile["contracts_active"] is None
 
 
-def test_the_leading_contract_is_the_running_finance_that_ends_first(books: Books):
+def test_the_leading_contract_is_the_running_finance_with_most_still_owed(books: Books):
+    """A loan for winter tyres that ends first does not hide the balloon of the car."""
+    tyres = {"contract_id": "a", "ends_at": "2026-06-01", "as_of": "2026-02-01"}
+    car = {"contract_id": "b", "ends_at": "2027-03-01", "as_of": "2026-02-01"}
+    profile = told(
+        books,
+        contract(**tyres, product_id="accessories-loan", amount=900, payoff=200),
+        contract(**car, amount=20_000, payoff=11_000, final_amount=8_000, repayment="balloon"),
+    )
+    assert (profile["contract_product"], profile["contract_kind"]) == ("new-car-loan", "balloon")
+    assert (profile["balloon_amount"], profile["balloon_due"]) == (8_000, date(2027, 2, 28))
+
+
+def test_the_leading_contract_is_the_running_finance_that_ends_first_where_no_amount_is_known(books: Books):
     profile = told(
         books,
         contract(contract_id="later", ends_at="2028-01-01"),
