@@ -29,6 +29,13 @@ base = "{base}"
 """
 
 
+_STRICTER: Final = ("share = 0.4", "share = 0.3")
+"""Of what is left of the income, instalments may take so much."""
+
+_SHOWN: Final = ("What changes", "By risk tier")
+"""The tables of a what-if that fit the page; its own page has all."""
+
+
 def run_auto(stage: Stage, *, port: int, once: bool, customers: int) -> None:
     """Simulate, ingest, train, publish, serve, decide; then serve on until Ctrl-C, unless `once`.
 
@@ -49,6 +56,8 @@ def run_auto(stage: Stage, *, port: int, once: bool, customers: int) -> None:
     with stage.served(port, "--config", short(seller / "serving.toml")) as address:
         with httpx.Client(base_url=address, timeout=10.0) as client:
             customer = _decide(stage, client, scores, today=today)
+        stage.step("8  What if instalments may take 30 % of what is left of the income, not 40 %?")
+        _what_if(stage, seller)
         _closing(stage, address, customer, time.monotonic() - began)
         if not once:
             stage.wait()
@@ -109,6 +118,25 @@ def _decide(stage: Stage, client: httpx.Client, scores: Path, *, today: date) ->
     console.print(Text(f"after   {auto_proof.names(after)}"))
     console.print(auto_proof.refusal(talk.receipt(client, after["decision_id"]), refused))
     return first.customer.customer_id
+
+
+def _what_if(stage: Stage, seller: Path) -> None:
+    """A stricter policy, over everybody, before anybody is decided for by it."""
+    stricter = seller / "stricter.toml"
+    policy = (seller / "policy.toml").read_text(encoding="utf-8")
+    stricter.write_text(policy.replace(*_STRICTER), encoding="utf-8")
+    page = stage.home / "whatif.html"
+    told = stage.command(
+        *("whatif", "--policy", short(stricter), "--config", short(seller / "serving.toml")),
+        *("--channel", "app", "--placement", "home", "--max-losers", "1%", "--page", short(page)),
+        quiet=True,
+    )
+    sections = told.strip().split("\n\n")
+    kept = [part for part in sections if part is sections[0] or part.startswith(_SHOWN)]
+    for part in kept:
+        stage.console.print(Text(part))
+        stage.console.print()
+    stage.console.print(f"by stage, family and offer: {short(page)}", style="dim")
 
 
 def _closing(stage: Stage, address: str, customer: str, seconds: float) -> None:
