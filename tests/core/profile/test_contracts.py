@@ -60,7 +60,7 @@ def test_the_leading_contract_is_the_running_finance_with_most_still_owed(books:
     assert (profile["balloon_amount"], profile["balloon_due"]) == (8_000, date(2027, 2, 28))
 
 
-def test_the_leading_contract_is_the_running_finance_that_ends_first_where_no_amount_is_known(books: Books):
+def test_of_contracts_without_amounts_the_one_that_ends_first_leads(books: Books):
     profile = told(
         books,
         contract(contract_id="later", ends_at="2028-01-01"),
