@@ -2,9 +2,11 @@
 
 import typer
 
+from oferta_serving.commands.audience import audience
 from oferta_serving.commands.decide import decide
 from oferta_serving.commands.replay import replay
 from oferta_serving.commands.serve import serve
+from oferta_serving.commands.triggers import triggers
 from oferta_serving.commands.whatif import whatif
 
 app = typer.Typer()
@@ -14,3 +16,7 @@ app.command(epilog="Example: oferta serve --port 8000, then curl localhost:8000/
 app.command(epilog="Example: oferta decide c-1042 --channel app --placement home --dry-run")(decide)
 app.command(epilog="Example: oferta replay d_0a35d1f2c3b4a5968778695a4b")(replay)
 app.command(epilog="Example: oferta whatif --policy new-policy.toml --max-losers 1%")(whatif)
+app.command(epilog="Example: oferta audience balloon-refinance --out members.csv --limit 500")(
+    audience
+)
+app.command(epilog="Example: oferta triggers --out due.csv --due-before 2026-12-01")(triggers)

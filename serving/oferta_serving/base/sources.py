@@ -7,23 +7,8 @@ from pathlib import Path
 from oferta.clock import Clock
 from oferta.decisions.base_table import BaseTable, newest_base
 from oferta.decisions.engine import Engine
-from oferta.errors import SettingsInvalid
 from oferta_serving.deciding.files import RuleFiles
 from oferta_serving.settings import DecisionSettings
-
-
-def rule_files(settings: DecisionSettings) -> RuleFiles:
-    """The files in force.
-
-    Raises:
-        SettingsInvalid: the settings name none.
-    """
-    policy, catalogue, cards = settings.policy, settings.catalogue, settings.rate_cards
-    if policy is None or catalogue is None or cards is None:
-        raise SettingsInvalid(
-            "decisions", ["policy, catalogue and rate_cards: the settings name none to decide by"]
-        )
-    return RuleFiles(policy, catalogue, cards)
 
 
 def changed_files(

@@ -60,10 +60,11 @@ def whatif(
     from oferta.progress import Terminal
     from oferta_serving.base.changed import ChangedCustomers
     from oferta_serving.base.numbers import percent, share_of
-    from oferta_serving.base.sources import base_table, changed_files, noon, rule_files
+    from oferta_serving.base.sources import base_table, changed_files, noon
     from oferta_serving.base.whatif_page import whatif_json, write_whatif_page
     from oferta_serving.base.whatif_table import whatif_lines
     from oferta_serving.commands.values import instant_of, plain_values_of
+    from oferta_serving.deciding.rules import rule_files
     from oferta_serving.settings import load_settings
 
     if policy is None and catalogue is None and cards is None:

@@ -8,7 +8,7 @@ Read for audiences, triggers and what-ifs; it sees customers as the last scoring
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -102,6 +102,13 @@ class BaseTable:
                 waiting, count = [whole[rows:]], count - rows
         if count:
             yield pl.concat(waiting, rechunk=True)
+
+    def rows_of(self, customers: Sequence[str]) -> pl.DataFrame:
+        """The wide rows of these customers, in the base's order; who is not in it is left out."""
+        wide = pl.scan_parquet(list(self.parts), glob=False)
+        names = [name for name in wide.collect_schema().names() if name not in _BESIDES]
+        wanted = pl.Series(customers, dtype=pl.String)
+        return wide.select(names).filter(pl.col("customer_id").is_in(wanted.implode())).collect()
 
 
 def newest_base(scores: Path) -> Path:
