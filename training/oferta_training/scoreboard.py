@@ -13,7 +13,7 @@ from oferta.evaluation.scorecard import Evaluation, Scorecard
 
 _ACCURACY = ("hr", "precision", "recall", "mrr", "map", "ndcg")
 _BEYOND = ("coverage", "novelty", "popularity_share", "diversity")
-_PRODUCTS_TOLD = 25
+_PRODUCTS_TOLD = 8
 _HEADINGS = {
     "hr": "HR",
     "precision": "P",
