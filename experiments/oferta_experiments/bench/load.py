@@ -32,6 +32,16 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "the built-in generator"
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a closed load asks for."""
+
+    paths: list[str]
+    bodies: Sequence[bytes]
+    seconds: int
+    connections: int
+
+
 def run_load(
     address: str,
     paths: list[str],
@@ -40,12 +50,14 @@ def run_load(
     cores: list[int],
     work: Path,
     bodies: Sequence[bytes] = (),
+    connections: int = _CONNECTIONS,
 ) -> Load:
     """Ask for `paths` in turn (POST with `bodies` in turn, if given) for `seconds`."""
+    asked = _Asked(paths, bodies, seconds, connections)
     if shutil.which("wrk"):
-        return _wrk(address, paths, seconds=seconds, cores=cores, work=work, bodies=bodies)
+        return _wrk(address, asked, cores=cores, work=work)
     os.sched_setaffinity(0, set(cores))
-    return asyncio.run(_built_in(address, paths, seconds, bodies))
+    return asyncio.run(_built_in(address, asked))
 
 
 def run_paced(
@@ -66,15 +78,8 @@ def run_paced(
         os.sched_setaffinity(0, before)
 
 
-def _wrk(
-    address: str,
-    paths: list[str],
-    *,
-    seconds: int,
-    cores: list[int],
-    work: Path,
-    bodies: Sequence[bytes],
-) -> Load:
+def _wrk(address: str, asked: _Asked, *, cores: list[int], work: Path) -> Load:
+    paths, bodies = asked.paths, asked.bodies
     script = work / "load.lua"
     listed = ",".join(f"'{path}'" for path in paths)
     sent = "nil"
@@ -95,8 +100,8 @@ def _wrk(
         encoding="utf-8",
     )
     command = [
-        *("taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{_CONNECTIONS}"),
-        *(f"-d{seconds}s", "--latency", "-s", str(script), address),
+        *("taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{asked.connections}"),
+        *(f"-d{asked.seconds}s", "--timeout", "20", "--latency", "-s", str(script), address),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     return _read(done.stdout)
@@ -112,8 +117,8 @@ def _read(printed: str) -> Load:
     return Load(float(rps[1]), float(p99[1]) * scale, int(failed[1]) if failed else 0)
 
 
-async def _built_in(address: str, paths: list[str], seconds: int, bodies: Sequence[bytes]) -> Load:
-    until = time.monotonic() + seconds
+async def _built_in(address: str, asked: _Asked) -> Load:
+    until = time.monotonic() + asked.seconds
     taken: list[float] = []
     failures = 0
 
@@ -123,13 +128,13 @@ async def _built_in(address: str, paths: list[str], seconds: int, bodies: Sequen
         at = first
         while time.monotonic() < until:
             began = time.monotonic()
-            failures += not await line.ask(paths, bodies, at)
+            failures += not await line.ask(asked.paths, asked.bodies, at)
             taken.append(time.monotonic() - began)
-            at += _CONNECTIONS
+            at += asked.connections
         line.close()
 
-    await asyncio.gather(*(client(number) for number in range(_CONNECTIONS)))
-    return _summed(taken, seconds, failures)
+    await asyncio.gather(*(client(number) for number in range(asked.connections)))
+    return _summed(taken, asked.seconds, failures)
 
 
 async def _paced(

@@ -33,6 +33,9 @@ from oferta.store.redis import FETCH_KEYS
 DEADLINE_S: Final = 0.25
 """Over one call. A write may wait for the append-only file, so it has longer than a read."""
 
+RECORD_S: Final = 0.01
+"""Longer for each record of a call: a batch's thousand are 6 MB, which a busy machine takes for."""
+
 CONNECTIONS: Final = 32
 LOG_LINES: Final = 1_000_000
 TURN: Final = 64
@@ -46,7 +49,7 @@ class RedisDecisions:
         url: of Redis.
         space: the keys.
         log_lines: how many lines the decision log holds, over all slot tags, at most.
-        connections, deadline_s: bounds of what a call may take.
+        connections, deadline_s: bounds of what a call of few records may take.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class RedisDecisions:
             url,
             max_connections=connections,
             timeout=deadline_s,
-            socket_timeout=deadline_s,
+            socket_timeout=None,  # a call has one deadline, over everything
             socket_connect_timeout=deadline_s,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=15,
@@ -75,7 +78,8 @@ class RedisDecisions:
         """See `decisions.Records`. In turns of 128 keys, each with the whole deadline."""
         found: list[bytes | None] = []
         for start in range(0, len(keys), FETCH_KEYS):
-            (turn,) = await self._ask([(b"MGET", *keys[start : start + FETCH_KEYS])])
+            asked = keys[start : start + FETCH_KEYS]
+            (turn,) = await self._ask([(b"MGET", *asked)], records=len(asked))
             found += turn
         return found
 
@@ -161,7 +165,8 @@ class RedisDecisions:
 
     async def _scripts(self, script: "_Script", calls: Sequence["_Call"]) -> list[Any]:
         """The answers to many calls of one script, sent together."""
-        replies = await self._ask([script.called(call) for call in calls], refusals=True)
+        sent = [script.called(call) for call in calls]
+        replies = await self._ask(sent, refusals=True, records=len(calls))
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:  # nothing of these has run yet, so this is no repetition
             whole = [script.called(calls[at], whole=True) for at in unknown]
@@ -174,16 +179,17 @@ class RedisDecisions:
         return replies
 
     async def _ask(
-        self, commands: Sequence[Sequence[bytes]], *, refusals: bool = False
+        self, commands: Sequence[Sequence[bytes]], *, refusals: bool = False, records: int = 0
     ) -> list[Any]:
         """The replies to commands that are sent together; `refusals`: errors among them, too.
 
         Commands are spelled out and read one by one: redis-py's own way takes twice the time of all
-        that a decision asks of Redis.
+        that a decision asks of Redis. The more `records` are on their way, the longer it may take.
         """
+        deadline_s = self._deadline_s + records * RECORD_S
         sent = b"".join(map(_packed, commands))
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(deadline_s):
                 connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
                 try:
                     await connection.send_packed_command(sent)
