@@ -6,6 +6,7 @@ share in the value is no reason, however well it would read.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -99,6 +100,7 @@ def _accept(case: Case, valued: Valued) -> Reason:
     return Reason(code, "accept", _sentence(code, because))
 
 
+@lru_cache(maxsize=4096)
 def _sentence(code: scored.Reason, because: Text | None) -> Text:
     return Text(
         en=scored.sentence(code, None if because is None else because.en),

@@ -27,6 +27,7 @@ WISH_DAYS: Final = 90.0
 DAYS_A_MONTH: Final = 30.4375
 USED: Final = "used"  # the customer's own car is, whatever it was when bought
 _MOST: Final = 1e12
+_NO_WISH: Final = Wish()
 _NOTHING: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _CENT: Final = Decimal("0.01")
@@ -43,7 +44,17 @@ class Pricer:
         remembered: the latest that the customer told a calculator, a search or a form.
     """
 
-    __slots__ = ("_day", "_ending", "_engine", "_means", "_memo", "_row", "asked", "remembered")
+    __slots__ = (
+        "_bounds",
+        "_day",
+        "_ending",
+        "_engine",
+        "_means",
+        "_memo",
+        "_row",
+        "asked",
+        "remembered",
+    )
 
     def __init__(
         self, engine: Engine, request: Request, view: View, row: dict[str, FactValue]
@@ -54,6 +65,7 @@ class Pricer:
         self._row = row
         self.asked = request.wish
         self.remembered = None if request.wish is not None else _wish_of(row)
+        self._bounds = None if request.wish is None else _bounds(request.wish)
         means = _means_of(engine, row)
         ending = replace(means, replaced=_money(row.get("contract_instalment")))
         self._means, self._ending = (means, means.affordable), (ending, ending.affordable)
@@ -71,9 +83,7 @@ class Pricer:
             return self.remembered if compiled.answers_wish else None
         if asked.product is not None or compiled.answers_wish:
             return asked
-        if asked.instalment is None and asked.excess is None and asked.mileage_km_year is None:
-            return None
-        return replace(asked, amount=None, months=None, deposit=None)
+        return self._bounds
 
     def priced(
         self, compiled: CompiledOffer, values: Sequence[FactValue], *, wish: Wish | None
@@ -169,10 +179,12 @@ class Pricer:
 
     def _servicing(self, start: Decimal | None) -> Wanted:
         row = self._row
-        late = row.get("days_in_arrears")
-        monthly = row.get("contract_instalment", row.get("instalments"))
+        late = _number(row, "days_in_arrears")
+        monthly = _number(row, "contract_instalment")
+        if monthly is None:
+            monthly = _number(row, "instalments")
         arrears = None
-        if isinstance(late, float) and isinstance(monthly, float):
+        if late is not None and monthly is not None:
             arrears = money(ceil(late / DAYS_A_MONTH) * monthly)
         left = _number(row, "months_to_maturity")
         return Wanted(
@@ -213,12 +225,19 @@ def _wish_of(row: dict[str, FactValue]) -> Wish | None:
     if at is None or today is None or today - at > WISH_DAYS:
         return None
     months = _number(row, "wished_months")
-    return Wish(
+    wish = Wish(
         amount=_number(row, "wished_amount"),
         months=None if months is None else int(months),
         deposit=_number(row, "wished_deposit"),
         instalment=_number(row, "wished_instalment"),
     )
+    return None if wish == _NO_WISH else wish
+
+
+def _bounds(wish: Wish) -> Wish | None:
+    """What a wish says to offers that are not what was wished for."""
+    rest = replace(wish, amount=None, months=None, deposit=None, product=None)
+    return None if rest == _NO_WISH else rest
 
 
 def _means_of(engine: Engine, row: dict[str, FactValue]) -> Means:
