@@ -51,6 +51,7 @@ class AppFactory:
             space,
             connections=connections,
             log_lines=self.settings.decisions.log_lines,
+            deadline_s=self.settings.decisions.deadline_ms / 1000,
         )
         return create_app(
             self.settings,

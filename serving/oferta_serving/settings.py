@@ -71,7 +71,7 @@ class DecisionSettings(Settings):
     )  # the oldest lines of the decision log give way
     deadline_ms: int = Field(
         default=500, ge=50, le=60_000
-    )  # until a decision that others were faster than is given up
+    )  # for an answer of Redis; and until a decision that others are faster than is given up
 
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:

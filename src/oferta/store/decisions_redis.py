@@ -30,8 +30,8 @@ from oferta.store.decisions import (
 from oferta.store.keys import KeySpace
 from oferta.store.redis import FETCH_KEYS
 
-DEADLINE_S: Final = 0.25
-"""Over one call. A write may wait for the append-only file, so it has longer than a read."""
+DEADLINE_S: Final = 0.5
+"""Over one call. Where there is nothing to fall back to, late is better than not at all."""
 
 RECORD_S: Final = 0.01
 """Longer for each record of a call: a batch's thousand are 6 MB, which a busy machine takes for."""
