@@ -102,6 +102,7 @@ class ScoreAnswer(Documented):
     context: float
     weights: list[WeightAnswer]
     lever: float
+    levers: list[str]
     neutral: list[str]
 
 

@@ -131,6 +131,7 @@ def _score(parts: Parts) -> Plain:
         "context": parts.context,
         "weights": [{"name": name, "factor": factor} for name, factor in parts.weights],
         "lever": parts.lever,
+        "levers": parts.levers,
         "neutral": parts.neutral,
     }
 

@@ -123,6 +123,7 @@ def _parts(case: Case, made: Made, valued: Valued) -> Parts:
         ),
         neutral=neutral(factors),
         accept_from=valued.accept_from,
+        levers=compiled.levers,
     )
 
 

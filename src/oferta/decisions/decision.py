@@ -54,7 +54,7 @@ class Parts:
         accept: P(accept); approved: P(approved).
         margin, expected_loss: in the currency's main unit.
         context: product of the context weights that hold; weights: their names and factors.
-        lever: product of the business levers.
+        lever: product of the business levers; levers: who asked for each, and why.
         neutral: names of the factors that are neutral because there is nothing behind them.
         accept_from: where P(accept) comes from.
     """
@@ -69,6 +69,7 @@ class Parts:
     weights: tuple[tuple[str, float], ...] = ()
     neutral: tuple[str, ...] = ()
     accept_from: Literal["calibrated", "base_rate", "non_personalised"] = "calibrated"
+    levers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,7 @@ def _replay() -> str:
     decision = decide(sample(), asked, about)
     record = unpack_record(pack_record(asked, about, decision, engine=sample()))
     same = replay(sample(), record)
-    other = replay(changed(exploration={"share": 1.0}), record)
+    other = replay(changed(control={"share": 1.0, "gets": "nothing"}), record)
     fields = ", ".join(one.field for one in differences(decision, other))
     return f"same files: equal is {same == decision}\nanother policy: {fields} differ"
 

@@ -32,6 +32,7 @@ SELLER = engine(
                 "text": {"en": "You looked at loans.", "zh": "您近期关注过贷款。"},
             }
         ],
+        levers=[{"families": ["loan"], "factor": 1.1, "reason": "Board, 2026-09"}],
     ),
 )
 ASKED = request(wish=Wish(amount=15_000, months=24, instalment=400), explain=True)

@@ -35,6 +35,7 @@ def test_the_value_of_a_loan_by_hand():
     assert parts.expected_loss == pytest.approx(0.03 * 0.4 * 12_000, rel=1e-12)
     assert parts.context == 1.5
     assert parts.lever == 0.8
+    assert parts.levers == ("board",)
     assert parts.value == pytest.approx(0.25 * 0.8 * (550 - 144) * 1.5 * 0.8, rel=1e-12)
     assert parts.value == multiplied(parts)
     assert parts.weights == (("keen", 1.5),)
