@@ -29,7 +29,7 @@ def audience(
         bool, typer.Option(help="Count what was said to customers before, and caps over everybody.")
     ] = True,
     config: Annotated[
-        Path, typer.Option(help="Settings, whose [decisions] names the files to decide by.")
+        Path, typer.Option(help="Settings, whose table `decisions` names the files to decide by.")
     ] = Path("serving/serving.toml"),
     home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
 ) -> None:

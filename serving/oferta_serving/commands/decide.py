@@ -36,7 +36,7 @@ def decide(
     personalise: Annotated[bool, typer.Option(help="Whether the customer may matter.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers.")] = False,
     config: Annotated[
-        Path, typer.Option(help="Settings, whose [decisions] names the files to decide by.")
+        Path, typer.Option(help="Settings, whose table `decisions` names the files to decide by.")
     ] = Path("serving/serving.toml"),
     home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
 ) -> None:

@@ -37,7 +37,7 @@ def triggers(
         bool, typer.Option("--dry-run", help="Do not remember that these triggers have fired.")
     ] = False,
     config: Annotated[
-        Path, typer.Option(help="Settings, whose [decisions] names the files to decide by.")
+        Path, typer.Option(help="Settings, whose table `decisions` names the files to decide by.")
     ] = Path("serving/serving.toml"),
     home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
 ) -> None:

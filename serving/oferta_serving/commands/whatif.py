@@ -40,7 +40,7 @@ def whatif(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
     config: Annotated[
-        Path, typer.Option(help="Settings, whose [decisions] names the files in force.")
+        Path, typer.Option(help="Settings, whose table `decisions` names the files in force.")
     ] = Path("serving/serving.toml"),
     home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
 ) -> None:
