@@ -54,6 +54,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         "≠",  # a counter-offer, and how it differs from the wish
         "receipt of d_",
         "silence.decline",
+        "fired before and are silent",
+        "best offer worth less",
+        "Replayed: the same decision",
         "/docs",
         "curl",
     ],

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,9 @@ def run_auto(stage: Stage, *, port: int, once: bool, customers: int) -> None:
     with stage.served(port, "--config", short(seller / "serving.toml")) as address:
         with httpx.Client(base_url=address, timeout=10.0) as client:
             customer = _decide(stage, client, scores, today=today)
-        stage.step("8  What if instalments may take 30 % of what is left of the income, not 40 %?")
+        stage.step("8  The engine speaks first: whom it would write to, and why now")
+        _triggers(stage, seller, today=today)
+        stage.step("9  What if instalments may take 30 % of what is left of the income, not 40 %?")
         _what_if(stage, seller)
         _closing(stage, address, customer, time.monotonic() - began)
         if not once:
@@ -120,6 +122,16 @@ def _decide(stage: Stage, client: httpx.Client, scores: Path, *, today: date) ->
     return first.customer.customer_id
 
 
+def _triggers(stage: Stage, seller: Path, *, today: date) -> None:
+    """What is due by tomorrow; asked again, nothing is, for each moment speaks once."""
+    until = str(today + timedelta(days=1))
+    words = ("triggers", "--config", short(seller / "serving.toml"), "--due-before", until, "--out")
+    told = stage.command(*words, short(stage.home / "triggers.csv"), quiet=True)
+    stage.console.print(Text(told.strip()))
+    again = stage.command(*words, short(stage.home / "again.csv"), quiet=True)
+    stage.console.print(Text(again.strip().splitlines()[-1]))
+
+
 def _what_if(stage: Stage, seller: Path) -> None:
     """A stricter policy, over everybody, before anybody is decided for by it."""
     stricter = seller / "stricter.toml"
@@ -149,6 +161,12 @@ def _closing(stage: Stage, address: str, customer: str, seconds: float) -> None:
             (
                 "Decide",
                 f"curl -s {address}/v1/decisions -H content-type:application/json -d '{body}'",
+            ),
+            ("Profile", f"curl -s {address}/v1/customers/{customer}/profile"),
+            ("Receipt", f"curl -s {address}/v1/decisions/DECISION_ID"),
+            (
+                "Audience",
+                f"OFERTA_HOME={home} {tools() / 'oferta'} audience valuation --out best.csv",
             ),
             ("The files", f"{short(home / 'seller')}: change one, and the next answer obeys it"),
             (
