@@ -33,10 +33,15 @@ def decide(engine: Engine, request: Request, known: Known) -> Decision:
     """
     case = case_of(engine, request, known)
     left, rejected = candidates(case)
-    made = [
-        _on(case, left, rejected, channel, placements) for channel, placements in case.asked.ways
-    ]
-    return assemble(case, made[0] if len(made) == 1 else _best(case, made))
+    ways, explore = case.asked.ways, _exploration(case)
+    if len(ways) > 1:
+        # The channel is chosen by the best offers: what is tried out must not choose it, or the
+        # probabilities of selection would not be the true ones.
+        made = _best(case, [_on(case, left, rejected, way, explore=0.0) for way in ways])
+        ways = ((made.channel, made.placements),)
+        if explore == 0.0:
+            return assemble(case, made)
+    return assemble(case, _on(case, left, rejected, ways[0], explore=explore))
 
 
 def _best(case: Case, made: Sequence[Made]) -> Made:
@@ -54,10 +59,12 @@ def _on(
     case: Case,
     offers: Sequence[CompiledOffer],
     before: Sequence[Rejection],
-    channel: Channel,
-    placements: tuple[Placement, ...],
+    way: tuple[Channel, tuple[Placement, ...]],
+    *,
+    explore: float,
 ) -> Made:
-    """What can be made of the candidates on one channel."""
+    """What can be made of the candidates on one channel, with its placements."""
+    channel, placements = way
     engine, view = case.engine, case.view
     opened = open_offers(engine, offers, channel, placements, view.at)
     row = {**case.row, "channel": channel}
@@ -74,7 +81,7 @@ def _on(
         placements=placements,
         room=case.asked.room,
         per_family=engine.policy.diversity.per_family,
-        explore=_exploration(case),
+        explore=explore,
         selection=view.selection,
         seed=case.seed,
     )

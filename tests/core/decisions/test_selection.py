@@ -41,6 +41,25 @@ def test_the_logged_probability_is_the_true_one():
         assert abs(first[name] - customers * probability) < 4 * spread
 
 
+def test_what_is_tried_out_does_not_choose_the_channel():
+    """Else an offer of the other channel would be shown more often than its probability says."""
+    sold = engine(
+        offer("roadside", channels=["app"]),
+        offer("charging", channels=["app"], margin="1"),
+        offer("cover", channels=["web"]),
+        offer("trade", channels=["web"], margin="1"),
+        policy=policy(exploration={"share": 0.5}),
+    )
+    first, logged = Counter[str](), dict[str, float]()
+    for number in range(1000):
+        asked = request(customer_id=f"c{number}", channel="any", placements=("home", "start"), n=1)
+        made = decide(sold, asked, known()).offers[0]
+        first[made.offer] += 1
+        logged[made.offer] = made.probability
+    assert logged == {"cover": 0.75, "trade": 0.25}
+    assert abs(first["trade"] - 250) < 4 * sqrt(1000 * 0.25 * 0.75)
+
+
 def test_an_explored_offer_says_so_and_the_slots_after_it_are_the_best():
     sold = explorer(share=1.0)
     best = [made.offer for made in decide(explorer(share=0.0), request(), known()).offers]
