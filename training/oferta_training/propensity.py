@@ -47,7 +47,7 @@ from oferta_training.job import Job
 from oferta_training.past import PastDataset
 
 _DAY_US: Final = 86_400_000_000
-_JUDGED: Final = 10_000  # customers
+_JUDGED: Final = 5_000  # customers
 _NO_ENDS: Final = np.zeros(0, np.int64)
 
 

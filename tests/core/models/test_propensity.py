@@ -17,6 +17,7 @@ from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.lists import Lists
 from oferta.models.data import TrainingData
+from oferta.models.propensity import propensity
 from oferta.models.propensity.columns import OF_A_PAIR, Described, log_odds, pair_columns
 from oferta.models.propensity.facts import REBUILT, FactCoding
 from oferta.models.propensity.knowledge import Knowledge, Pairs, knowledge_of
@@ -233,7 +234,7 @@ def window(seed: int, customers: int = 4000) -> Window:
         facts=np.full((customers, 1), np.nan, np.float32),
         base=np.array([0.1, 0.001, 0.02], np.float32),
     )
-    return Window(known, Flat(), Lists.of(rows, customers))  # type: ignore[arg-type]
+    return Window(known, Flat(), Lists.of(rows, customers))
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +261,34 @@ def test_chances_follow_the_clock_and_are_right(learnt: Propensity):
     assert said[warm].mean() == pytest.approx(chosen[warm].mean(), rel=0.1)
 
 
+class Certain:
+    """States that all is certain."""
+
+    def chances(self, _: Knowledge, scores: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
+        return np.ones((len(rows), scores.shape[1]), np.float32)
+
+
+def test_the_line_bears_with_chances_of_one():
+    """As a float a chance of nearly 1 is 1, whose odds are infinite."""
+    made = window(1)
+    line = propensity._line_of(Certain(), [(made, np.ones(4000, np.bool_))])
+    assert line[1] < -0.1, "far less was chosen"
+
+
+def test_a_sample_of_what_was_not_chosen_weighs_as_much_as_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(propensity, "_OTHERS", 2)
+    sampled = learn(
+        [window(seed) for seed in range(4)], PLAIN, CODING, horizon_days=90, seed=7,
+        rng=np.random.default_rng(3),
+    )  # fmt: skip
+    assert sampled is not None
+    fresh = window(9, 8000)
+    said, chosen = (np.concatenate(each) for each in zip(*stated(sampled, fresh), strict=True))
+    warm = np.diff(fresh.known.histories.indptr) > 0
+    assert said[warm].mean() == pytest.approx(chosen[warm].mean(), rel=0.1)
+    assert sampled.line[1] == pytest.approx(0, abs=0.15), "little was left to correct"
+
+
 def test_the_same_seed_learns_the_same(learnt: Propensity):
     again = learn(
         [window(seed) for seed in range(4)], PLAIN, CODING, horizon_days=90, seed=7,
@@ -284,9 +313,9 @@ def test_windows_in_which_nothing_was_chosen_teach_nothing():
     assert learn([empty], PLAIN, CODING, horizon_days=90, seed=7, rng=rng) is None
 
 
-def save(folder: Path, propensity: Propensity) -> None:
+def save(folder: Path, made: Propensity) -> None:
     save_propensity(
-        folder, propensity, seed=7, data_fingerprint="data", code_version="1",
+        folder, made, seed=7, data_fingerprint="data", code_version="1",
         trained_at=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 

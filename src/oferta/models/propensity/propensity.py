@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from oferta.interactions.lists import Lists
 from oferta.models.propensity.columns import (
@@ -34,10 +36,9 @@ _OTHERS = 30  # pairs that were not chosen are drawn, so many for each that was
 _WATCHED = 0.2  # of the customers say when to stop
 _ROUNDS, _PATIENCE = 200, 15
 _BLOCK = 500  # customers at a time: tens of MB
-_LINED = 2_000  # customers of a window whom the line is fitted on, with all products
-_LEAST = 1e-9
+_LINED = 1_000  # customers of a window whom the line is fitted on, with all products
+_LEAST = 1e-7
 _PRIOR = (0.05, 0.1)  # standard deviations of the line's slope and offset
-_STEPS = 8  # Newton's method doubles the right digits with each
 _PARAMS: Final = {
     "objective": "binary",
     "learning_rate": 0.1,
@@ -99,7 +100,7 @@ class Propensity:
             columns = pair_columns(known, scores[some], self.described, rows=rows[some])
             added = self.trees.score(columns.reshape(-1, columns.shape[2]))
             odds = log_odds(known.base) + added.reshape(columns.shape[:2])
-            said[some] = 1 / (1 + np.exp(-(slope * odds + offset)))
+            said[some] = expit(slope * odds + offset)
         said[np.diff(known.histories.indptr)[rows] == 0] = np.nan
         return said
 
@@ -164,24 +165,26 @@ def _line_of(
     """Slope and offset that all pairs of the customers set aside ask for.
 
     A logistic curve over log odds (Platt 1999) whose slope is held near 1 and offset near 0 by
-    normal priors, as few choices would bend it by chance; by Newton's method.
+    normal priors, as few choices would bend it by chance.
     """
     odds, chosen = [], []
     for window, mask in windows:
         rows = np.flatnonzero(mask & (np.diff(window.known.histories.indptr) > 0))[:_LINED]
         for said, marked in stated(propensity, window, rows=rows):
-            odds.append(log_odds(np.clip(said, _LEAST, 1 - _LEAST)).ravel())
+            # As doubles: the float next to a certain chance is that chance.
+            odds.append(log_odds(np.clip(said.astype(np.float64), _LEAST, 1 - _LEAST)).ravel())
             chosen.append(marked.ravel())
     every, happened = np.concatenate(odds), np.concatenate(chosen).astype(np.float64)
-    design = np.stack([every, np.ones_like(every)])
-    prior, weight = np.array([1.0, 0.0]), np.diag(1 / np.square(_PRIOR))
-    line = prior.copy()
-    for _ in range(_STEPS):
-        chance = 1 / (1 + np.exp(-(line @ design)))
-        slope = design @ (happened - chance) - weight @ (line - prior)
-        bend = (design * (chance * (1 - chance))) @ design.T + weight
-        line = line + np.linalg.solve(bend, slope)
-    return float(line[0]), float(line[1])
+
+    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = line[0] * every + line[1]
+        off = expit(z) - happened
+        away = (line - (1, 0)) / np.square(_PRIOR)
+        value = float(np.logaddexp(0, z).sum() - z @ happened + away @ (line - (1, 0)) / 2)
+        return value, np.array([off @ every, off.sum()]) + away
+
+    found = minimize(loss, (1.0, 0.0), jac=True, method="BFGS")
+    return float(found.x[0]), float(found.x[1])
 
 
 def _drawn(
