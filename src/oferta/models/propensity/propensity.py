@@ -37,7 +37,7 @@ _WATCHED = 0.2  # of the customers say when to stop
 _ROUNDS, _PATIENCE = 200, 15
 _BLOCK = 500  # customers at a time: tens of MB
 _LINED = 1_000  # customers of a window whom the line is fitted on, with all products
-_LEAST = 1e-7
+_LEAST = 1e-7  # the nearest to 0 and 1 that a float32 can tell from them
 _PRIOR = (0.05, 0.1)  # standard deviations of the line's slope and offset
 _PARAMS: Final = {
     "objective": "binary",
@@ -171,8 +171,7 @@ def _line_of(
     for window, mask in windows:
         rows = np.flatnonzero(mask & (np.diff(window.known.histories.indptr) > 0))[:_LINED]
         for said, marked in stated(propensity, window, rows=rows):
-            # As doubles: the float next to a certain chance is that chance.
-            odds.append(log_odds(np.clip(said.astype(np.float64), _LEAST, 1 - _LEAST)).ravel())
+            odds.append(log_odds(np.clip(said, _LEAST, 1 - _LEAST)).ravel())
             chosen.append(marked.ravel())
     every, happened = np.concatenate(odds), np.concatenate(chosen).astype(np.float64)
 
