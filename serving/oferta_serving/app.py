@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from oferta_serving.metrics import Metrics
 from oferta_serving.pages import add_pages
 from oferta_serving.problems import RequestRefused
 from oferta_serving.responses import BareRoute, Refusals
+from oferta_serving.routes.base import add_base_routes
 from oferta_serving.routes.batch import add_batch_routes
 from oferta_serving.routes.customers import add_customer_routes
 from oferta_serving.routes.decisions import add_decision_routes
@@ -38,6 +40,7 @@ from oferta_serving.services import Draining, Services
 from oferta_serving.settings import ServingSettings
 
 if TYPE_CHECKING:
+    from oferta_serving.base.live import LiveBase
     from oferta_serving.deciding.parts import Deciding
 
 FIRST_READ_S = 2.0
@@ -84,6 +87,15 @@ def create_app(
         folder=home / "serving",
         refresh_s=settings.store.refresh_ms / 1000,
     )
+    deciding = _deciding(
+        settings,
+        decisions,
+        space=space,
+        releases=releases,
+        breaker=breaker,
+        metrics=metrics,
+        clock=clock,
+    )
     services = Services(
         settings=settings,
         clock=clock,
@@ -94,15 +106,8 @@ def create_app(
         lookup=Lookup(reader, space, releases, breaker=breaker, metrics=metrics),
         answers=Answers(clock, metrics, settings.freshness, settings.fallback),
         draining=draining or Draining(),
-        deciding=_deciding(
-            settings,
-            decisions,
-            space=space,
-            releases=releases,
-            breaker=breaker,
-            metrics=metrics,
-            clock=clock,
-        ),
+        deciding=deciding,
+        base=None if deciding is None else _base(deciding, settings, home=home, clock=clock),
     )
     app = FastAPI(
         title="oferta",
@@ -131,6 +136,7 @@ def create_app(
         add_decision_routes,
         add_feedback_routes,
         add_profile_routes,
+        add_base_routes,
         add_operation_routes,
     ):
         add(app.router, services)
@@ -174,6 +180,18 @@ def _deciding(
         metrics=metrics,
         clock=clock,
     )
+
+
+def _base(
+    deciding: "Deciding", settings: ServingSettings, *, home: Path, clock: Clock
+) -> "Callable[[], LiveBase]":
+    @cache
+    def made() -> "LiveBase":
+        from oferta_serving.base.live import LiveBase  # noqa: PLC0415 - data frames
+
+        return LiveBase(deciding, settings.decisions, home=home, clock=clock)
+
+    return made
 
 
 def _lifespan(

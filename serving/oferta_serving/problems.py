@@ -225,6 +225,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "decisions.contended": Problem(
             503, "Others decided for this customer all the time", "Try again after `Retry-After`."
         ),
+        "day.invalid": Problem(422, "Not a day", "Write it as 2027-03-01."),
         "base.unavailable": Problem(
             503, "The scores of everybody are not here", "Name their folder: `decisions.base`."
         ),

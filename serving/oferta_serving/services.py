@@ -1,5 +1,6 @@
 """What routes work with, made once per process by `app.py`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from oferta_serving.metrics import Metrics
 from oferta_serving.settings import ServingSettings
 
 if TYPE_CHECKING:  # imported by `app` where decisions are made, and else never
+    from oferta_serving.base.live import LiveBase
     from oferta_serving.deciding.parts import Deciding
 
 
@@ -39,3 +41,5 @@ class Services:
     answers: Answers
     draining: Draining
     deciding: "Deciding | None" = None
+    base: "Callable[[], LiveBase] | None" = None
+    """Imports data frames at the first call: half a second that no other process spends."""

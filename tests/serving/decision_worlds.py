@@ -1,12 +1,16 @@
 """A small seller who decides: rules in three files, a release with profiles, customers by name."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from serving.worlds import NOON, ODD_ID, World, entry, listed
 
+from oferta.profile.facts import FACTS as FACT
 from oferta.scoring.reasons import REASONS
 from oferta.store import codec
 from oferta.store.contract import Pointer, Writer
@@ -37,6 +41,7 @@ FACTS = (
     "consent_email",
     "has_finance",
     "contract_end",
+    "warranty_end",
     "payoff",
     "in_arrears",
     "has_vehicle",
@@ -92,6 +97,14 @@ text = { en = "You are charging right now.", zh = "您正在充电。" }
 
 [affordability]
 share = 0.4
+
+[[triggers]]
+name = "warranty-ends"
+when = "days_to_warranty_end BETWEEN 0 AND 60"
+due = "warranty_end - 30"
+once_per = "warranty_end"
+offers = ["warranty"]
+text = { en = "The warranty ends within 60 days.", zh = "质保将在60天内到期。" }
 """
 
 CATALOGUE = """\
@@ -356,3 +369,27 @@ def _packed(digest: bytes, facts: Mapping[str, object], products: int) -> Packed
         pack_evidence(EVIDENCE),
         propensities.tobytes(),
     )
+
+
+def write_base(folder: Path, customers: Mapping[str, Mapping[str, object]] = CUSTOMERS) -> Path:
+    """The seller's scores of everybody, as batch scoring leaves them."""
+    (folder / "base").mkdir(parents=True)
+    names = sorted(customers)
+    chances = np.tile(np.array(list(CHANCES.values()), np.float32), (len(names), 1))
+    wide = pl.Series("probability", chances.ravel()).reshape(chances.shape)
+    kinds = {"number": pl.Float64(), "text": pl.String(), "boolean": pl.Boolean()}
+    facts = {name: [customers[each].get(name) for each in names] for name in FACTS}
+    pl.DataFrame(
+        {"customer_id": names, **facts, "probability": wide, "score": wide.alias("score")},
+        schema_overrides={name: kinds.get(FACT[name].kind, pl.Float64()) for name in FACTS},
+    ).with_columns(
+        pl.col(name).cast(pl.Int32).cast(pl.Date) for name in FACTS if FACT[name].kind == "date"
+    ).write_parquet(folder / "base" / "part-00000.parquet")
+    pl.DataFrame(
+        {"product_id": list(CHANCES), "base_rate": [chance / 2 for chance in CHANCES.values()]}
+    ).write_parquet(folder / "products.parquet")
+    made = datetime.fromtimestamp(NOON - 7200, UTC).isoformat()
+    base = {"parts": ["base/part-00000.parquet"], "as_of": made, "by_product": True}
+    manifest = {"base": base, "created_at": made, "model": "ease/3", "customers": len(names)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder

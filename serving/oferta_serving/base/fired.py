@@ -56,6 +56,11 @@ class FiredTriggers:
         self._ids.update(new)
 
 
+def seen_triggers(home: Path) -> FiredTriggers:
+    """The ids as they are on disk now: to look at, while another run may add to them."""
+    return FiredTriggers(home / _FOLDER / _FILE)
+
+
 @contextmanager
 def fired_triggers(home: Path) -> Iterator[FiredTriggers]:
     """The ids of the state folder; another run that has them is waited for."""

@@ -291,3 +291,69 @@ class ProfileAnswer(Documented):
     contacts: list[ContactAnswer]
     silences: list[SilenceAnswer]
     arrears_at: str | None
+
+
+class CountAnswer(Documented):
+    """How many of those asked again got no offer, for one reason."""
+
+    code: str
+    count: int
+
+
+class BaseAnswer(Documented):
+    """What answers of the whole base say of themselves.
+
+    `found` is how many there are by the base, before anybody was asked again; `more`: the limit
+    left some unasked; `as_of`: the instant that the base describes.
+    """
+
+    found: int
+    more: bool
+    refused: list[CountAnswer]
+    as_of: str
+    scored_at: str
+    model: str
+
+
+class OfferedAnswer(Documented):
+    """The offer that a decision of their own makes to one customer of the base."""
+
+    channel: Channel
+    placement: str
+    accept: float
+    value: float
+    amount: float | None
+    months: int | None
+    instalment: float | None
+
+
+class MemberAnswer(OfferedAnswer):
+    """One customer of an audience."""
+
+    rank: int
+    customer_id: str
+
+
+class AudienceAnswer(BaseAnswer):
+    """The best customers for one offer."""
+
+    offer_id: str
+    members: list[MemberAnswer]
+
+
+class TriggerAnswer(OfferedAnswer):
+    """A trigger that is due for a customer; its id is the same whenever it is due anew."""
+
+    trigger_id: str
+    trigger: str
+    customer_id: str
+    due: str
+    once_per: str
+    text: Words
+    offer_id: str
+
+
+class TriggersAnswer(BaseAnswer):
+    """Who is due to be spoken to, the earliest first."""
+
+    triggers: list[TriggerAnswer]

@@ -72,6 +72,7 @@ class Triggers:
     """The triggers of a policy over a base, on one occasion.
 
     Attributes:
+        offers: by trigger, the ids of the offers that it may make.
         refused: of those asked again, how many got no offer, by reason code.
     """
 
@@ -88,7 +89,7 @@ class Triggers:
         self._table = table
         self._at = at
         self._again = AskAgain(engine, table, at=at, totals=totals or {})
-        self._offers = {
+        self.offers: Mapping[str, tuple[str, ...]] = {
             trigger.rule.name: _offers_of(trigger, engine) for trigger in engine.triggers
         }
 
@@ -103,7 +104,7 @@ class Triggers:
         `before`: whose day is before this one; None: whatever the day. Only where an offer of the
         trigger could be made, as far as the base knows.
         """
-        among = tuple(dict.fromkeys(offer for each in self._offers.values() for offer in each))
+        among = tuple(dict.fromkeys(offer for each in self.offers.values() for offer in each))
         if not among:
             return
         base = WholeBase(
@@ -131,7 +132,7 @@ class Triggers:
         texts = {trigger.rule.name: trigger.rule.text for trigger in self._engine.triggers}
         for due in block.due:
             customer = due.customer_id
-            request = occasion(self._engine, channel=ANY_CHANNEL, offers=self._offers[due.trigger])
+            request = occasion(self._engine, channel=ANY_CHANNEL, offers=self.offers[due.trigger])
             decision = self._again.decide(
                 request, customer, block.customers[customer], states.get(customer)
             )
@@ -151,7 +152,7 @@ class Triggers:
         if before is not None:
             true &= facts[".due"] < day_number(before)
         offered = np.zeros(len(batch), bool)
-        for offer in self._offers[trigger.rule.name]:
+        for offer in self.offers[trigger.rule.name]:
             if offer in able:
                 offered[able[offer]] = True
         rows = np.flatnonzero(true.to_numpy() & offered)
