@@ -119,6 +119,24 @@ def test_a_remembered_wish_moves_the_offers_that_answer_it_and_no_others():
     assert (terms["balloon"].amount, terms["balloon"].months) == (Decimal(5000), 36)
 
 
+def test_an_offer_that_ends_the_contract_frees_its_instalment():
+    terms = {**TERMS["loan"][1], "ends_contract": True}
+    sold = engine(
+        offer("loan", id="ends", margin="0.05 * amount", terms=terms),
+        offer("loan", id="adds", margin="0.05 * amount"),
+        policy=policy(),
+    )
+    facts = {**FACTS, "income": 1900.0, "instalments": 300.0, "contract_instalment": 300.0}
+    afford = {}
+    for name in ("ends", "adds"):
+        decision = decide(sold, request(offers=(name,)), known(facts))
+        afford[name] = made(decision).terms if decision.offers else None
+    assert afford["adds"] is not None
+    assert afford["ends"] is not None
+    assert afford["adds"].instalment <= 60  # 40 % of what is left, less 300
+    assert 60 < afford["ends"].instalment <= 360
+
+
 def test_a_wish_of_months_ago_is_forgotten():
     wished = {"wished_at": NOON // 86_400 - 200, "wished_months": 24.0}
     sold = engine(offer("loan", margin="0.05 * amount"), policy=policy())
