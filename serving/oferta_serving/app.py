@@ -168,7 +168,7 @@ def _deciding(
 ) -> "Deciding | None":
     if store is None or settings.decisions.policy is None:
         return None
-    # Parsing rules takes a fifth of a second to import: only where decisions are made.
+    # The engine takes a tenth of a second to import: only where decisions are made.
     from oferta_serving.deciding.parts import deciding_parts  # noqa: PLC0415
 
     return deciding_parts(

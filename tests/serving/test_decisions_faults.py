@@ -264,21 +264,40 @@ def test_without_files_to_decide_by_the_routes_say_so(redis_process: RealRedis, 
         assert plain.get("/health/ready").json()["status"] == "ready"
 
 
-def test_callers_at_once_never_get_more_than_the_caps_allow(client: httpx.Client):
-    """Fifteen ask for one customer at once: three places, each given once; nobody waits long."""
+def at_once(client: httpx.Client, asked: list[dict[str, object]]) -> list[dict]:
+    """The answers to all of these, asked from as many threads at the same moment."""
     answers: list[httpx.Response] = []
 
-    def caller() -> None:
+    def caller(one: dict[str, object]) -> None:
         with httpx.Client(base_url=client.base_url, timeout=20) as own_client:
-            answers.extend(own_client.post(ONE, json=body(offers=["warranty"])) for _ in range(2))
+            answers.append(own_client.post(ONE, json=one))
 
-    threads = [threading.Thread(target=caller) for _ in range(15)]
+    threads = [threading.Thread(target=caller, args=(one,)) for one in asked]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-
     assert {answer.status_code for answer in answers} <= {200, 503}
-    given = [answer.json() for answer in answers if answer.status_code == 200]
+    return [answer.json() for answer in answers if answer.status_code == 200]
+
+
+def test_callers_at_once_never_get_more_than_the_caps_allow(client: httpx.Client):
+    """Thirty ask for one customer at once: three places, each given once."""
+    given = at_once(client, [body(offers=["warranty"])] * 30)
+
     assert sum(made(answer) == ["warranty"] for answer in given) == 3
     assert len(given) > 15
+
+
+def test_a_place_in_a_total_cap_is_given_back_when_somebody_else_was_faster(
+    client: httpx.Client, redis_process: RealRedis
+):
+    """Three customers, each asked about by eight at once: as many places taken as offers made."""
+    asked = [body(name, offers=["charger"], n=1) for name in ("anna", "bela", "m1")] * 8
+    given = at_once(client, asked)
+    chargers = sum(made(answer) == ["charger"] for answer in given)
+    with redis_process.client() as redis:
+        taken = redis.zcard(redis_process.space.total("installers/charger"))
+
+    assert taken == chargers == 5
+    assert "oferta_decision_conflicts_total" in client.get("/metrics").text
