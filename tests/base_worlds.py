@@ -12,7 +12,7 @@ import polars as pl
 from offer_worlds import TERMS, Seller, customer
 
 from oferta.decisions.request import Customer
-from oferta.profile.facts import FACTS, STORED
+from oferta.profile.facts import FACTS, STORED, FactKind
 
 PRODUCTS: Sequence[str] = tuple(TERMS)
 POPULAR: Mapping[str, float] = dict.fromkeys(TERMS, 0.05)
@@ -42,7 +42,14 @@ def _narrow(one: Customer) -> Customer:
 def wide(sold: Seller, people: Mapping[str, Customer]) -> pl.DataFrame:
     """One wide row a customer, with every stored fact and the seller's own attributes."""
     attributes = {f"attr_{name}": kind for name, kind in sold.engine.policy.attributes.items()}
-    kinds = {name: FACTS[name].kind for name in STORED} | attributes
+    return wide_rows(people, PRODUCTS, attributes)
+
+
+def wide_rows(
+    people: Mapping[str, Customer], products: Sequence[str], attributes: Mapping[str, FactKind]
+) -> pl.DataFrame:
+    """Likewise, of any seller."""
+    kinds: dict[str, FactKind] = {name: FACTS[name].kind for name in STORED} | attributes
     columns = {
         name: pl.Series(name, [one.facts.get(name) for one in people.values()], strict=False)
         .cast(pl.Int32 if kind == "date" else _DTYPES[kind])
@@ -53,17 +60,23 @@ def wide(sold: Seller, people: Mapping[str, Customer]) -> pl.DataFrame:
         name: pl.Series(
             name,
             [
-                [getattr(one.propensities.get(product), name, None) for product in PRODUCTS]
+                [getattr(one.propensities.get(product), name, None) for product in products]
                 for one in people.values()
             ],
-            dtype=pl.Array(pl.Float32, len(PRODUCTS)),
+            dtype=pl.Array(pl.Float32, len(products)),
         )
         for name in ("probability", "score")
     }
     return pl.DataFrame({"customer_id": list(people), **columns, **by_product})
 
 
-def scores_folder(folder: Path, frame: pl.DataFrame, *, parts: int = 2) -> Path:
+def scores_folder(
+    folder: Path,
+    frame: pl.DataFrame,
+    *,
+    parts: int = 2,
+    rates: Mapping[str, float] = POPULAR,
+) -> Path:
     """A folder of scores with nothing but what is read of a whole base."""
     (folder / "base").mkdir(parents=True)
     bounds = np.linspace(0, len(frame), parts + 1).astype(int)
@@ -73,10 +86,8 @@ def scores_folder(folder: Path, frame: pl.DataFrame, *, parts: int = 2) -> Path:
         part = frame[bounds[number] : bounds[number + 1]]
         part.with_columns(pl.lit("{}").alias("evidence")).write_parquet(folder / name)
         names.append(name)
-    rates = [POPULAR[product] for product in PRODUCTS]
-    pl.DataFrame({"product_id": PRODUCTS, "base_rate": rates}).write_parquet(
-        folder / "products.parquet"
-    )
+    products = {"product_id": list(rates), "base_rate": list(rates.values())}
+    pl.DataFrame(products).write_parquet(folder / "products.parquet")
     now = datetime(2026, 11, 23, 6, tzinfo=UTC).isoformat()
     base = {"parts": names, "as_of": now, "zone": "UTC", "by_product": True, "facts": []}
     fields = {"created_at": now, "model": "als/3", "customers": len(frame), "base": base}

@@ -1,7 +1,6 @@
 """`oferta whatif`, `oferta audience` and `oferta triggers`, as processes over a real Redis."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from time import time
 import polars as pl
 import pytest
 from base_worlds import scores_folder, wide_rows
+from click.testing import Result
 from serving.conftest import RealRedis
 from serving.decision_worlds import CHANCES, RuleSet, consenting, publish_seller, write_rules
 from serving.worlds import SECRET
@@ -75,20 +75,13 @@ class Shell:
         scores = folder / "home" / "scores" / "one"
         scores_folder(scores, wide_rows(people, list(CHANCES), {}), rates=rates)
 
-    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str) -> Result:
+        """The command in this process: it starts in a second, and there are many."""
+        return CliRunner().invoke(app, list(words))
+
+    def process(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "oferta", *words],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "OFERTA_REDIS_URL": self.redis.url,
-                "OFERTA_KEY_SECRET": SECRET.decode(),
-                "OFERTA_HOME": str(self.folder / "home"),
-                "COLUMNS": "120",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
+            [sys.executable, "-m", "oferta", *words], capture_output=True, text=True, check=False
         )
 
     def mailed(self, customer: str) -> None:
@@ -106,8 +99,14 @@ class Shell:
 
 
 @pytest.fixture
-def shell(redis_process: RealRedis, tmp_path: Path) -> Shell:
-    return Shell(tmp_path, redis_process)
+def shell(redis_process: RealRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    made = Shell(tmp_path, redis_process)
+    monkeypatch.chdir(made.folder)
+    monkeypatch.setenv("OFERTA_HOME", str(made.folder / "home"))
+    monkeypatch.setenv("OFERTA_REDIS_URL", redis_process.url)
+    monkeypatch.setenv("OFERTA_KEY_SECRET", SECRET.decode())
+    monkeypatch.setenv("COLUMNS", "120")
+    return made
 
 
 NO_ROADSIDE = """
@@ -122,7 +121,7 @@ def test_a_whatif_is_read_in_the_terminal_as_json_and_as_a_page(shell: Shell):
     new = shell.new_policy(NO_ROADSIDE)
     words = ("whatif", "--policy", new, "--page", "w.html", "--customers", "changed.parquet")
     done = shell(*words)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     for said in ("7 customers", "lose every offer", "By risk tier", "service", "roadside"):
         assert said in done.stdout
     page = (shell.folder / "w.html").read_text(encoding="utf-8")
@@ -142,11 +141,13 @@ def test_a_whatif_is_read_in_the_terminal_as_json_and_as_a_page(shell: Shell):
 
 def test_a_broken_bound_ends_with_one_and_says_which(shell: Shell):
     new = shell.new_policy(NO_ROADSIDE)
-    done = shell("whatif", "--policy", new, "--max-losers", "28%", "--max-value-drop", "99%")
+    done = shell.process(
+        "whatif", "--policy", new, "--max-losers", "28%", "--max-value-drop", "99%"
+    )
     assert done.returncode == 1
     assert "bound broken: --max-losers 28.0 %: it is 28.6 %" in done.stderr
     assert "--max-value-drop" not in done.stderr
-    assert shell("whatif", "--policy", new, "--max-losers", "0.29").returncode == 0
+    assert shell("whatif", "--policy", new, "--max-losers", "0.29").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -163,22 +164,16 @@ def test_a_broken_bound_ends_with_one_and_says_which(shell: Shell):
         (("triggers", "--out", "t.csv", "--scores", "serving"), "no scoring here has profiles"),
     ],
 )
-def test_what_is_asked_wrongly_is_told(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
-):
+def test_what_is_asked_wrongly_is_told(shell: Shell, words: tuple[str, ...], said: str):
     shell.new_policy("")
-    monkeypatch.chdir(shell.folder)
-    monkeypatch.setenv("OFERTA_HOME", str(shell.folder / "home"))
-    monkeypatch.setenv("OFERTA_REDIS_URL", shell.redis.url)
-    monkeypatch.setenv("OFERTA_KEY_SECRET", SECRET.decode())
-    done = CliRunner().invoke(app, list(words))
+    done = shell(*words)
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception).replace("\n", " ")
 
 
 def test_an_audience_is_a_file_that_a_spreadsheet_can_open(shell: Shell):
     done = shell("audience", "warranty", "--out", "a.csv", "--channel", "app")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "3 members of 3" in done.stdout
     text = (shell.folder / "a.csv").read_text(encoding="utf-8")
     assert "'=HYPERLINK" in text
@@ -207,7 +202,7 @@ def test_an_audience_knows_what_was_said_to_its_customers(shell: Shell):
 
 def test_triggers_fire_once(shell: Shell):
     done = shell("triggers", "--out", "t.csv", "--dry-run")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "2 triggers (car-of-age 2)" in done.stdout
     first = shell("triggers", "--out", "t.parquet")
     rows = pl.read_parquet(shell.folder / "t.parquet")
