@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from oferta.clock import FixedClock
 from oferta.errors import SettingsInvalid
 from oferta.events.dataset import Dataset, open_dataset
+from oferta.interactions.idmap import IdMap
 from oferta.models.propensity.facts import REBUILT
 from oferta.models.propensity.stored import load_propensity
 from oferta.profile.build import build_profiles
@@ -23,7 +24,7 @@ from oferta_training import registry
 from oferta_training.cli import app
 from oferta_training.job import Job
 from oferta_training.past import PastDataset
-from oferta_training.propensity import learn_propensity
+from oferta_training.propensity import contract_ends, learn_propensity
 from oferta_training.score import score
 from oferta_training.scores import ScoresFolder
 from oferta_training.train import train
@@ -278,13 +279,17 @@ def test_facts_of_the_past_are_the_same_whatever_happened_since(tmp_path: Path) 
         contract(2, "insurance", term_months=14, ends_at=CUT + timedelta(days=25), repayment=None),
         contract(4, "loan", customer_id="c0002", **planned),
     ]
-    frames = []
+    frames, ends = [], []
+    ids = IdMap.of(["c0001", "c0002"]), IdMap.of(["insurance", "loan"])
     for name, contracts, later in (("since", since, True), ("then", then, False)):
         dataset = alike(tmp_path / name, tmp_path / "home", contracts, later=later)
         past = PastDataset.of(dataset, CUT)
         profiles = build_profiles(past, as_of=CUT, zone=ZoneInfo("UTC"), peers=NO_PEERS)
+        ends.append(contract_ends(past, *ids, CUT).of_rows(np.arange(2)))
         frames.append(profiles.select("customer_id", *REBUILT).sort("customer_id").collect())
     assert frames[0].equals(frames[1])
+    assert np.array_equal(*ends, equal_nan=True)
+    assert ends[0][0].tolist() == pytest.approx([26, 696], abs=2)
     told = frames[0].filter(pl.col("customer_id") == "c0001")
     assert told["has_finance"].item() is True
     assert (told["balloon_due"].item() - CUT.date()).days == pytest.approx(696, abs=2)

@@ -179,7 +179,7 @@ def known_now(
         histories=histories,
         now_us=now_us,
         horizon_us=round(propensity.horizon_days * _DAY_US),
-        ends=_ends(dataset, data.customers, data.products, instant),
+        ends=contract_ends(dataset, data.customers, data.products, instant),
         facts=propensity.coding.encode(frame, data.customers, today=_today(instant, job)),
     )
 
@@ -237,7 +237,7 @@ def _then(
         fitted=recipe.fit(data, rng=default_rng(job.seed), progress=progress),
         instant=instant,
         frame=_facts(past, instant, job, job.propensity.facts),
-        ends=_ends(past, data.customers, data.products, instant),
+        ends=contract_ends(past, data.customers, data.products, instant),
         chosen=Lists.of(chosen, len(data.customers)),
     )
 
@@ -271,7 +271,8 @@ def _today(instant: datetime, job: Job) -> Any:  # noqa: ANN401
     return instant.astimezone(ZoneInfo(job.profiles.zone)).date()
 
 
-def _ends(dataset: Dataset, customers: IdMap, products: IdMap, instant: datetime) -> Pairs:
+def contract_ends(dataset: Dataset, customers: IdMap, products: IdMap, instant: datetime) -> Pairs:
+    """Days from the instant to the end of each customer's latest contract of each product."""
     contracts = dataset.contracts()
     if contracts is None:
         return Pairs(_NO_ENDS, np.zeros(0, np.float32), len(products))
