@@ -124,6 +124,8 @@ def _decide(stage: Stage, client: httpx.Client, scores: Path, *, today: date) ->
 
 def _triggers(stage: Stage, seller: Path, *, today: date) -> None:
     """What is due by tomorrow; asked again, nothing is, for each moment speaks once."""
+    # What fired in an earlier run of the demo: its customers are new ones.
+    shutil.rmtree(stage.home / "triggers", ignore_errors=True)
     until = str(today + timedelta(days=1))
     words = ("triggers", "--config", short(seller / "serving.toml"), "--due-before", until, "--out")
     told = stage.command(*words, short(stage.home / "triggers.csv"), quiet=True)
