@@ -17,7 +17,7 @@ from typing import Final
 from oferta.decisions.offered import Priced
 from oferta.terms.quote import Unfit
 
-_KEPT: Final = 8192
+_KEPT: Final = 4096  # a generation
 _STEPS: Final = 8
 _WIDE: Final = Decimal(2)  # currency units: a narrower range will hardly be asked for again
 
@@ -55,19 +55,30 @@ class Remembered:
 
 
 class QuoteMemory:
-    """What an engine remembers, by offer and inputs of the card."""
+    """What an engine remembers, by offer and inputs of the card.
 
-    __slots__ = ("_kept",)
+    Two generations: what was not asked for while the younger one filled up is forgotten, so that
+    inputs that no second customer has (the value of their car) do not drive out everybody's.
+    """
+
+    __slots__ = ("_old", "_young")
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[object, ...], Remembered] = {}
+        self._young: dict[tuple[object, ...], Remembered] = {}
+        self._old: dict[tuple[object, ...], Remembered] = {}
 
     def of(self, key: tuple[object, ...]) -> Remembered:
         """What is remembered; nothing yet: an empty memory that is not kept."""
-        return self._kept.get(key) or Remembered()
+        known = self._young.get(key)
+        if known is None:
+            known = self._old.get(key)
+            if known is None:
+                return Remembered()
+            self.keep(key, known)
+        return known
 
     def keep(self, key: tuple[object, ...], remembered: Remembered) -> None:
-        """Remembers; forgets everything where there is too much of it."""
-        if len(self._kept) >= _KEPT:
-            self._kept.clear()
-        self._kept[key] = remembered
+        """Remembers."""
+        if len(self._young) >= _KEPT:
+            self._old, self._young = self._young, {}
+        self._young[key] = remembered
