@@ -33,15 +33,15 @@ def decide(engine: Engine, request: Request, known: Known) -> Decision:
     """
     case = case_of(engine, request, known)
     left, rejected = candidates(case)
-    ways, explore = case.asked.ways, _exploration(case)
-    if len(ways) > 1:
+    way, explore = case.asked.ways[0], _exploration(case)
+    if len(case.asked.ways) > 1:
         # The channel is chosen by the best offers: what is tried out must not choose it, or the
         # probabilities of selection would not be the true ones.
-        made = _best(case, [_on(case, left, rejected, way, explore=0.0) for way in ways])
-        ways = ((made.channel, made.placements),)
+        made = _best(case, [_on(case, left, rejected, one, explore=0.0) for one in case.asked.ways])
         if explore == 0.0:
             return assemble(case, made)
-    return assemble(case, _on(case, left, rejected, ways[0], explore=explore))
+        way = made.channel, made.placements
+    return assemble(case, _on(case, left, rejected, way, explore=explore))
 
 
 def _best(case: Case, made: Sequence[Made]) -> Made:
