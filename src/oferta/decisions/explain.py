@@ -94,18 +94,18 @@ def _accept(case: Case, valued: Valued) -> Reason:
     product = valued.compiled.offer.products[0]
     propensity = case.known.customer.propensities.get(product)
     if valued.accept_from != "calibrated" or propensity is None:
-        return Reason("popular", "accept", _sentence("popular", None))
+        return Reason("popular", "accept", _sentence("popular"))
     because = None if propensity.because is None else case.engine.names.get(propensity.because)
     code = _KNOWN.get(propensity.reason, "popular")
-    return Reason(code, "accept", _sentence(code, because))
+    if because is None:
+        return Reason(code, "accept", _sentence(code))
+    return Reason(code, "accept", _sentence(code, because.en, because.zh))
 
 
 @lru_cache(maxsize=4096)
-def _sentence(code: scored.Reason, because: Text | None) -> Text:
-    return Text(
-        en=scored.sentence(code, None if because is None else because.en),
-        zh=scored.sentence(code, None if because is None else because.zh, language="zh"),
-    )
+def _sentence(code: scored.Reason, en: str | None = None, zh: str | None = None) -> Text:
+    """A model's reason in both languages; `en`, `zh`: name of the product that it names."""
+    return Text(en=scored.sentence(code, en), zh=scored.sentence(code, zh, language="zh"))
 
 
 def _amount(value: Decimal) -> str:
