@@ -105,11 +105,16 @@ def test_every_sum_is_that_of_the_customers_and_each_is_as_their_own_decision_sa
             value = rows[f"{side}_value"].sum()
             assert sum(share.value[number_of] for share in found.families) == pytest.approx(value)
             assert sum(share.best[number_of] for share in found.families) == 50
-        for row in rows.sample(8, seed=1).iter_rows(named=True):
+        for number_of, row in enumerate(rows.iter_rows(named=True)):
+            id_ = row["customer_id"]
             for side, one in (("before", before), ("after", after)):
-                worth = best_of(one, row["customer_id"], who[row["customer_id"]])
-                assert row[f"{side}_value"] == pytest.approx(worth, rel=1e-9)
-                better += worth > 0
+                request = replace(occasion(one.engine, channel="web"), customer_id=id_)
+                whole = decide(one.engine, request, Known(who[id_], POPULAR, NOON))
+                assert (row[f"{side}_offers"] > 0) == bool(whole.offers)
+                if number_of % 4 == 0:
+                    worth = best_of(one, id_, who[id_])
+                    assert row[f"{side}_value"] == pytest.approx(worth, rel=1e-9)
+                    better += worth > 0
     assert better > 20
 
 

@@ -8,7 +8,7 @@ from random import Random
 import polars as pl
 import pytest
 from base_worlds import POPULAR, PRODUCTS, customers, scores_folder, wide
-from offer_worlds import DAY, NOON, Seller, chance, seller
+from offer_worlds import DAY, NOON, TERMS, Seller, chance, engine, offer, policy, seller
 
 from oferta.decisions.base_rows import customers_of
 from oferta.decisions.base_table import BaseTable, newest_base
@@ -39,9 +39,9 @@ def found(
     ids = batch.customers.to_list()
     values: dict[str, dict[str, float]] = {}
     for makeable in base.offers(batch):
-        offer = makeable.compiled.offer.id
+        name = makeable.compiled.offer.id
         for row, value in zip(makeable.rows.tolist(), makeable.value.tolist(), strict=True):
-            values.setdefault(ids[row], {})[offer] = value
+            values.setdefault(ids[row], {})[name] = value
     return values, base
 
 
@@ -70,11 +70,11 @@ def test_eligible_sets_are_those_of_single_decisions_and_values_are_equal():
                 }
                 assert set(mine) == could, (number, id_, request)
                 counts["sets"] += 1
-            for offer in rng.sample(sorted(sold.engine.by_id), min(4, len(sold.engine.by_id))):
-                one = decide(sold.engine, replace(request, customer_id=id_, offers=(offer,)), about)
+            for name in rng.sample(sorted(sold.engine.by_id), min(4, len(sold.engine.by_id))):
+                one = decide(sold.engine, replace(request, customer_id=id_, offers=(name,)), about)
                 worth = max((made.parts.value for made in one.offers), default=None)
-                assert (offer in mine) == (worth is not None), (number, id_, offer)
-                assert mine.get(offer, 0.0) == pytest.approx(worth or 0.0, rel=1e-9)
+                assert (name in mine) == (worth is not None), (number, id_, name)
+                assert mine.get(name, 0.0) == pytest.approx(worth or 0.0, rel=1e-9)
                 counts["made" if one.offers else one.rejected[-1].code] += 1
     for code in (
         "sets",
@@ -92,6 +92,34 @@ def test_eligible_sets_are_those_of_single_decisions_and_values_are_equal():
         "control.group",
     ):
         assert counts[code] > 0, f"no case of {code}: {counts}"
+
+
+def test_a_loan_that_ends_the_contract_frees_its_instalment():
+    """And a wish counts for ninety days, a car of one's own is a used one: each to the cent."""
+    loan = TERMS["loan"][1] | {"ends_contract": True}
+    own = TERMS["falling"][1] | {"car_value": "market_value"}
+    offers = [offer("loan", terms=loan), offer("falling", terms=own), offer("retermed")]
+    sold = Seller(engine(*offers, policy=policy()), {})
+    freed = 0
+    rng = chance("ends")
+    people = {
+        id_: replace(one, facts={**one.facts, "contract_instalment": float(rng.randint(50, 600))})
+        for id_, one in customers(rng, 120).items()
+    }
+    request = Request("", "web", (), dry_run=True)
+    values, _ = found(sold, request, people, at=NOON)
+    for id_, customer in people.items():
+        for name in sold.engine.by_id:
+            asked_for = replace(request, customer_id=id_, offers=(name,))
+            decision = decide(sold.engine, asked_for, known(customer, at=NOON))
+            worth = [made.parts.value for made in decision.offers if decision.personalised]
+            assert [values[id_][name]] == worth if name in values.get(id_, {}) else not worth
+            kept = replace(customer, facts={**customer.facts, "contract_instalment": 0.0})
+            other = decide(sold.engine, asked_for, known(kept, at=NOON))
+            freed += [made.terms for made in other.offers] != [
+                made.terms for made in decision.offers
+            ]
+    assert freed > 5
 
 
 def test_what_anybody_is_offered_is_what_a_decision_offers_nobody_in_particular():
