@@ -1,5 +1,8 @@
 """What the API documents of decisions is what it does, where decisions are made."""
 
+from pathlib import Path
+from typing import get_args
+
 import httpx
 import pytest
 import schemathesis
@@ -11,6 +14,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from serving.decisions import ask
+
+from oferta.policy.feedback import FEEDBACK
+from oferta_serving.deciding import schemas
+from oferta_serving.deciding.documents import ONE_BODY
+from oferta_serving.deciding.example import EXAMPLE
+from oferta_serving.problems import PROBLEMS
+
+MANUAL = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
 CHECKS = [
     not_a_server_error,
@@ -67,3 +78,33 @@ def test_right_requests_are_answered_with_the_documented_shape(desk: httpx.Clien
     answer = case.call(timeout=5)
     assert answer.status_code == 200
     case.validate_response(answer, checks=CHECKS)
+
+
+def test_the_documented_example_has_the_documented_shape():
+    answer = schemas.DecisionAnswer.model_validate(EXAMPLE, strict=True)
+    score = answer.offers[0].score.model_dump()
+    worth = score["margin"] - score["expected_loss"]
+    assert score["value"] == pytest.approx(
+        score["accept"] * score["approved"] * worth * score["context"] * score["lever"]
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(code for code in PROBLEMS if code.startswith(("decisions.", "feedback.", "base."))),
+        *get_args(schemas.DecisionDegraded),
+        *FEEDBACK,
+        *ONE_BODY["properties"],
+        "outcome",
+        "later_on",
+        "probability",
+        "funnel",
+        "rejected",
+        "caps",
+        "seed",
+        "files",
+    ],
+)
+def test_every_field_code_and_type_is_in_the_manual(name: str):
+    assert f"`{name}`" in MANUAL

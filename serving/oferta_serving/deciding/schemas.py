@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from oferta.catalogue.families import Family
 from oferta.catalogue.offers import Channel, Fulfilment, Provider
 from oferta.decisions.decision import Outcome, Selection, Stage
 from oferta.policy.contact import Answer
 from oferta.terms.quote import Kind
+from oferta_serving.deciding.example import EXAMPLE
 from oferta_serving.schemas import Documented, ItemProblem
 
 DecisionDegraded = Literal["previous_release", "no_profiles"]
@@ -172,6 +173,8 @@ class DecidedAnswer(Documented):
 
 class DecisionAnswer(DecidedAnswer):
     """The next best offers for one customer, or why there are none."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
     dry_run: bool
     repeated: bool
