@@ -56,6 +56,7 @@ EXAMPLE: Final[dict[str, JsonValue]] = {
                 "context": 4.0,
                 "weights": [{"name": "balloon-due", "factor": 4.0}],
                 "lever": 1.0,
+                "levers": [],
                 "neutral": ["lever"],
             },
             "reasons": [
