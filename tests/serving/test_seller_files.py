@@ -1,5 +1,6 @@
 """The catalogue and the policy that ship: whole, coherent, and over products that there are."""
 
+import json
 import re
 import tomllib
 from collections import Counter
@@ -174,3 +175,22 @@ def test_whoever_wants_nothing_personal_is_offered_something(placement: str) -> 
     )
     assert decision.outcome == "offers"
     assert not decision.personalised
+
+
+def test_the_readmes_answer_is_in_the_words_of_these_files() -> None:
+    """It was copied from a run of the demo; a renamed offer or a reworded reason shows here."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"^\{\n.*?^\}$", text, flags=re.MULTILINE | re.DOTALL)
+    assert found is not None
+    answer = json.loads(found[0])
+    weights = {f"weight.{weight.name}": weight for weight in policy().weights}
+    for offered in answer["offers"]:
+        assert offered["name"] == catalogue().offer[offered["offer_id"]].texts.name.model_dump()
+        for reason in offered["reasons"]:
+            said = weights[reason["code"]].text
+            assert said is not None
+            assert reason["text"] == said.model_dump()
+        score = offered["score"]
+        product = score["accept"] * score["approved"] * score["context"] * score["lever"]
+        product *= score["margin"] - score["expected_loss"]
+        assert score["value"] == pytest.approx(product, rel=0.01)  # its parts are rounded
