@@ -5,9 +5,11 @@ import hashlib
 import json
 import math
 import zlib
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import orjson
 import polars as pl
 import pytest
@@ -192,6 +194,20 @@ def test_wide_rows_that_are_not_of_their_lists_are_refused(world: World, fault: 
     }[fault]
     altered.write_parquet(file)
     assert world.refused(scores).code == "scores.order"
+
+
+def test_customers_who_are_left_without_a_profile_stop_the_release(world: World):
+    scores = world.scores(profiles=True)
+    spool = release_profiles.ProfileSpool(
+        scores,
+        pl.Series(IDS),
+        per_tag=1,
+        places=np.zeros(60, np.uint32),
+        rests=np.arange(60).astype(np.uint64),
+        products=9,
+    )
+    with closing(spool), pytest.raises(PublishRefused, match="fewer customers"):
+        spool.finish()
 
 
 def test_wide_rows_are_held_against_their_hashes(world: World):

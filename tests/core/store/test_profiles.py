@@ -175,6 +175,20 @@ def test_a_right_checksum_over_a_wrong_shape_is_still_corrupt_or_harmless(
         return
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [(8, 4, 12), (4, 12, 8), (4, 8, 20), (2**32 - 1, 2**32 - 1, 12)],
+    ids=["back", "back again", "too far", "wrapped"],
+)
+def test_entries_that_overlap_are_corrupt(ends: tuple[int, int, int]):
+    """With a right checksum and the right size in all: the first of two customers is asked for."""
+    rests = struct.pack("<QQ", 11, 12)
+    body = rests + struct.pack("<IIIIII", *ends, 16, 16, 16) + bytes(16)
+    record = codec.seal(codec.PROFILE, MARK, count=2, body=body, position_bytes=2)
+    with pytest.raises(RecordCorrupt, match="overlap"):
+        read(record, 11)
+
+
 def test_evidence_that_would_fill_the_memory_is_refused():
     bomb = packed(1, ([], bytes(1 << 25), []), FEW)
     row = read(profile_packing.pack_profiles(MARK, [bomb], position_bytes=2), 1)
