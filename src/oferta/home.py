@@ -5,6 +5,7 @@
   mlflow.db, mlflow-artifacts/    runs and registered models
   studies/       what each study has done: figures, values per test row, trials
   scores/        batch scores, one folder per scoring
+  triggers/      which triggers have fired
   redis/         the embedded server's socket and append-only file
   ledger.jsonl   every publish and rollback
   key-secret     what customer ids are hashed with (mode 0600)

@@ -33,8 +33,8 @@ class Batch:
         facts: the columns of rules, dates as days; `channel` is null, for they are asked on many.
         personal: whose answer may depend on them; control: who is in the control group.
         closed: who gets nothing at all; arrears: who gets servicing offers only.
-        chances, scored: `(customers, products)`: calibrated chance (NaN: none), and whether the
-            product was scored for the customer.
+        chances, scored: `(products, customers)`: calibrated chance (NaN: none), and whether the
+            product was scored for the customer; unscored: for whom none was.
     """
 
     customers: pl.Series
@@ -45,6 +45,7 @@ class Batch:
     arrears: Mask
     chances: NDArray[np.float32]
     scored: Mask
+    unscored: Mask
 
     def __len__(self) -> int:
         return len(self.customers)
@@ -95,6 +96,7 @@ def batch_of(
         closed |= control
     else:
         personal &= ~control
+    scored = ~np.isnan(_by_product(wide["score"]))
     return Batch(
         customers=wide[CUSTOMER],
         facts=facts,
@@ -103,7 +105,8 @@ def batch_of(
         closed=closed,
         arrears=arrears,
         chances=_by_product(wide["probability"]),
-        scored=~np.isnan(_by_product(wide["score"])),
+        scored=scored,
+        unscored=~np.logical_or.reduce(scored, axis=0),
     )
 
 
@@ -157,13 +160,10 @@ def _facts(
 
 
 def _by_product(column: pl.Series) -> NDArray[np.float32]:
-    """`(customers, products)`; NaN where there is nothing."""
-    if not len(column):
-        return np.zeros((0, 0), np.float32)
-    width = column.dtype.shape[0] if isinstance(column.dtype, pl.Array) else len(column[0])
-    return (
-        column.explode(empty_as_null=True)
-        .fill_null(float("nan"))
-        .to_numpy()
-        .reshape(len(column), width)
-    )
+    """`(products, customers)`, a product's values side by side; NaN where there is nothing."""
+    if isinstance(column.dtype, pl.Array):
+        width = column.dtype.shape[0]
+    else:
+        width = len(column[0]) if len(column) else 0
+    flat = column.explode(empty_as_null=True).fill_null(float("nan")).to_numpy()
+    return np.ascontiguousarray(flat.reshape(len(column), width).T)

@@ -145,11 +145,10 @@ class WholeBase:
         able = np.ones(len(batch), bool)
         if compiled.servicing:
             return able
-        none = ~batch.scored.any(axis=1)
         for product in compiled.offer.products:
             if self._popular.get(product, 0.0) > 0.0:
                 at = self._place.get(product)
-                able &= none if at is None else none | batch.scored[:, at]
+                able &= batch.unscored if at is None else batch.unscored | batch.scored[at]
         return able
 
     def _accept(self, compiled: CompiledOffer, batch: Batch, rows: Rows) -> Floats:
@@ -162,8 +161,8 @@ class WholeBase:
         at = self._place.get(product)
         if at is None:
             return np.full(len(rows), rate)
-        chances = batch.chances[rows, at].astype(np.float64)
-        return np.where(np.isnan(chances) | ~batch.scored[rows, at], rate, chances)
+        chances = batch.chances[at, rows].astype(np.float64)
+        return np.where(np.isnan(chances) | ~batch.scored[at, rows], rate, chances)
 
 
 class _Way:
