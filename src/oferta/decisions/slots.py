@@ -9,7 +9,7 @@ from oferta.catalogue.offers import Channel, Offer, Placement
 from oferta.decisions.decision import Rejection, Selection
 from oferta.decisions.offered import Pick, Valued
 from oferta.decisions.room import CapRoom
-from oferta.decisions.variety import NOTHING, Shown, shown_by, too_alike
+from oferta.decisions.variety import shown_by, too_alike
 from oferta.policy.caps import counter
 from oferta.policy.file import Cap
 
@@ -49,15 +49,11 @@ def fill(slots: Slots, ranked: Sequence[Valued], caps: CapRoom) -> list[Pick]:
             if not picks and slots.explore > 0.0:
                 pick = _first(slots, placement, left, caps)
             else:
-                shown = shown_by(picks)
-                found = next(
-                    (one for one in left if not _stopped(slots, placement, one, caps, shown)), None
-                )
-                pick = None if found is None else Pick(placement, found, slots.selection, 1.0)
+                pick = _best(slots, placement, left, caps, picks)
             if pick is None:
                 break
             picks.append(pick)
-            left = [one for one in left if one is not pick.valued]
+            left.remove(pick.valued)
             caps.take(pick.valued.compiled.offer, slots.channel, placement.id)
     return picks
 
@@ -69,11 +65,26 @@ def takes(placement: Placement, offer: Offer) -> bool:
     )
 
 
+def _best(
+    slots: Slots,
+    placement: Placement,
+    left: Sequence[Valued],
+    caps: CapRoom,
+    picks: Sequence[Pick],
+) -> Pick | None:
+    shown = shown_by(picks, per_family=slots.per_family)
+    for one in left:
+        offer = one.compiled.offer
+        if too_alike(offer, shown) is None and not _shut(slots, placement, offer, caps):
+            return Pick(placement, one, slots.selection, 1.0)
+    return None
+
+
 def _first(
     slots: Slots, placement: Placement, left: Sequence[Valued], caps: CapRoom
 ) -> Pick | None:
     """The offer of the first slot, with the true probability of its selection."""
-    able = [one for one in left if not _stopped(slots, placement, one, caps, NOTHING)]
+    able = [one for one in left if not _shut(slots, placement, one.compiled.offer, caps)]
     if not able:
         return None
     share, among = slots.explore, len(able)
@@ -86,13 +97,11 @@ def _first(
     return Pick(placement, able[drawn], "explored", probability)
 
 
-def _stopped(slots: Slots, placement: Placement, one: Valued, caps: CapRoom, shown: Shown) -> bool:
-    offer = one.compiled.offer
-    return (
-        not takes(placement, offer)
-        or (bool(caps.full) and caps.stops(offer, slots.channel, placement.id) is not None)
-        or (bool(shown.products) and too_alike(offer, shown, slots.per_family) is not None)
-    )
+def _shut(slots: Slots, placement: Placement, offer: Offer, caps: CapRoom) -> bool:
+    """Whether the placement does not take the offer, or a cap has no place left for it."""
+    if len(slots.placements) > 1 and not takes(placement, offer):
+        return True  # the only placement takes whatever came so far
+    return bool(caps.full) and caps.stops(offer, slots.channel, placement.id) is not None
 
 
 def not_picked(
@@ -100,7 +109,7 @@ def not_picked(
 ) -> list[Rejection]:
     """Why each of the others has no slot: a cap filled up, too much alike, or no room."""
     picked = {pick.valued.compiled.index for pick in picks}
-    shown = shown_by(picks)
+    shown = shown_by(picks, per_family=slots.per_family)
     rejected: list[Rejection] = []
     for one in ranked:
         compiled = one.compiled
@@ -116,7 +125,7 @@ def not_picked(
             if stops[0] is not None and all(stops):
                 rejected.append(capped(offer, *stops[0]))
                 continue
-        alike = too_alike(offer, shown, slots.per_family)
+        alike = too_alike(offer, shown)
         rejected.append(compiled.dropped["room" if alike is None else alike])
     return rejected
 

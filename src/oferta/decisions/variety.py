@@ -8,26 +8,33 @@ from oferta.decisions.offered import Pick
 
 
 class Shown(NamedTuple):
-    """Products and families that the picks show already; families once for each pick."""
+    """What the picks show already: products, and families that there are enough of."""
 
     products: frozenset[str]
-    families: list[str]
+    families: frozenset[str]
 
 
-NOTHING: Final = Shown(frozenset(), [])
+NOTHING: Final = Shown(frozenset(), frozenset())
 
 
-def shown_by(picks: Sequence[Pick]) -> Shown:
-    """What the picks show."""
+def shown_by(picks: Sequence[Pick], *, per_family: int | None) -> Shown:
+    """What the picks show; at most `per_family` offers of one family are wanted."""
+    if not picks:
+        return NOTHING
     offers = [pick.valued.compiled.offer for pick in picks]
-    products = frozenset([product for offer in offers for product in offer.products])
-    return Shown(products, [offer.family for offer in offers])
+    families = [offer.family for offer in offers]
+    return Shown(
+        frozenset([product for offer in offers for product in offer.products]),
+        frozenset(
+            []
+            if per_family is None
+            else [one for one in families if families.count(one) >= per_family]
+        ),
+    )
 
 
-def too_alike(offer: Offer, shown: Shown, per_family: int | None) -> str | None:
+def too_alike(offer: Offer, shown: Shown) -> str | None:
     """Why an offer would make an answer monotonous, as a code."""
     if not shown.products.isdisjoint(offer.products):
         return "diversity.product"
-    if per_family is not None and shown.families.count(offer.family) >= per_family:
-        return "diversity.family"
-    return None
+    return "diversity.family" if offer.family in shown.families else None
