@@ -138,3 +138,14 @@ def test_values_in_two_currencies_are_not_compared(tmp_path: Path):
     )
     with pytest.raises(SettingsInvalid, match="before in EUR, after in USD"):
         compared(tmp_path / "s", one, replace(other, engine=dollars), people())
+
+
+def test_a_base_of_nobody_changes_for_nobody(tmp_path: Path):
+    one = sold(policy())
+    nobody = wide(one, people())[:0]
+    table = BaseTable.open(scores_folder(tmp_path / "s", nobody))
+    request = occasion(one.engine, channel="web")
+    found = what_if(table, one.engine, one.engine, request=request, at=NOON)
+    assert found.total.customers == 0
+    assert found.losers == found.value_change == 0.0
+    assert found.segments == found.offers == ()
