@@ -181,9 +181,19 @@ def _between(value: str, low: str, high: str) -> str:
 
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
-    """LIKE: `%` is any text, `_` one character, the rest itself; case matters."""
-    parts = (".*" if sign == "%" else "." if sign == "_" else re.escape(sign) for sign in pattern)
-    match = re.compile("".join(parts), re.DOTALL).fullmatch
+    """LIKE: `%` is any text, `_` one character, the rest itself; case matters.
+
+    A request may send a pattern, so its cost is bounded by the two lengths multiplied: a part
+    between two `%` is taken at its first place and never looked for again (an atomic group). That
+    loses no match, for whatever follows has the more text left the earlier a part was found.
+    """
+    first, *rest = [
+        "".join("." if sign == "_" else re.escape(sign) for sign in part)
+        for part in pattern.split("%")
+    ]
+    inner = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    last = f".*{rest[-1]}" if rest else ""
+    match = re.compile(first + inner + last, re.DOTALL).fullmatch
     return lambda text: match(text) is not None
 
 

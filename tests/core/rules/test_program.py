@@ -1,10 +1,13 @@
 """Many rules as one function: what it costs, what it keeps apart, and what never runs."""
 
+import re
 import subprocess
 import sys
 import time
 
 import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oferta.rules.frames import rule_columns, to_polars
 from oferta.rules.kinds import Kind
@@ -102,3 +105,25 @@ def test_a_frame_gets_the_columns_that_rules_expect():
 def test_what_is_not_finite_is_unknown():
     frame = pl.DataFrame({"n": [float("nan"), float("inf"), 1.0]})
     assert rule_columns(frame, {"n": "number"}).collect()["n"].to_list() == [None, None, 1.0]
+
+
+def test_a_hostile_pattern_costs_no_more_than_its_text_is_long():
+    """Of a hundred letters and six `%a`, a matcher that goes back took 37 seconds."""
+    pattern = "%a" * 40 + "%b"
+    rule = parse(f"region LIKE '{pattern}'", {"region": "text"}, place="filter")
+    program = Program([rule])
+    began = time.process_time()
+    assert program({"region": "a" * 20_000}) == [False]
+    assert program({"region": "a" * 20_000 + "b"}) == [True]
+    assert time.process_time() - began < 1.0  # seconds against the age of the universe
+
+
+@given(
+    pattern=st.text("ab%_", max_size=8),
+    text=st.text("ab\n", max_size=10),
+)
+def test_a_pattern_matches_as_if_every_way_were_tried(pattern: str, text: str):
+    every = "".join(".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern)
+    rule = parse(f"region LIKE '{pattern}'", {"region": "text"}, place="rule")
+    found = re.fullmatch(every, text, re.DOTALL) is not None
+    assert Program([rule])({"region": text}) == [found]
