@@ -18,6 +18,7 @@ from oferta.errors import SourceRefused
 from oferta.events.dataset import open_dataset
 from oferta.interactions.idmap import IdMap
 from oferta.models.saved import load
+from oferta.profile.build import build_profiles
 from oferta.profile.facts import FACTS, STORED
 from oferta.profile.settings import ProfileSettings
 from oferta.progress import Silent
@@ -30,6 +31,7 @@ from oferta_training.scores import ScoresFolder
 from oferta_training.whole_base import Scope, WholeBase, end_of, spread
 
 UTC_ZONE = ZoneInfo("UTC")
+LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def scoring(shop: Shop, folder: Path) -> Scoring:
@@ -208,7 +210,7 @@ def test_profiles_are_made_where_the_data_tells_more_than_events(
     for table in ("events", "products", "customers"):
         getattr(shop.dataset, table)().sink_parquet(source / f"{table}.parquet")
     pl.DataFrame(
-        {"customer_id": ["c000"], "purpose": ["personalisation"], "state": ["in"], "at": [NOW]}
+        {"customer_id": ["c000"], "purpose": ["personalisation"], "state": ["in"], "at": [LONG_AGO]}
     ).write_parquet(source / "consent.parquet")
     job = registry.job_of(shop.home, shop.trained.version)
     rich = open_dataset(source, home=shop.home, clock=FixedClock(NOW), progress=Silent())
@@ -262,3 +264,21 @@ def test_the_policys_zone_and_attributes_hold(
     wrong = CliRunner().invoke(app, ["publish", "--home", str(home), "--as-of", "yesterday"])
     assert wrong.exit_code != 0
     assert "is no instant" in str(wrong.exception) + wrong.output
+
+
+def test_the_data_ends_where_the_books_do_and_not_with_the_last_event(tmp_path: Path):
+    """Over a quiet weekend an instalment goes unpaid: the profile of Monday must know."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "events.csv").write_text(
+        "customer_id,product_id,event_type,timestamp\nc1,new-car-loan,funded,2025-03-07T10:00:00\n"
+    )
+    (source / "contracts.csv").write_text(
+        "contract_id,customer_id,product_id,starts_at,ends_at,status,days_in_arrears,as_of\n"
+        "k1,c1,new-car-loan,2024-03-01,2027-03-01,arrears,40,2025-03-10\n"
+    )
+    dataset = open_dataset(source, home=tmp_path, clock=FixedClock(NOW), progress=Silent())
+    end = end_of(dataset)
+    assert end == datetime(2025, 3, 10, tzinfo=UTC)
+    profile = build_profiles(dataset, as_of=end, zone=UTC_ZONE).collect()
+    assert profile["in_arrears"].to_list() == [True]

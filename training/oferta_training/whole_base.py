@@ -90,9 +90,26 @@ def told_by(dataset: Dataset) -> bool:
 
 
 def end_of(dataset: Dataset) -> datetime | None:
-    """The instant of its last event; None where no event has a time."""
-    last = dataset.events().select(pl.col("timestamp").max()).collect().item()
-    return last.astimezone(UTC) if isinstance(last, datetime) else None
+    """The instant at which the data ends: of its last event, or of what books say later.
+
+    Over a quiet weekend the books go on: as of Friday's last event nobody would know that an
+    instalment was not paid on Saturday. None where nothing has a time.
+    """
+    stated = (
+        (dataset.events(), "timestamp"),
+        (dataset.contracts(), "as_of"),
+        (dataset.vehicles(), "valued_at"),
+        (dataset.vehicles(), "mileage_at"),
+        (dataset.attributes(), "observed_at"),
+        (dataset.consent(), "at"),
+    )
+    ends = [
+        rows.select(pl.col(column).max()).collect().item()
+        for rows, column in stated
+        if rows is not None
+    ]
+    known = [end.astimezone(UTC) for end in ends if isinstance(end, datetime)]
+    return max(known, default=None)
 
 
 class WholeBase:
