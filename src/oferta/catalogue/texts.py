@@ -15,10 +15,6 @@ class Text(Settings):
     en: str
     zh: str
 
-    def in_language(self, language: Language) -> str:
-        """The text as its readers read it."""
-        return self.en if language == "en" else self.zh
-
 
 class OfferTexts(Settings):
     """What an offer says of itself."""

@@ -55,7 +55,7 @@ class Engine:
         conditions: unique conjuncts and weights; `program` gives their values first, then `values`.
         values: starting amounts and values of cars.
         caps: per customer, and in total.
-        weights: texts of context weights by name; conditions of them.
+        weight_texts: of context weights, by name.
         names: of products, by id, as their offers call them.
         deriver: of the facts that hang on the day.
         risks: by declared tier (None: not known) and family, P(approved) and the expected loss as a
@@ -80,7 +80,6 @@ class Engine:
     total_caps: tuple[Cap, ...]
     triggers: tuple[Trigger, ...]
     weight_texts: Mapping[str, Text | None]
-    weight_conditions: Mapping[str, Expression]
     names: Mapping[str, Text]
     by_id: Mapping[str, CompiledOffer]
     placements: Mapping[str, Placement]
@@ -136,7 +135,6 @@ class Engine:
             total_caps=tuple(cap for cap in policy.caps if cap.per == "total"),
             triggers=triggers,
             weight_texts=MappingProxyType({one.name: one.text for one in policy.weights}),
-            weight_conditions=MappingProxyType(compiler.weights),
             names=MappingProxyType(_names(offers)),
             by_id=MappingProxyType({offer.offer.id: offer for offer in offers}),
             placements=catalogue.placement,

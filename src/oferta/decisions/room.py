@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from oferta.catalogue.offers import Offer
-from oferta.policy.caps import EVERYTHING, counter, used, used_in_total
+from oferta.policy.caps import counter, key_for, used, used_in_total
 from oferta.policy.contact import Contact
 from oferta.policy.file import Cap
 
@@ -38,7 +38,7 @@ class CapRoom:
     def stops(self, offer: Offer, channel: str, placement: str) -> tuple[Cap, str] | None:
         """The first full cap that the offer would need a place of; None: it has room."""
         for cap, key in self.full:
-            if key_for(cap, offer, channel, placement) == key:
+            if _key(cap, offer, channel, placement) == key:
                 return cap, key
         return None
 
@@ -48,7 +48,7 @@ class CapRoom:
         Under a cap on decisions, further offers of this decision share the first one's place.
         """
         for cap, taken in zip(self._caps, self._taken, strict=True):
-            key = key_for(cap, offer, channel, placement)
+            key = _key(cap, offer, channel, placement)
             if key is None:
                 continue
             if cap.event == "decision":
@@ -64,25 +64,18 @@ class CapRoom:
         """Per cap that the offer counts under: places used by now, and its limit."""
         seen: dict[str, tuple[int, int]] = {}
         for cap, taken in zip(self._caps, self._taken, strict=True):
-            key = key_for(cap, offer, channel, placement)
+            key = _key(cap, offer, channel, placement)
             if key is not None:
                 seen[counter(cap, key)] = (taken.get(key, 0), cap.limit)
         return seen
 
 
-def key_for(cap: Cap, offer: Offer, channel: str, placement: str) -> str | None:
-    """What an offer made here would count under; None: the cap is not about it."""
-    match cap.scope:
-        case "all":
-            return EVERYTHING
-        case "offer":
-            key: str = offer.id
-        case "product":
-            key = offer.products[0]
-        case "family":
-            key = offer.family
-        case "channel":
-            key = channel
-        case "placement":
-            key = placement
-    return key if not cap.of or key in cap.of else None
+def _key(cap: Cap, offer: Offer, channel: str, placement: str) -> str | None:
+    return key_for(
+        cap,
+        offer=offer.id,
+        product=offer.products[0],
+        family=offer.family,
+        channel=channel,
+        placement=placement,
+    )

@@ -41,19 +41,33 @@ def counts(cap: Cap, contact: Contact, *, at: float) -> bool:
 
 def key_of(cap: Cap, contact: Contact) -> str | None:
     """What a contact counts under in this cap, as its family; None: the cap is not about it."""
+    return key_for(
+        cap,
+        offer=contact.offer,
+        product=contact.product,
+        family=contact.family,
+        channel=contact.channel,
+        placement=contact.placement,
+    )
+
+
+def key_for(
+    cap: Cap, *, offer: str, product: str, family: str, channel: str, placement: str
+) -> str | None:
+    """What an offer made so would count under; None: the cap is not about it."""
     match cap.scope:
         case "all":
             return EVERYTHING
         case "offer":
-            key: str = contact.offer
+            key = offer
         case "product":
-            key = contact.product
+            key = product
         case "family":
-            key = contact.family
+            key = family
         case "channel":
-            key = contact.channel
+            key = channel
         case "placement":
-            key = contact.placement
+            key = placement
     return key if not cap.of or key in cap.of else None
 
 

@@ -34,8 +34,3 @@ def contact_refused(channel: Channel, facts: Facts, policy: Policy) -> Refused |
     if rules.consent is not None and facts.get(f"consent_{rules.consent}") is not True:
         return "consent.channel"
     return None
-
-
-def may_contact(channel: Channel, facts: Facts, policy: Policy) -> bool:
-    """Whether the customer may be contacted on the channel, as far as consent goes."""
-    return contact_refused(channel, facts, policy) is None
