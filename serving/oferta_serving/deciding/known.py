@@ -63,6 +63,7 @@ class Found:
             release=manifest.release,
             model=manifest.model,
             release_at=manifest.created_at,
+            data_at=manifest.profile_at or manifest.trained_at,
         )
 
 

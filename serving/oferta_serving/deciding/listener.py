@@ -219,6 +219,7 @@ def _feedback(row: Row, past: PastDecision) -> Feedback:
         kind=row.kind,
         at=row.at,
         until=row.until,
+        products=next(one.products for one in past.decision.offers if one.offer == row.offer),
     )
 
 

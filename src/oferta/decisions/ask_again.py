@@ -46,6 +46,7 @@ class AskAgain:
             totals=self._totals,
             model=self._table.model,
             release_at=self._table.created_at.timestamp(),
+            data_at=self._table.as_of.timestamp(),
         )
         decision = decide(self._engine, replace(request, customer_id=customer_id), known)
         if not decision.offers or not decision.personalised:

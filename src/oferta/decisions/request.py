@@ -105,6 +105,7 @@ class Known:
         at: epoch seconds of the decision.
         release, model: what scored.
         release_at: epoch seconds at which the release was made.
+        data_at: epoch seconds of the instant that its facts describe; None: `release_at`.
     """
 
     customer: Customer
@@ -115,3 +116,4 @@ class Known:
     release: int = 0
     model: str = ""
     release_at: float = 0.0
+    data_at: float | None = None

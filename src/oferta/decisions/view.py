@@ -77,8 +77,11 @@ def view_of(engine: Engine, request: Request, known: Known) -> View:
 
 
 def _in_arrears(known: Known) -> bool:
-    """In arrears by the profile, or by a feedback that the release cannot know of yet."""
+    """In arrears by the profile, or by a feedback that its data cannot know of yet."""
     if known.customer.facts.get("in_arrears") is True:
         return True
     told = known.state.arrears_at
-    return told is not None and told > known.release_at
+    if told is None:
+        return False
+    # Not when the release was made: that may be of older data.
+    return told > (known.release_at if known.data_at is None else known.data_at)

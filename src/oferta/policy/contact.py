@@ -39,7 +39,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """An answer that silences what it was about until an instant, in every channel."""
+    """An answer that silences what it was about until an instant, in every channel.
+
+    Of a bundle there is one for each of its products.
+    """
 
     answer: Answer
     offer: str
@@ -58,7 +61,7 @@ class CustomerState:
         silences: still lasting.
         seen_feedback: ids of feedback already applied, newest last, as long as contacts are kept.
         arrears_at: when a feedback last told of arrears, epoch seconds; None: none did. It holds
-            until a release made later knows better.
+            until a release of later data knows better.
     """
 
     version: int = 0

@@ -30,8 +30,9 @@ class Feedback:
     Attributes:
         id: the sender's; the same one twice is heard once.
         at: when it happened, epoch seconds.
-        product, family: of the offer, as the decision's record says.
+        product, family: of the offer, as the decision's record says; of a bundle the first.
         until: of a `later`: the instant the customer named; None: they named none.
+        products: all products of a bundle; empty: `product` alone.
     """
 
     id: str
@@ -42,3 +43,4 @@ class Feedback:
     kind: FeedbackKind
     at: float
     until: float | None = None
+    products: tuple[str, ...] = ()

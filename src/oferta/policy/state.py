@@ -161,12 +161,13 @@ def _silenced(
     until = feedback.at + lasts(answer, policy.cool_down).total_seconds()
     if answer == "later" and feedback.until is not None:
         until = feedback.until
-    about = Silence(answer, feedback.offer, feedback.product, feedback.family, until)
-    same = [one for one in silences if _about(one) == _about(about)]
-    if any(one.until >= until for one in same):
-        return silences
-    return (*(one for one in silences if one not in same), about)
+    for product in feedback.products or (feedback.product,):
+        about = Silence(answer, feedback.offer, product, feedback.family, until)
+        same = [one for one in silences if _about(one) == _about(about)]
+        if not any(one.until >= until for one in same):
+            silences = (*(one for one in silences if one not in same), about)
+    return silences
 
 
-def _about(silence: Silence) -> tuple[str, str]:
-    return silence.answer, silence.offer
+def _about(silence: Silence) -> tuple[str, str, str]:
+    return silence.answer, silence.offer, silence.product

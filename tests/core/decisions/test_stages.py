@@ -101,6 +101,15 @@ def test_arrears_told_by_feedback_count_until_a_release_knows_better():
     assert [made.offer for made in decided(sold, about=newer).offers] == ["roadside"]
 
 
+def test_a_release_made_later_of_older_data_does_not_know_better():
+    sold = engine(offer("roadside"), policy=policy())
+    told = known(state=CustomerState(arrears_at=NOON - 12 * 3600))
+    older = replace(told, release_at=NOON - 3600, data_at=NOON - DAY)
+    assert only(decided(sold, about=older)).code == "customer.in_arrears"
+    newer = replace(older, data_at=NOON - 6 * 3600)
+    assert [made.offer for made in decided(sold, about=newer).offers] == ["roadside"]
+
+
 def test_what_is_held_and_not_repeatable_is_no_candidate():
     """A release scores it for others (it has a base rate) and not for this customer."""
     sold = engine(offer("roadside"), offer("charging"), policy=policy())

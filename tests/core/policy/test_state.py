@@ -96,6 +96,17 @@ def test_arrears_are_remembered_until_a_release_knows():
     assert after(said("arrears", at=NOON + 5)).arrears_at == NOON + 5
 
 
+def test_an_answer_to_a_bundle_silences_each_of_its_products():
+    bundle = replace(said("decline"), products=("p1", "p2"))
+    state = after(bundle, replace(bundle, id="f2"))
+    until = NOON + 60 + 90 * DAY
+    assert set(state.silences) == {
+        Silence("decline", "o1", product, "loan", until) for product in ("p1", "p2")
+    }
+    assert len(state.silences) == 2
+    assert decode_state(encode_state(state)) == state
+
+
 def test_feedback_on_a_contact_that_is_not_kept_still_silences():
     state = after(said("decline"), state=NEVER_SPOKEN_TO)
     assert state.contacts == ()

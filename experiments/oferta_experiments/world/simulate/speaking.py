@@ -179,6 +179,7 @@ class Speaker:
             family=self.engine.by_id[offer.offer].offer.family,
             kind=kind,
             at=at,
+            products=offer.products,
         )
         self.states[row] = apply_feedback(self.states[row], heard, policy=self.engine.policy)
 
