@@ -122,7 +122,7 @@ def _offer(offer: Mapping[str, Any], *, detailed: bool) -> Iterator[RenderableTy
 def parts_text(score: Mapping[str, Any]) -> str:
     """The factors that multiply to the value."""
     return (
-        f"{score['value']:.2f} = accept {score['accept']:.4f} x approved {score['approved']:.2f} x "
+        f"{score['value']:.2f} = accept {score['accept']:.3g} x approved {score['approved']:.2f} x "
         f"(margin {score['margin']:.2f} - loss {score['expected_loss']:.2f}) x "
         f"moment {score['context']:g} x lever {score['lever']:g}"
     )

@@ -118,6 +118,7 @@ class Stage:
 
     def lines(self, heading: str, entries: Sequence[tuple[str, str]]) -> None:
         """Lines to copy under a heading, so nothing is framed or broken."""
+        self.console.print()
         self.console.print(Rule(heading, align="left", style="green"))
         for label, value in entries:
             self.console.print(f"[bold]{label:13}[/bold]{value}", soft_wrap=True, highlight=False)
