@@ -18,6 +18,7 @@ from oferta.errors import SourceRefused
 from oferta.events.dataset import open_dataset
 from oferta.interactions.idmap import IdMap
 from oferta.models.saved import load
+from oferta.policy.file import ChannelPolicy, Policy, ValueTiers
 from oferta.profile.build import build_profiles
 from oferta.profile.facts import FACTS, STORED
 from oferta.profile.settings import ProfileSettings
@@ -48,6 +49,7 @@ def scored(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> ScoresFolder
     folder = tmp_path_factory.mktemp("wide")
     patch = pytest.MonkeyPatch()
     patch.setattr(whole_base, "_RANGE", 20)
+    patch.setattr(whole_base, "_RANGES", 2)
     try:
         score_everyone(scoring(shop, folder), folder / "scores", progress=Silent(), part_rows=900)
     finally:
@@ -175,7 +177,7 @@ def test_customers_of_whom_no_profile_tells_have_one_without_facts(tmp_path: Pat
     profiles = pl.LazyFrame(
         {"customer_id": ["c", "x"], "income": [5.0, 6.0], "evidence": ['{"c":1}', "{}"]}
     )
-    base = WholeBase(tmp_path, profiles, customers=customers, products=0)
+    base = WholeBase(tmp_path, lambda _: profiles, customers=customers, products=0)
     none = np.zeros((1, 0), np.float32)
     for number in range(3):
         base.write(f"part-{number}.parquet", number, none, none)
@@ -184,7 +186,9 @@ def test_customers_of_whom_no_profile_tells_have_one_without_facts(tmp_path: Pat
     assert rows["customer_id"].to_list() == ["a", "b", "c"]
     assert rows["income"].to_list() == [None, None, 5.0]
     assert rows["evidence"].to_list() == ["{}", "{}", '{"c":1}']
-    empty = WholeBase(tmp_path / "other", profiles.clear(), customers=customers, products=0)
+    empty = WholeBase(
+        tmp_path / "other", lambda _: profiles.clear(), customers=customers, products=0
+    )
     empty.write("part-0.parquet", 0, np.zeros((3, 0), np.float32), np.zeros((3, 0), np.float32))
     assert (
         pl.read_parquet(tmp_path / "other" / "base" / "part-0.parquet")["income"].dtype
@@ -282,3 +286,21 @@ def test_the_data_ends_where_the_books_do_and_not_with_the_last_event(tmp_path: 
     assert end == datetime(2025, 3, 10, tzinfo=UTC)
     profile = build_profiles(dataset, as_of=end, zone=UTC_ZONE).collect()
     assert profile["in_arrears"].to_list() == [True]
+
+
+def test_value_tiers_are_handed_on_from_one_scoring_to_the_next(shop: Shop, tmp_path: Path):
+    home = Path(shutil.copytree(shop.home, tmp_path / "home"))
+    shutil.rmtree(home / "scores")
+    policy = Policy(
+        channels={"app": ChannelPolicy(direction="inbound")},
+        value=ValueTiers(formula="COALESCE(purchases, 0)", bounds={"few": 0, "many": 3}),
+    )
+    again = {"model": "shop", "dataset": None, "clock": FixedClock(NOW), "progress": Silent()}
+    first = score(home, **again, wanted=Wanted(True, as_of=NOW, policy=policy))
+    assert set(first.wide().collect()["value_tier_before"]) == {None}
+    later = {**again, "clock": FixedClock(NOW + timedelta(days=1))}
+    second = score(home, **later, wanted=Wanted(True, as_of=NOW, policy=policy))
+    tiers = second.wide().select("value_tier_before", "purchases").collect()
+    assert set(tiers["value_tier_before"]) == {"few", "many"}
+    many = tiers["purchases"].fill_null(0) >= 3
+    assert (tiers["value_tier_before"] == "many").to_list() == many.to_list()

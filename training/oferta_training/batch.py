@@ -19,7 +19,7 @@ from oferta.models.data import TrainingData
 from oferta.models.propensity.propensity import Propensity
 from oferta.models.recommend import top_k_blocks
 from oferta.models.saved import Loaded
-from oferta.profile.build import build_profiles
+from oferta.profile.build import build_profiles, peers_in
 from oferta.progress import Progress
 from oferta.scoring.live import known_by_attributes
 from oferta.scoring.reasons import REASONS
@@ -32,7 +32,7 @@ from oferta_training.job import Job
 from oferta_training.propensity import known_now
 from oferta_training.score_rows import customer_rows, score_rows, similar_rows
 from oferta_training.scores import ScoresFolder, part_name, write_manifest
-from oferta_training.whole_base import Scope, WholeBase, spread
+from oferta_training.whole_base import Scope, WholeBase, spread, tiers_of
 
 _PART_ROWS = 2_000_000  # a few hundred MB of text, however long the lists are
 
@@ -49,6 +49,7 @@ class Scoring:
         at: the instant of scoring: products not offerable then are in no list.
         profiles: what profiles to write beside the lists; None: none.
         propensity: what states chances; None: the model's calibration does, if it has one.
+        before: earlier scores with profiles: their value tiers are held on to; None: none are.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Scoring:
     at: datetime
     profiles: Scope | None = None
     propensity: Propensity | None = None
+    before: ScoresFolder | None = None
 
 
 def score_everyone(
@@ -133,13 +135,23 @@ def _whole_base(
     if what.profiles is None:
         return None
     scope = what.profiles
-    profiles = build_profiles(
-        what.dataset,
-        as_of=scope.as_of,
-        zone=scope.zone,
-        settings=scope.settings,
-        attributes=scope.attributes,
-    )
+    before = what.before
+    known = None if before is None or before.base is None else (before.wide(), before.base)
+    tiers = None if known is None else tiers_of(*known, scope)
+    peers = peers_in(what.dataset, as_of=scope.as_of, zone=scope.zone, settings=scope.settings)
+
+    def profiles(customers: pl.LazyFrame | None) -> pl.LazyFrame:
+        return build_profiles(
+            what.dataset,
+            as_of=scope.as_of,
+            zone=scope.zone,
+            settings=scope.settings,
+            attributes=scope.attributes,
+            customers=customers,
+            peers=peers,
+            tiers_before=tiers,
+        )
+
     return WholeBase(folder, profiles, customers=data.customers, products=products)
 
 

@@ -62,6 +62,7 @@ class Wanted:
             ZoneInfo(job.profiles.zone) if self.policy is None else self.policy.zone,
             said.attributes,
             job.profiles.settings,
+            None if self.policy is None else self.policy.value,
         )
 
 
@@ -102,7 +103,17 @@ def score(
     )
     now = clock.now()
     scope = wanted.scope(job, opened, now=now)
-    what = Scoring(version.label, version.run_id, loaded, job, opened, now, scope, propensity)
+    what = Scoring(
+        version.label,
+        version.run_id,
+        loaded,
+        job,
+        opened,
+        now,
+        scope,
+        propensity,
+        before=_profiles_before(home, version.name),
+    )
     name = f"{version.name}-{version.number}-{opened.fingerprint[:12]}-{what.at:%Y%m%dT%H%M%SZ}"
     with _draft(home / "scores") as draft:
         made = score_everyone(what, draft, progress=progress)
@@ -152,6 +163,16 @@ def _has(found: ScoresFolder, wanted: Wanted) -> bool:
     if wanted.profiles is not None and wanted.profiles != (found.base is not None):
         return False
     return wanted.as_of is None or (found.base is not None and found.base.as_of == wanted.as_of)
+
+
+def _profiles_before(home: Path, model: str) -> ScoresFolder | None:
+    """The newest scores of the model that have profiles."""
+    for folder in _finished(home):
+        with suppress(SourceRefused):
+            found = ScoresFolder.glance(folder)
+            if found.base is not None and found.model.partition("/")[0] == model:
+                return found
+    return None
 
 
 def newest_scores(home: Path) -> Path:

@@ -7,7 +7,7 @@ million scores. Customers are ascending over the parts; all who were scored are 
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from oferta.events.dataset import Dataset
 from oferta.interactions.idmap import IdMap
+from oferta.policy.file import ValueTiers
+from oferta.profile.derive import with_derived
 from oferta.profile.facts import FACTS, STORED, FactKind
 from oferta.profile.settings import ProfileSettings
 
@@ -30,7 +32,10 @@ ATTRIBUTE = "attr_"
 _DTYPES = {"number": pl.Float64(), "text": pl.String(), "boolean": pl.Boolean(), "date": pl.Date()}
 _SPOOL = ".profiles"
 _ROW = "__row"
-_RANGE = 1 << 16  # customers that wait in one folder: a few hundred MB of text at most
+_RANGE = 1 << 15  # customers that wait in one folder: a hundred MB of text
+_RANGES = 4  # folders whose profiles are made together: each time all tables are read once more
+
+Profiles = Callable[[pl.LazyFrame | None], pl.LazyFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,14 @@ class Scope:
         zone: the time zone of their days.
         attributes: the seller's own, name -> kind.
         settings: how they are made.
+        tiers: the value tiers of the policy that decides on them; None: it is not known.
     """
 
     as_of: datetime
     zone: ZoneInfo
     attributes: Mapping[str, FactKind] = field(default_factory=dict)
     settings: ProfileSettings = field(default_factory=ProfileSettings)
+    tiers: ValueTiers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,25 @@ class Base:
         return Base(parts, facts, as_of, str(fields["zone"]), bool(fields["by_product"]))
 
 
+def tiers_of(wide: pl.LazyFrame, base: Base, scope: Scope) -> pl.LazyFrame | None:
+    """`customer_id`, `value_tier` as they were in the wide rows of an earlier scoring.
+
+    From them a tier is left only when the value falls well below its bound: tiers do not flap from
+    one release to the next. None where no policy says what tiers there are.
+    """
+    if scope.tiers is None:
+        return None
+    columns = wide.collect_schema().names()
+    known = {f"{ATTRIBUTE}{name}": kind for name, kind in scope.attributes.items()}
+    derived = with_derived(
+        wide.drop("evidence", "probability", "score", strict=False),
+        today=base.as_of.astimezone(ZoneInfo(base.zone)).date(),
+        policy_value=scope.tiers,
+        attributes={name: kind for name, kind in known.items() if name in columns},
+    )
+    return derived.select("customer_id", "value_tier")
+
+
 def told_by(dataset: Dataset) -> bool:
     """Whether the dataset tells more of its customers than their events."""
     more = (dataset.contracts(), dataset.vehicles(), dataset.attributes(), dataset.consent())
@@ -116,13 +142,14 @@ class WholeBase:
     """Writes the parts. Of the profiles there are few customers at a time in memory."""
 
     def __init__(
-        self, folder: Path, profiles: pl.LazyFrame, *, customers: IdMap, products: int
+        self, folder: Path, profiles: Profiles, *, customers: IdMap, products: int
     ) -> None:
         """Take the profiles, one row a customer at most, and keep them beside the parts.
 
         Args:
             folder: the scores folder.
-            profiles: `customer_id`, facts, attributes, `evidence`, in any order of rows.
+            profiles: gives `customer_id`, facts, attributes and `evidence`, in any order of rows,
+                of the customers it is given; of None: of all.
             customers: whom to write, by their rows.
             products: columns of the arrays: products of the catalogue; 0: none are written.
         """
@@ -132,17 +159,18 @@ class WholeBase:
         self._spool = self._folder / _SPOOL
         self._customers = customers
         self._products = products
-        wanted = _columns(profiles)
-        self._schema = wanted.collect_schema()
-        # Profiles come in no order, parts are in that of customers: a folder for every range.
-        ranged = wanted.join(customers.frame("customer_id", _ROW).lazy(), on="customer_id")
-        ranged.drop("customer_id").with_columns(
-            (pl.col(_ROW) // _RANGE).alias("range")
-        ).sink_parquet(
-            pl.PartitionBy(self._spool, key="range", include_key=False),
-            compression="lz4",
-            mkdir=True,
-        )
+        self._schema = _columns(profiles(None)).collect_schema()
+        rows, together = customers.frame("customer_id", _ROW), _RANGES * _RANGE
+        for start in range(0, len(customers), together):
+            some = rows.slice(start, together).lazy()
+            asked = None if len(customers) <= together else some.select("customer_id")
+            # Profiles come in no order, parts are in that of customers: a folder for every range.
+            made = _columns(profiles(asked)).join(some, on="customer_id").drop("customer_id")
+            made.with_columns((pl.col(_ROW) // _RANGE).alias("range")).sink_parquet(
+                pl.PartitionBy(self._spool, key="range", include_key=False),
+                compression="lz4",
+                mkdir=True,
+            )
 
     def described(self, scope: Scope) -> Base:
         """What the parts written so far are."""
