@@ -89,17 +89,37 @@ def _person(policy: Policy, request: Request, known: Known, decision: Decision) 
     agreed = said is True or (
         said is None and policy.personalisation.without_consent == "personalised"
     )
-    if decision.personalised and not (agreed and request.personalise):
+    owed = _arrears(known) and not (agreed and request.personalise)
+    if decision.personalised and not (agreed and request.personalise) and not owed:
         yield "personalised without consent"
+    sent = {one.channel for one in decision.contacts if _outbound(policy, one)}
+    if owed and sent:
+        yield "written to about arrears without consent"
     if facts.get("vulnerable") is True and decision.offers:
         yield "promoted to somebody vulnerable"
-    arrears = facts.get("in_arrears") is True or (
-        known.state.arrears_at is not None and known.state.arrears_at > known.release_at
-    )
-    if arrears and any(made.family != "servicing" for made in decision.offers):
+    if _arrears(known) and any(made.family != "servicing" for made in decision.offers):
         yield "something else than servicing to somebody in arrears"
     if decision.control and decision.personalised and decision.offers:
         yield "a personalised offer to the control group"
+
+
+def _outbound(policy: Policy, contact: Contact) -> bool:
+    return policy.channels[contact.channel].direction == "outbound"
+
+
+def _arrears(known: Known) -> bool:
+    told = known.state.arrears_at
+    return known.customer.facts.get("in_arrears") is True or (
+        told is not None and told > known.release_at
+    )
+
+
+def _remembered(policy: Policy, known: Known, decision: Decision) -> bool:
+    """Whether the customer's contacts count: who agreed, the control group included."""
+    said = known.customer.facts.get("consent_personalisation")
+    open_to_all = policy.personalisation.without_consent == "personalised"
+    agreed = said is True or (said is None and open_to_all)
+    return decision.control or (decision.personalised and agreed)
 
 
 def _offer(
@@ -173,7 +193,7 @@ def _contact(
         night = start > end
         if (clock >= start or clock < end) if night else (start <= clock < end):
             yield f"{made.offer}: in quiet hours"
-    if not decision.personalised:
+    if not _remembered(policy, known, decision):
         return
     for silence in known.state.silences:
         about = {
@@ -304,7 +324,7 @@ def _caps(sold: Seller, known: Known, decision: Decision) -> Iterator[str]:
                 taken = known.totals.get(f"{cap.name}/{name}", 0)
                 taken += _places(cap, list(decision.contacts), name, decision.at)
             elif (
-                decision.personalised
+                _remembered(sold.engine.policy, known, decision)
                 or sold.engine.policy.channels[contact.channel].direction == "outbound"
             ):
                 everything = [*known.state.contacts, *decision.contacts]
@@ -323,7 +343,8 @@ def _state(sold: Seller, known: Known, decision: Decision) -> Iterator[str]:
     outbound = bool(decision.offers) and (
         sold.engine.policy.channels[decision.contacts[0].channel].direction == "outbound"
     )
-    if decision.contacts and (decision.personalised or outbound):
+    kept = _remembered(sold.engine.policy, known, decision)
+    if decision.contacts and (kept or outbound):
         if decision.state.version != known.state.version + 1:
             yield "the state's version did not grow by one"
         if decision.state.contacts[-len(decision.contacts) :] != decision.contacts:

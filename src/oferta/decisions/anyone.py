@@ -20,6 +20,6 @@ def offers_for_anyone(
     values = engine.program(row)
     conditions = len(engine.conditions)
     failed = sum(1 << at for at, value in enumerate(values[:conditions]) if value is not True)
-    allowed, _ = eligible(case, opened, failed, row)
+    allowed, _ = eligible(case, opened, channel, failed, row)
     inputs = Inputs(Pricer(engine, case.request, view, row), values[conditions:], failed, None)
     return valued_for_anyone(case, allowed, inputs)

@@ -73,7 +73,7 @@ def assemble(case: Case, made: Made) -> Decision:
 def _remembered(case: Case, made: Made) -> bool:
     """Whether the contacts enter the customer's state: not those that may not depend on it."""
     direction = case.engine.policy.channels[made.channel].direction
-    return case.view.personal or direction == "outbound"
+    return case.view.remembered or direction == "outbound"
 
 
 def _offer(case: Case, made: Made, pick: Pick, rank: int) -> OfferMade:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from oferta.catalogue.offers import Channel
 from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue
+from oferta.policy.consent import OWED
 from oferta.policy.control import in_control
 from oferta.profile.derive import with_derived
 from oferta.profile.facts import FactKind
@@ -33,6 +34,7 @@ class Batch:
         facts: the columns of rules, dates as days; `channel` is null, for they are asked on many.
         personal: whose answer may depend on them; control: who is in the control group.
         closed: who gets nothing at all; arrears: who gets servicing offers only.
+        owed: who gets them without consent, on channels where they come to us.
         chances, scored: `(products, customers)`: calibrated chance (NaN: none), and whether the
             product was scored for the customer; unscored: for whom none was.
     """
@@ -43,6 +45,7 @@ class Batch:
     control: Mask
     closed: Mask
     arrears: Mask
+    owed: Mask
     chances: NDArray[np.float32]
     scored: Mask
     unscored: Mask
@@ -74,17 +77,17 @@ def batch_of(
 ) -> Batch:
     """Wide rows of the base as of the instant `at`; `context`: by column of rules."""
     day = datetime.fromtimestamp(at, engine.zone).date()
-    facts = _facts(engine, wide.drop("probability", "score"), context=context, day=day)
     policy = engine.policy
 
     def true(name: str) -> Mask:
-        return facts[name].fill_null(value=False).to_numpy()
+        return wide[name].fill_null(value=False).to_numpy()
 
     personal = true("consent_personalisation")
     if policy.personalisation.without_consent == "personalised":
-        personal |= facts["consent_personalisation"].is_null().to_numpy()
+        personal |= wide["consent_personalisation"].is_null().to_numpy()
     arrears, vulnerable = true("in_arrears"), true("vulnerable")
-    closed = vulnerable | (arrears & ~personal)
+    closed = vulnerable.copy()
+    owed = arrears & ~vulnerable & ~personal
     control = np.zeros(len(wide), bool)
     if policy.control.share > 0.0:
         asked = np.flatnonzero(personal & ~closed & ~arrears)
@@ -96,14 +99,16 @@ def batch_of(
         closed |= control
     else:
         personal &= ~control
-    scored = ~np.isnan(_by_product(wide["score"]))
+    personal = personal | owed
+    scored = ~owed & ~np.isnan(_by_product(wide["score"]))
     return Batch(
         customers=wide[CUSTOMER],
-        facts=facts,
+        facts=_facts(engine, _of_owed(wide, owed), context=context, day=day),
         personal=personal,
         control=control,
         closed=closed,
         arrears=arrears,
+        owed=owed,
         chances=_by_product(wide["probability"]),
         scored=scored,
         unscored=~np.logical_or.reduce(scored, axis=0),
@@ -143,6 +148,15 @@ def values_of(engine: Engine, batch: Batch) -> list[Floats]:
     return [
         found[f"value {at}"].fill_null(float("nan")).to_numpy() for at in range(len(engine.values))
     ]
+
+
+def _of_owed(wide: pl.DataFrame, owed: Mask) -> pl.DataFrame:
+    """The facts, without those that what is owed does not depend on."""
+    facts = wide.drop("probability", "score")
+    if not owed.any():
+        return facts
+    others = [name for name in facts.columns if name not in OWED and name != CUSTOMER]
+    return facts.with_columns(pl.when(~pl.lit(pl.Series(owed))).then(pl.col(others)))
 
 
 def _facts(

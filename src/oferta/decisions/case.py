@@ -1,6 +1,6 @@
 """Everything that is given in one decision, before anything is decided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from oferta.decisions.asked import Asked, ask
@@ -17,6 +17,7 @@ class Case:
     """What one decision is made from.
 
     Attributes:
+        known: without the facts and scores that what is owed in arrears does not depend on.
         asked: the request, read against the engine; view: whom the engine may see.
         row: the columns of rules but `channel`, by name.
     """
@@ -44,6 +45,8 @@ def case_of(engine: Engine, request: Request, known: Known) -> Case:
     """
     asked = ask(engine, request)
     view = view_of(engine, request, known)
+    if view.owed:
+        known = replace(known, customer=replace(known.customer, facts=view.facts, propensities={}))
     versions = Versions(
         policy=engine.policy_version,
         catalogue=engine.catalogue_version,

@@ -70,7 +70,7 @@ def _on(
     row = {**case.row, "channel": channel}
     values = engine.program(row)
     failed = _failed(values, len(engine.conditions))
-    allowed, ineligible = eligible(case, opened.left, failed, row)
+    allowed, ineligible = eligible(case, opened.left, channel, failed, row)
     caps = _caps(case, channel)
     reached = reachable(case, allowed, channel, placements, caps)
     pricer = Pricer(engine, case.request, view, row)
@@ -86,7 +86,7 @@ def _on(
         seed=case.seed,
     )
     picks = fill(slots, valued, caps)
-    stop = None if view.personal else gated(engine, case.known, channel, picks)
+    stop = None if view.remembered else gated(engine, case.known, channel, picks)
     if stop is None:
         unmade = not_picked(slots, valued, picks, caps)
     else:
@@ -110,7 +110,7 @@ def _caps(case: Case, channel: Channel) -> CapRoom:
     """Where the answer is everybody's, a message that we send is cut to what caps allow anybody."""
     sent = case.engine.policy.channels[channel].direction == "outbound"
     return CapRoom(
-        case.engine.caps if case.view.personal or sent else (),
+        case.engine.caps if case.view.remembered or sent else (),
         case.engine.total_caps,
         contacts=case.view.state.contacts,
         totals=case.known.totals,

@@ -1,8 +1,8 @@
-"""Caps on a message that must not depend on the customer: it is sent whole or not at all.
+"""A message that must not depend on the customer is sent whole or not at all.
 
 A non-personalised list on a channel where the customer came to us is always given: in several
-markets the law wants it available. One that we send is still a contact, so the customer's caps
-decide whether it goes out; they never change what is in it.
+markets the law wants it available. One that we send is still a contact, so what they said to any
+of its offers and their caps decide whether it goes out; they never change what is in it.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from oferta.decisions.offered import Pick
 from oferta.decisions.request import Known
 from oferta.decisions.room import CapRoom
 from oferta.policy.caps import frees_at
+from oferta.policy.silence import silence_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,19 @@ def gated(engine: Engine, known: Known, channel: Channel, picks: Sequence[Pick])
     """What stops the whole list on an outbound channel; None: it goes out."""
     if engine.policy.channels[channel].direction == "inbound":
         return None
+    for pick in picks:
+        offer = pick.valued.compiled.offer
+        silence = silence_on(
+            known.state.silences,
+            offer=offer.id,
+            products=offer.products,
+            family=offer.family,
+            scope=engine.policy.cool_down.scope,
+            at=known.at,
+        )
+        if silence is not None:
+            why: tuple[Stage, str, str] = ("contact", f"silence.{silence.answer}", silence.offer)
+            return Stop(why, (silence.until,))
     contacts = known.state.contacts
     caps = CapRoom(engine.caps, (), contacts=contacts, totals={}, at=known.at)
     for pick in picks:

@@ -64,7 +64,11 @@ def _unscored(known: Known) -> frozenset[str]:
 
 
 def eligible(
-    case: Case, offers: Sequence[CompiledOffer], failed: int, row: dict[str, FactValue]
+    case: Case,
+    offers: Sequence[CompiledOffer],
+    channel: Channel,
+    failed: int,
+    row: dict[str, FactValue],
 ) -> tuple[list[CompiledOffer], list[Rejection]]:
     """Rules of all three tiers; `failed` has the bit of every condition that is not true."""
     asked, servicing_only = case.asked, case.view.servicing_only
@@ -73,10 +77,13 @@ def eligible(
             [compiled for compiled in offers if not compiled.needs & failed],
             [_failing(compiled, failed) for compiled in offers if compiled.needs & failed],
         )
+    # What is owed without consent is given to who comes for it; it is not sent.
+    sent = case.engine.policy.channels[channel].direction == "outbound"
+    unasked = case.view.owed and sent
     left: list[CompiledOffer] = []
     rejected: list[Rejection] = []
     for compiled in offers:
-        if servicing_only and not compiled.servicing:
+        if servicing_only and (unasked or not compiled.servicing):
             rejected.append(compiled.dropped["customer.in_arrears"])
         elif compiled.needs & failed:
             rejected.append(_failing(compiled, failed))

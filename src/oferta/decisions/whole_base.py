@@ -184,6 +184,8 @@ class _Way:
         self._hears = batch.may_hear(channel, engine)
         if _silent(engine, channel, at):
             self._hears &= False
+        if engine.policy.channels[channel].direction == "outbound":
+            self._hears &= ~batch.owed
 
     def may(self, compiled: CompiledOffer, among: Mask, conditions: Sequence[Mask]) -> Mask:
         """Who of `among` may be made the offer here: status, placement, rules, consent, hours."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from offer_worlds import (
+    DAY,
     FACTS,
     NOON,
     chance,
@@ -21,7 +22,7 @@ from offer_worlds import (
 from oferta.decisions.answer import answer
 from oferta.decisions.decide import decide
 from oferta.decisions.request import STRANGER
-from oferta.policy.contact import CustomerState
+from oferta.policy.contact import CustomerState, Silence
 
 CAPS = [{"name": "c", "scope": "channel", "of": ["email"], "limit": 1, "period": "7d"}]
 SELLER = engine(
@@ -112,6 +113,20 @@ def test_what_is_sent_goes_out_whole_or_not_at_all():
     assert [one.code for one in again.rejected] == ["cap.reached"] * 2
 
 
+def test_what_was_complained_about_is_not_sent_again_and_the_message_is_not_changed():
+    mail = request(channel="email", placements=("letter",), personalise=False)
+    sold = engine(offer("roadside"), offer("cover"), policy=policy())
+    (first, *_) = decide(sold, mail, known()).offers
+    until = NOON + 300 * DAY
+    silence = Silence("complaint", first.offer, first.products[0], "service", until)
+    about = known(state=CustomerState(1, silences=(silence,)))
+    decision = decide(sold, mail, about)
+    assert decision.offers == ()
+    assert {one.code for one in decision.rejected} == {"silence.complaint"}
+    assert (decision.outcome, decision.later_on) == ("later", until)
+    assert decide(sold, request(personalise=False), about).offers  # they came for it
+
+
 def test_what_is_sent_is_cut_to_what_caps_allow_anybody():
     mail = request(channel="email", placements=("letter",), personalise=False)
     decision = decide(SELLER, mail, known())
@@ -134,6 +149,62 @@ def test_the_control_group_gets_nothing_personalised(gets: str):
     else:
         assert not decision.personalised
         assert [made.selection for made in decision.offers] == ["control"]
+
+
+def test_the_control_groups_list_leaves_out_what_they_said_no_to_and_counts_under_caps():
+    caps = [{"name": "c", "scope": "offer", "limit": 1, "period": "7d"}]
+    sold = engine(
+        offer("roadside"),
+        offer("cover"),
+        policy=policy(caps=caps, control={"share": 1.0, "gets": "popular"}),
+    )
+    silence = Silence("decline", "cover", "cover", "insurance", NOON + 90 * DAY)
+    first = decide(sold, request(), known(state=CustomerState(1, silences=(silence,))))
+    assert [made.offer for made in first.offers] == ["roadside"]
+    assert [one.code for one in first.rejected] == ["silence.decline"]
+    assert first.state.contacts == first.contacts
+    again = decide(sold, request(), known(state=first.state, at=NOON + 60))
+    assert {one.code for one in again.rejected} == {"silence.decline", "cap.reached"}
+    assert not again.personalised
+
+
+LATE = {**FACTS, "in_arrears": True, "days_in_arrears": 40.0, "contract_instalment": 200.0}
+
+
+@pytest.mark.parametrize("said", [None, False])
+def test_in_arrears_help_is_owed_whoever_agreed_to_what(said: bool | None):
+    """On the contract alone: nothing else that is known of them changes it."""
+    sold = engine(
+        offer("roadside"),
+        offer("retermed", applicability=["in_arrears"]),
+        offer("retermed", id="rich", eligibility=["income > 1"]),
+        policy=policy(),
+    )
+    about = known({**LATE, "consent_personalisation": said})
+    decision = decide(sold, request(), about)
+    assert [made.offer for made in decision.offers] == ["retermed"]
+    assert decision.personalised
+    assert {one.offer: one.code for one in decision.rejected} == {
+        "roadside": "customer.in_arrears",
+        "rich": "rule.eligibility",
+    }
+    other = known(
+        {**about.customer.facts, "income": 900.0, "intent": 0.9, "region": "south"},
+        accept={"retermed": 0.9},
+    )
+    assert decide(sold, request(), other).offers == decision.offers
+    assert decision.offers[0].parts.accept_from == "base_rate"
+    assert decision.state == CustomerState()
+    assert decide(sold, request(personalise=False), about).offers == decision.offers
+
+
+def test_what_is_owed_is_not_sent_and_nobody_vulnerable_gets_it():
+    sold = engine(offer("retermed"), policy=policy())
+    mail = request(channel="email", placements=("letter",))
+    late = {**LATE, "consent_personalisation": False}
+    assert {one.code for one in decide(sold, mail, known(late)).rejected} == {"customer.in_arrears"}
+    vulnerable = decide(sold, request(), known({**late, "vulnerable": True}))
+    assert {one.code for one in vulnerable.rejected} == {"customer.vulnerable"}
 
 
 def test_nobody_in_arrears_or_without_consent_is_compared():
