@@ -5,7 +5,9 @@ machine. The order is that of `oferta.decisions.decision.STAGES`; nothing later 
 """
 
 from collections.abc import Sequence
-from math import inf
+from dataclasses import replace
+from math import ceil
+from typing import Final
 
 from oferta.catalogue.offers import Channel, Placement
 from oferta.decisions.assemble import assemble
@@ -24,6 +26,9 @@ from oferta.decisions.sift import candidates, eligible, reachable, room_again
 from oferta.decisions.slots import Slots, fill, not_picked
 from oferta.decisions.valuing import Inputs, valued_for, valued_for_anyone
 
+_TRIES: Final = 8
+_LAST: Final = 221_845_392_000.0  # the year 9000: terms reach years further, calendars do not
+
 
 def decide(engine: Engine, request: Request, known: Known) -> Decision:
     """The decision on `request`.
@@ -32,27 +37,61 @@ def decide(engine: Engine, request: Request, known: Known) -> Decision:
         RequestInvalid: a field of the request is missing, mistyped or names what there is not.
     """
     case = case_of(engine, request, known)
+    share, several = _exploration(case), len(case.asked.ways) > 1
+    # The channel is chosen by the best offers: what is tried out must not choose it, or the
+    # probabilities of selection would not be the true ones.
+    tried = _everywhere(case, explore=0.0 if several else share)
+    best = _best(case, tried)
+    if not best.picks:
+        best = _awaited(case, tried)
+    elif several and share > 0.0:
+        way = best.channel, best.placements
+        best = _on(case, *candidates(case), way, explore=share)
+    return assemble(case, best)
+
+
+def _everywhere(case: Case, *, explore: float) -> list[Made]:
+    """What can be made on each channel that may be used."""
     left, rejected = candidates(case)
-    way, explore = case.asked.ways[0], _exploration(case)
-    if len(case.asked.ways) > 1:
-        # The channel is chosen by the best offers: what is tried out must not choose it, or the
-        # probabilities of selection would not be the true ones.
-        made = _best(case, [_on(case, left, rejected, one, explore=0.0) for one in case.asked.ways])
-        if explore == 0.0:
-            return assemble(case, made)
-        way = made.channel, made.placements
-    return assemble(case, _on(case, left, rejected, way, explore=explore))
+    return [_on(case, left, rejected, way, explore=explore) for way in case.asked.ways]
 
 
-def _best(case: Case, made: Sequence[Made]) -> Made:
+def _best(case: Case, tried: Sequence[Made]) -> Made:
     """The channel whose offers are worth most; of equals the one the customer prefers.
 
-    Where no channel has an offer, the one that may have one first.
+    Where no channel has an offer, the first.
     """
-    if not any(one.picks for one in made):
-        return min(made, key=lambda one: min(one.again, default=inf))
+    if len(tried) == 1 or not any(one.picks for one in tried):
+        return tried[0]
     preferred = case.view.facts.get("channel_preference")
-    return max(made, key=lambda one: (one.worth, one.channel == preferred, -made.index(one)))
+    return max(tried, key=lambda one: (one.worth, one.channel == preferred, -tried.index(one)))
+
+
+def _awaited(case: Case, tried: Sequence[Made]) -> Made:
+    """Where there is no offer: the channel that has one first, and when; else the first, and never.
+
+    That something ends does not say that an offer follows: at each instant at which something does,
+    the soonest first, it is decided anew on what is known today, until there is an offer.
+    """
+    ahead = _ends(tried, after=case.known.at)
+    for _ in range(_TRIES):
+        if not ahead:
+            break
+        at = min(ahead)
+        then = case_of(case.engine, case.request, replace(case.known, at=at))
+        found = _everywhere(then, explore=0.0)
+        best = _best(then, found)
+        if best.picks:
+            (here,) = [one for one in tried if one.channel == best.channel]
+            return replace(here, again=(at,))
+        ahead = {end for end in ahead | _ends(found, after=at) if end > at}
+    return replace(tried[0], again=())
+
+
+def _ends(tried: Sequence[Made], *, after: float) -> set[float]:
+    """When what stops offers ends: whole seconds, since that is how a date is told."""
+    ends = [end for one in tried for end in one.again]
+    return {float(ceil(end)) for end in ends if after < end < _LAST}
 
 
 def _on(

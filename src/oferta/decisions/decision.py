@@ -119,8 +119,8 @@ class Decision:
 
     Attributes:
         id: `d_` and 24 characters; the same request at the same state has the same id.
-        outcome: `offers`, or `none`, or `later` (then `later_on` is the epoch second from which
-            asking again may give an offer).
+        outcome: `offers`, or `none`, or `later` (then `later_on` is the epoch second at which
+            asking again gives an offer, if nothing else changes).
         why: codes and texts of a `none` or `later`, the most telling first.
         funnel: how many offers were left after each stage.
         rejected: every offer that was not made.

@@ -82,6 +82,21 @@ def test_the_same_question_at_the_same_state_has_the_same_answer_and_id():
         assert decide(sold.engine, request, known) == decide(sold.engine, request, known)
 
 
+def test_asked_again_at_the_date_that_a_later_names_there_is_an_offer():
+    named = 0
+    for number in range(60):
+        rng = chance(f"later/{number}")
+        sold = seller(rng)
+        for _ in range(30):
+            request, known = situation(rng, sold)
+            decision = decide(sold.engine, request, known)
+            if decision.later_on is not None:
+                named += 1
+                again = decide(sold.engine, request, replace(known, at=decision.later_on))
+                assert again.offers, (number, request, decision.why)
+    assert named > 20
+
+
 def test_a_sequence_of_decisions_never_passes_a_cap():
     """Each on the state that the one before it left: what a store's compare-and-set gives."""
     reached = 0

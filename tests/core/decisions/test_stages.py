@@ -264,6 +264,40 @@ def test_later_when_an_offer_begins_and_none_where_nothing_ends():
     assert (none.outcome, none.later_on) == ("none", None)
 
 
+def test_a_date_at_which_there_would_be_nothing_is_not_named():
+    """What ends by itself is not all that stands in the way."""
+    later = CustomerState(silences=(Silence("later", "loan", "loan", "loan", NOON + 5 * DAY),))
+    poor = replace(known({**FACTS, "income": 1300.0}), state=later)
+    decision = decided(engine(offer("loan"), policy=policy()), about=poor)
+    assert (decision.outcome, decision.later_on) == ("none", None)
+    assert only(decision).code == "silence.later"
+    coming = engine(
+        offer("loan", starts="2026-12-01T00:00:00Z", eligibility=["income > 9000"]), policy=policy()
+    )
+    assert decided(coming).outcome == "none"
+    late = known({**FACTS, "in_arrears": True})
+    assert (
+        decided(
+            engine(offer("loan", starts="2026-12-01T00:00:00Z"), policy=policy()), about=late
+        ).outcome
+        == "none"
+    )
+
+
+def test_the_date_named_is_the_first_at_which_there_is_an_offer():
+    night = NOON + 11 * 3600  # the silence ends in quiet hours: 23:30 in Madrid
+    silences = (
+        Silence("later", "trade", "trade", "trade_in", night - 3600),
+        Silence("later", "roadside", "roadside", "service", night - 0.5),
+    )
+    sold = engine(offer("roadside"), offer("trade", eligibility=["FALSE"]), policy=policy())
+    about = known(state=CustomerState(silences=silences))
+    decision = decided(sold, request(channel="push", placements=("note",)), about)
+    assert decision.later_on == NOON + 19 * 3600
+    app = decided(sold, about=about)
+    assert app.later_on == night  # whole seconds, never before the silence ends
+
+
 def test_an_engine_that_lives_through_an_offers_dates_notices_both():
     dates = {"starts": "2026-11-24T00:00:00Z", "ends": "2026-11-26T00:00:00Z"}
     sold = engine(offer("roadside", **dates), policy=policy())
