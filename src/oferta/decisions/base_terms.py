@@ -38,6 +38,7 @@ class BaseMeans:
             income=batch.numbers("income"),
             spending=batch.numbers("spending"),
             instalments=batch.numbers("instalments"),
+            relief=batch.arrears,
             share=Decimal(repr(affordability.share)),
             unknown_income=affordability.unknown_income,
         )

@@ -206,9 +206,11 @@ def _start_of(offer: Offer) -> str | None:
 
 
 def _ends_contract(offer: Offer) -> bool:
-    """Whether the customer's leading contract ends, so that its instalment does."""
+    """Whether the instalment of the customer's leading contract ends, or becomes this one."""
     terms = offer.terms
-    return (isinstance(terms, CreditTerms) and terms.ends_contract) or terms.kind == "re_term"
+    if isinstance(terms, CreditTerms):
+        return terms.ends_contract
+    return terms.kind in {"re_term", "payment_holiday"}
 
 
 def _touches(families: Sequence[str], offers: Sequence[str], *, offer: str, family: str) -> bool:

@@ -164,7 +164,7 @@ class Pricer:
     ) -> Wanted:
         start = None if compiled.start is None else _money(values[compiled.start])
         if isinstance(compiled.offer.terms, ServicingTerms):
-            return self._servicing(start)
+            return self._servicing(wish or _NO_WISH)
         if wish is None:
             return Wanted(start_amount=start)
         return Wanted(
@@ -177,7 +177,7 @@ class Pricer:
             start_amount=start,
         )
 
-    def _servicing(self, start: Decimal | None) -> Wanted:
+    def _servicing(self, wish: Wish) -> Wanted:
         row = self._row
         late = _number(row, "days_in_arrears")
         monthly = _number(row, "contract_instalment")
@@ -188,7 +188,8 @@ class Pricer:
             arrears = money(ceil(late / DAYS_A_MONTH) * monthly)
         left = _number(row, "months_to_maturity")
         return Wanted(
-            start_amount=start,
+            months=wish.months,
+            instalment=money(wish.instalment),
             payoff=_money(row.get("payoff")),
             arrears=arrears,
             remaining_months=None if left is None else max(1, ceil(left)),
@@ -251,6 +252,7 @@ def _means_of(engine: Engine, row: dict[str, FactValue]) -> Means:
         share=Decimal(repr(affordability.share)),
         unknown_income=affordability.unknown_income,
         condition=condition if isinstance(condition, str) else None,
+        relief=row.get("in_arrears") is True,
     )
 
 

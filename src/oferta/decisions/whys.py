@@ -53,6 +53,7 @@ WHYS: Final[Mapping[str, Text]] = MappingProxyType(
             ("card.none", "No price is stated for this case", "此情况暂无报价"),
             ("amount.range", "The amount is outside what is offered", "金额超出可提供的范围"),
             ("amount.unknown", "The amount is not known", "金额未知"),
+            ("car_value.unknown", "The value of the car is not known", "车辆价值未知"),
             (
                 "ltv.exceeded",
                 "The amount is too high for the car's value",
@@ -65,6 +66,11 @@ WHYS: Final[Mapping[str, Text]] = MappingProxyType(
             ),
             ("affordability.unknown", "Income is not known", "收入情况未知"),
             ("budget.exceeded", "It costs more than the stated budget", "费用超出您的预算"),
+            (
+                "instalment.not_lower",
+                "It would not make the instalment lower",
+                "无法降低您目前的月供",
+            ),
             ("kind.unsupported", "This kind of terms is not offered", "暂不提供此类条款"),
             ("value.negative", "No offer is worth making now", "目前没有合适的方案"),
             ("margin.unknown", "No offer is worth making now", "目前没有合适的方案"),

@@ -49,7 +49,7 @@ def credit_limit(wanted: Wanted, means: Means) -> Limit | Unfit:
     affordable = means.affordable
     if affordable is None and means.unknown_income == "refuse":
         return Unfit("affordability.unknown")
-    return Limit(_budget(wanted), None if affordable is None else _whole(affordable))
+    return Limit(_budget(wanted), None if affordable is None else whole(affordable))
 
 
 def premium_limit(wanted: Wanted) -> Limit:
@@ -61,5 +61,6 @@ def _budget(wanted: Wanted) -> int | None:
     return None if wanted.instalment is None else cents(wanted.instalment)
 
 
-def _whole(affordable: Decimal) -> int:
+def whole(affordable: Decimal) -> int:
+    """In cents, rounded down."""
     return int(affordable.scaleb(2).to_integral_value(ROUND_FLOOR))

@@ -36,9 +36,9 @@ def fit_credit(
     if isinstance(limit, Unfit):
         return limit
     loan, months = start
+    if unvalued := _unvalued(ranges, means):
+        return unvalued
     if means.car_value is not None:
-        if means.car_value <= 0:
-            return Unfit("ltv.exceeded", (("car_value", str(means.car_value)),))
         loan = replace(loan, value=cents(means.car_value))
     asked = _asked(plan, wanted, value=loan.value, months=months)
     if isinstance(asked, Unfit):
@@ -49,6 +49,14 @@ def fit_credit(
     if isinstance(fitted, Unfit):
         return fitted
     return _quote(fitted, asked=asked, sale=sale, wanted=wanted)
+
+
+def _unvalued(ranges: CreditTerms, means: Means) -> Unfit | None:
+    """Why there is no loan to value: without one the rule on it would be silently off."""
+    value = means.car_value
+    if value is None:
+        return None if ranges.car_value is None else Unfit("car_value.unknown")
+    return Unfit("ltv.exceeded", (("car_value", str(value)),)) if value <= 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from oferta.terms.many_others import (
     fit_many_insurances,
     fit_many_leases,
     fit_many_prices,
-    fit_many_servicing,
 )
+from oferta.terms.many_servicing import fit_many_servicing
 from oferta.terms.plan import plan_of
 from oferta.terms.quote import Quote
 from oferta.terms.tariff import (

@@ -26,8 +26,8 @@ class Columns:
     """Wish and means of many customers; the meaning of each is that of `Wanted` and `Means`.
 
     Arrays are (customers,) and of float64 in the currency's main unit, NaN where unknown; None
-    where nobody's is known. `tier` and `condition` are int64 positions in `tiers` and
-    `conditions`, -1 where unknown.
+    where nobody's is known. `relief` is of bool; None: nobody has it. `tier` and `condition` are
+    int64 positions in `tiers` and `conditions`, -1 where unknown.
     """
 
     size: int
@@ -50,6 +50,7 @@ class Columns:
     instalments: Floats | None = None
     replaced: Floats | None = None
     car_value: Floats | None = None
+    relief: NDArray[np.bool_] | None = None
     share: Decimal = Decimal("0.4")
     unknown_income: Literal["refuse", "allow"] = "refuse"
 
@@ -117,6 +118,7 @@ class Columns:
             car_value=money(number("car_value")),
             condition=None if condition < 0 else self.conditions[condition],
             replaced=money(number("replaced")),
+            relief=self.relief is not None and bool(self.relief[at]),
         )
         return wanted, means
 

@@ -37,6 +37,9 @@ def fit_many_credit(plan: Plan, columns: Columns, row: CreditRow, sold: Ints) ->
     refused = (means == UNKNOWN) & (columns.unknown_income == "refuse")
     out.refuse(everyone[refused], "affordability.unknown")
     value = columns.cents("car_value")
+    unvalued = ~refused & (value == UNKNOWN) & (ranges.car_value is not None)
+    out.refuse(everyone[unvalued], "car_value.unknown")
+    refused |= unvalued
     worthless = ~refused & (value != UNKNOWN) & (value <= 0)
     out.refuse(everyone[worthless], "ltv.exceeded")
     wished, start = columns.cents("amount"), columns.cents("start_amount")

@@ -1,12 +1,12 @@
-"""Leases, insurances, prices and servicing for many customers at once, as for one."""
+"""Leases, insurances and prices for many customers at once, as for one."""
 
 from typing import Final
 
 import numpy as np
 
-from oferta.catalogue.ranges import InsuranceTerms, LeaseTerms, PriceTerms, ServicingTerms
+from oferta.catalogue.ranges import InsuranceTerms, LeaseTerms, PriceTerms
 from oferta.terms.affordability import NO_LIMIT
-from oferta.terms.cents import PERCENT_E4, YEAR_E4
+from oferta.terms.cents import PERCENT_E4
 from oferta.terms.lease import residual_share
 from oferta.terms.loan import STEP
 from oferta.terms.many_cells import (
@@ -15,7 +15,6 @@ from oferta.terms.many_cells import (
     annuities,
     charges_of,
     equal_shares,
-    loan_to_values,
     monthly_charges,
     rates,
 )
@@ -127,77 +126,6 @@ def fit_many_prices(ranges: PriceTerms, tariff: PriceTariff, columns: Columns) -
     return out
 
 
-def fit_many_servicing(
-    ranges: ServicingTerms, columns: Columns, *, row: CreditRow | None
-) -> Filling:
-    """The quotes of one group, whose customers all have `row`."""
-    out = Filling(columns.size)
-    owed = columns.cents("arrears" if ranges.kind == "payment_plan" else "payoff")
-    pause = ranges.holiday_months if ranges.kind == "payment_holiday" else 0
-    known = owed > 0
-    ltv = _ltv(columns, owed)
-    if ranges.kind == "payment_holiday":
-        left = columns.whole("remaining_months")
-        stated = ranges.months[0] if ranges.months else 0
-        terms = np.where(left > 0, left, stated)
-        known &= terms > 0
-        tried = [(int(months), known & (terms == months)) for months in np.unique(terms[known])]
-    elif ranges.months:
-        sold = np.array(ranges.months)
-        wished = columns.whole("months")
-        first = np.where(wished == UNKNOWN, 0, nearest(wished, sold, start=ranges.months[0]))
-        tried = [(int(months), known & (first <= at)) for at, months in enumerate(sold)]
-    else:
-        known &= False
-        tried = []
-    out.refuse(np.flatnonzero(~known), "amount.unknown")
-    if row is None:
-        return out
-    most = _bearable(ranges, columns)
-    settled = np.zeros(columns.size, np.bool_)
-    for months, these in tried:
-        rows = np.flatnonzero(these & ~settled)
-        if not len(rows):
-            continue
-        with_car = np.flatnonzero(ltv[rows] != UNKNOWN)
-        found = rates(row, months + pause, owed[rows], None)
-        rate_e4, block = found.rate_e4, found.block
-        if len(with_car):
-            own = rates(row, months + pause, owed[rows][with_car], ltv[rows][with_car])
-            rate_e4[with_car], block[with_car] = own.rate_e4, own.block
-        resumed = owed[rows]
-        for _ in range(pause):
-            resumed = resumed + (resumed * rate_e4 + YEAR_E4 // 2) // YEAR_E4
-        due = annuities(resumed, rate_e4, months, np.zeros(rows.shape, np.int64))
-        due += monthly_charges(charges_of(row), block, owed[rows])
-        # Written even where it is too much: a longer term may replace it, else it stands.
-        good = np.flatnonzero(rate_e4 != NONE)
-        at = rows[good]
-        out.code[at], out.lent[at], out.due[at] = -1, owed[at], due[good]
-        out.months[at], out.rate_e4[at] = months + pause, rate_e4[good]
-        settled[at] = due[good] <= most[at]
-    return out
-
-
-def _ltv(columns: Columns, owed: Cents) -> Cents:
-    value = columns.cents("car_value")
-    has = value > 0
-    return np.where(has, loan_to_values(np.maximum(owed, 0), value), UNKNOWN)
-
-
 def _budget(columns: Columns) -> Cents:
     budget = columns.cents("instalment")
     return np.where(budget == UNKNOWN, NO_LIMIT, budget)
-
-
-def _bearable(ranges: ServicingTerms, columns: Columns) -> Cents:
-    """As `oferta.terms.servicing` limits the term: nothing known to be affordable is nothing."""
-    budget = columns.cents("instalment")
-    able = affordable(columns)
-    if ranges.kind == "re_term":
-        freed = affordable(columns.without_instalments())
-        ends = columns.cents("replaced") == UNKNOWN
-        able = np.where(ends, freed, able)
-    known = columns.cents("income") != UNKNOWN
-    most = np.minimum(np.where(budget == UNKNOWN, NO_LIMIT, budget), able)
-    return np.where(known, most, np.where(budget == UNKNOWN, 0, budget))

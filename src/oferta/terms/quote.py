@@ -184,10 +184,12 @@ UnfitCode = Literal[
     "card.none",  # the card has no cell for these inputs
     "amount.range",  # nothing within the offer's range
     "amount.unknown",  # the expression of the start amount is null
+    "car_value.unknown",  # the offer is on the customer's own car, and its value is null
     "ltv.exceeded",
     "affordability.exceeded",
     "affordability.unknown",  # income is not known and the policy refuses then
     "budget.exceeded",
+    "instalment.not_lower",  # there to lower the contract's instalment, and it does not
     "kind.unsupported",
 ]
 

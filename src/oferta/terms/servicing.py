@@ -1,14 +1,15 @@
 """Servicing: what is owed already is re-termed, caught up with, or paused.
 
-It is there to make a burden bearable, so an income that does not carry it is no reason to refuse
-it: affordability decides on the term, the shortest that is affordable, else the longest. Rates come
-from the card, where every such product has cells of its own; the contract's rate is not kept.
+Where an instalment is late it is there to make a burden bearable, so an income that does not carry
+it is no reason to refuse it; elsewhere affordability is as hard as of a new loan. Rates come from
+the card, where every such product has cells of its own; the contract's rate is not kept.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from oferta.catalogue.ranges import ServicingTerms
-from oferta.terms.affordability import Limit
+from oferta.terms.affordability import NO_LIMIT, whole
 from oferta.terms.card import Sale
 from oferta.terms.cents import amount, cents, loan_to_value, percentage
 from oferta.terms.instalment import after_holiday, annuity
@@ -27,9 +28,11 @@ def fit_servicing(
 ) -> Quote | Unfit:
     """A quote within `ranges`, or why there is none.
 
-    A payment plan pays the arrears beside the running instalments. A re-terming replaces them: an
-    unknown `means.replaced` counts as all of them. A holiday keeps the remaining months after the
-    pause: those of the contract, else the first of `ranges.months`.
+    A payment plan pays the arrears beside the running instalments. A re-terming or a holiday
+    replaces them: an unknown `means.replaced` counts as all of them. A re-terming begins with the
+    wished term, else with the months that remain, and becomes longer for what is affordable or
+    wished a month. A holiday keeps the remaining months after the pause: those of the contract,
+    else the first of `ranges.months`.
     """
     owed_ = wanted.arrears if ranges.kind == "payment_plan" else wanted.payoff
     if owed_ is None or owed_ <= 0:
@@ -45,7 +48,9 @@ def fit_servicing(
         if means.car_value is not None and means.car_value > 0
         else None
     )
-    most = _limit(ranges, wanted, means).most
+    bounds = _bounds(ranges, wanted, means)
+    if isinstance(bounds, Unfit):
+        return bounds
     dues = []
     for months in terms:
         cell = None if row is None else row.cell(months + pause, owed, ltv)
@@ -56,7 +61,10 @@ def fit_servicing(
         dues.append((months, cell, due + cell.charges.monthly(owed)))
     if not dues:
         return Unfit("card.none", (("product", sale.product), ("amount", str(amount(owed)))))
-    months, cell, due = next((one for one in dues if one[2] <= most), dues[-1])
+    fits = [one for one in dues if one[2] <= bounds.hard]
+    if not fits:
+        return bounds.exceeded(min(due for _, _, due in dues))
+    months, cell, due = next((one for one in fits if one[2] <= bounds.soft), fits[-1])
     return Quote(
         kind=ranges.kind,
         product=sale.product,
@@ -75,29 +83,71 @@ def fit_servicing(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Bounds of the new instalment in cents.
+
+    Attributes:
+        soft: the term becomes longer for it, and where no term is within it the longest stands.
+        able: what is affordable, where that is hard.
+        lower: what the contract's instalment leaves to an offer that is there to lower it.
+    """
+
+    soft: int
+    able: int
+    lower: int
+
+    @property
+    def hard(self) -> int:
+        """Above it nothing is offered."""
+        return min(self.able, self.lower)
+
+    def exceeded(self, least: int) -> Unfit:
+        """Why nothing fits, where the lowest instalment is `least`."""
+        by_means = least > self.able
+        facts = (
+            ("limit", str(amount(self.able if by_means else self.lower))),
+            ("least_instalment", str(amount(least))),
+        )
+        return Unfit("affordability.exceeded" if by_means else "instalment.not_lower", facts)
+
+
 def _terms(ranges: ServicingTerms, wanted: Wanted) -> tuple[int, ...]:
     """The terms to be tried, the preferred one first."""
+    sold, remaining = ranges.months, wanted.remaining_months
     if ranges.kind == "payment_holiday":
-        if wanted.remaining_months is not None and wanted.remaining_months > 0:
-            return (wanted.remaining_months,)
-        return ranges.months[:1]
+        return (remaining,) if remaining is not None and remaining > 0 else sold
     wished = wanted.months
-    if wished is None or not ranges.months:
-        return ranges.months
-    nearest = min(ranges.months, key=lambda months: (abs(months - wished), -months))
-    return ranges.months[ranges.months.index(nearest) :]
+    if wished is not None:
+        nearest = min(sold, key=lambda months: (abs(months - wished), -months))
+        return sold[sold.index(nearest) :]
+    if ranges.kind == "re_term" and remaining is not None:
+        return tuple(months for months in sold if months >= remaining) or sold[-1:]
+    return sold
 
 
-def _limit(ranges: ServicingTerms, wanted: Wanted, means: Means) -> Limit:
-    """What the new instalment should stay within; the term follows it, nothing is refused."""
-    budget = None if wanted.instalment is None else cents(wanted.instalment)
-    if means.income is None:
-        # Nothing known to be affordable: the longest term, unless a budget says otherwise.
-        return Limit(0 if budget is None else budget, None)
+def _bounds(ranges: ServicingTerms, wanted: Wanted, means: Means) -> _Bounds | Unfit:
+    """What the new instalment has to stay within, and what it should."""
     affordable = means.affordable
-    if ranges.kind == "re_term" and means.replaced is None:
-        affordable = means.share * (means.income - (means.spending or Decimal(0)))
-    return Limit(budget, None if affordable is None else int(affordable * 100))
+    if ranges.kind != "payment_plan" and means.replaced is None and means.income is not None:
+        left = means.share * (means.income - (means.spending or Decimal(0)))
+        affordable = max(left, Decimal(0))
+    if affordable is None and not means.relief and means.unknown_income == "refuse":
+        return Unfit("affordability.unknown")
+    if ranges.lowers and means.replaced is None:
+        return Unfit("instalment.not_lower", (("instalment", "unknown"),))
+    budget = NO_LIMIT if wanted.instalment is None else cents(wanted.instalment)
+    able = NO_LIMIT if affordable is None else whole(affordable)
+    if means.relief and affordable is None and wanted.instalment is None:
+        able = 0  # nothing known to be affordable: the longest term
+    lower = NO_LIMIT
+    if ranges.lowers and means.replaced is not None:
+        lower = cents(means.replaced) - 1
+    return _Bounds(
+        soft=min(budget, able, lower),
+        able=NO_LIMIT if means.relief else able,
+        lower=lower,
+    )
 
 
 def _changes(wanted: Wanted, *, months: int, due: int) -> tuple[Change, ...]:

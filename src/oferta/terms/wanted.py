@@ -35,7 +35,7 @@ class Wanted:
             lease, `insured_value` of an insurance.
         payoff: what would settle the contract: re-termed, or paused by a payment holiday.
         arrears: what is late: paid off by a payment plan.
-        remaining_months: of the contract that a payment holiday pauses.
+        remaining_months: of the contract that is re-termed, or that a payment holiday pauses.
     """
 
     amount: Decimal | None = None
@@ -54,9 +54,9 @@ class Wanted:
 class Means:
     """What can be afforded, and what the card asks of customer and car; None: not known.
 
-    `instalment <= share * (income - spending) - (instalments - replaced)` is a hard rule of loans
-    and leases. Unknown spending and instalments count as none; an unknown income is refused or let
-    pass, as the policy says.
+    `instalment <= share * (income - spending) - (instalments - replaced)` is a hard rule of loans,
+    leases and, unless `relief`, servicing. Unknown spending and instalments count as none; an
+    unknown income is refused or let pass, as the policy says.
 
     Attributes:
         tier: declared risk tier.
@@ -64,10 +64,12 @@ class Means:
         instalments: existing ones, a month.
         share: of what is left of the income that instalments may take.
         unknown_income: what happens where the income is not known.
-        car_value: of the car behind the loan; None: it is being bought, for amount and deposit.
+        car_value: of the car behind the loan; None: being bought, or not known.
         condition: `new` or `used`.
         replaced: the part of `instalments` that ends when this begins (a contract that is
-            re-termed or refinanced); None: not known, so nothing ends.
+            re-termed, paused or refinanced); None: not known, so nothing ends.
+        relief: an instalment is late: servicing makes a burden bearable, and is not refused because
+            the income does not carry it.
     """
 
     tier: str | None = None
@@ -79,6 +81,7 @@ class Means:
     car_value: Decimal | None = None
     condition: str | None = None
     replaced: Decimal | None = None
+    relief: bool = False
 
     @property
     def affordable(self) -> Decimal | None:

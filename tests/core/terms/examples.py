@@ -1,6 +1,7 @@
 """The worked examples of docs/terms.md, computed: `python -m core.terms.examples` prints them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -22,6 +23,9 @@ CAN = Means(
     condition="new",
 )
 
+WITH_CONTRACT = replace(CAN, instalments=Decimal(555), replaced=Decimal(435))
+"""The same customer while a contract at 435 a month runs, which a re-terming ends."""
+
 EXAMPLES: dict[str, tuple[str, Wanted]] = {
     "equal_instalment": ("new-car-loan", wanted(amount=16_000, deposit=4000, months=36)),
     "equal_principal": ("new-car-equal-principal", wanted(amount=12_000, deposit=4000, months=36)),
@@ -31,7 +35,7 @@ EXAMPLES: dict[str, tuple[str, Wanted]] = {
     "lease": ("new-car-lease", wanted(start_amount=26_000, months=36, mileage_km_year=14_000)),
     "insurance": ("comprehensive-renewal", wanted(start_amount=15_000)),
     "price": ("roadside", wanted()),
-    "re_term": ("lower-instalment", wanted(payoff=9000)),
+    "re_term": ("lower-instalment", wanted(payoff=9000, remaining_months=22)),
     "payment_plan": ("payment-plan", wanted(arrears=850)),
     "payment_holiday": ("arrears-holiday", wanted(payoff=9000, remaining_months=22)),
     "counter-offer": (
@@ -52,7 +56,7 @@ def terms_of(name: str, cards: RateCards, offers: OfferCatalogue) -> Terms:
         currency=cards.currency,
         on=DAY,
         wanted=wish,
-        means=CAN,
+        means=WITH_CONTRACT if name == "re_term" else CAN,
     )
     assert not isinstance(found, Unfit), (name, found)
     return found

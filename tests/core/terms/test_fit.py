@@ -485,3 +485,13 @@ def test_the_counter_offer_is_the_smallest_change_there_is(
         return
     assert isinstance(found, Quote)
     assert (int(found.amount), int(found.deposit), found.months) == expected
+
+
+def test_an_offer_on_the_customers_own_car_needs_its_value(card: RateCards):
+    own = credit('car_value = "market_value"\nmax_loan_to_value = 0.8')
+    wish = wanted(amount=8000)
+    found = asked(card, own, wish=wish, can=means(car_value=None))
+    assert isinstance(found, Unfit)
+    assert found.code == "car_value.unknown"
+    known = asked(card, own, wish=wish, can=means(car_value=Decimal(10_000)))
+    assert not isinstance(known, Unfit)

@@ -52,8 +52,9 @@ def customers(rng: Generator, size: int, *, allow: bool = False) -> Columns:
         income=known(np.round(rng.uniform(600, 7000, size), 2), 0.9),
         spending=known(np.round(rng.uniform(200, 3000, size), 2), 0.8),
         instalments=known(np.round(rng.uniform(0, 700, size), 2), 0.6),
-        replaced=known(np.round(rng.uniform(0, 400, size), 2), 0.2),
+        replaced=known(np.round(rng.uniform(0, 600, size), 2), 0.4),
         car_value=known(np.round(rng.uniform(-100, 60_000, size), 2), 0.4),
+        relief=rng.random(size) < 0.3,
         share=Decimal("0.35"),
         unknown_income="allow" if allow else "refuse",
     )
@@ -149,7 +150,7 @@ HARD: list[tuple[str, TermsRange]] = [
     ("plan", ServicingTerms(kind="payment_plan", months=(3, 12))),
     ("plain", ServicingTerms(kind="re_term", months=(6, 12, 48))),
     ("loan", ServicingTerms(kind="re_term", months=(6, 12, 48))),
-    ("plain", ServicingTerms(kind="re_term")),
+    ("plain", ServicingTerms(kind="re_term", months=(12, 24, 48), lowers=True)),
     ("plain", ServicingTerms(kind="payment_holiday", holiday_months=3, months=(12,))),
 ]
 

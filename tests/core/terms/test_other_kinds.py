@@ -14,19 +14,16 @@ from oferta.terms.lease import residual_share
 from oferta.terms.quote import NOTHING, Quote, Unfit
 from oferta.terms.schedule import schedule
 
-LEASE = parse(
-    {
-        "kind": "lease",
-        "car_value": "20000",
-        "months": [12, 24, 36],
-        "start_months": 24,
-        "residual": {"min": 0.4, "start": 0.5, "max": 0.7},
-        "mileage_km_year": [10_000, 20_000],
-        "start_mileage_km_year": 10_000,
-    },
-    LeaseTerms,
-    place="test",
-)
+LEASE_VALUES: dict[str, object] = {
+    "kind": "lease",
+    "car_value": "20000",
+    "months": [12, 24, 36],
+    "start_months": 24,
+    "residual": {"min": 0.4, "start": 0.5, "max": 0.7},
+    "mileage_km_year": [10_000, 20_000],
+    "start_mileage_km_year": 10_000,
+}
+LEASE = parse(LEASE_VALUES, LeaseTerms, place="test")
 COVER = InsuranceTerms(kind="insurance", insured_value="1", excess=(0, 300, 600), start_excess=300)
 
 
@@ -145,40 +142,6 @@ def servicing(kind: str, **more: object) -> ServicingTerms:
     return parse({"kind": kind} | more, ServicingTerms, place="test")
 
 
-def test_a_re_terming_takes_the_shortest_term_that_is_affordable_else_the_longest(card: RateCards):
-    ranges = servicing("re_term", months=[12, 24, 36, 48])
-    wish = wanted(payoff=6000)
-
-    def months(income: int | None, **more: object) -> int:
-        known = None if income is None else Decimal(income)
-        return quoted(
-            card, ranges, product="plain", wish=wish, can=means(income=known, **more)
-        ).months
-
-    # 12 % over 12, 24, 36 months: 533.09, 282.44, 199.29
-    assert months(1500) == 12
-    assert months(1000) == 24
-    assert months(500) == 36
-    assert months(100) == 48
-    assert months(None) == 48
-    # Existing instalments are what it replaces, unless it is said which part of them ends.
-    assert months(1000, instalments=Decimal(300)) == 24
-    assert months(1000, instalments=Decimal(300), replaced=Decimal(100)) == 36
-
-
-def test_servicing_is_never_refused_for_money_and_says_what_it_changed(card: RateCards):
-    ranges = servicing("re_term", months=[12, 24])
-    poor = means(income=Decimal(10))
-    terms = quoted(
-        card, ranges, product="plain", wish=wanted(payoff=6000, months=12, instalment=100), can=poor
-    )
-    assert [(one.what, str(one.wished), str(one.offered)) for one in terms.changes] == [
-        ("months", "12", "24"),
-        ("instalment", "100", "282.44"),
-    ]
-    assert str(terms.annual_rate) == "12.68"
-
-
 def test_a_payment_plan_spreads_what_is_late(card: RateCards):
     ranges = servicing("payment_plan", months=[3, 6, 12])
     can = means(income=Decimal(2000), spending=Decimal(1000), instalments=Decimal(320))
@@ -233,7 +196,7 @@ def test_a_bigger_budget_never_gives_a_higher_excess(
 
 @pytest.mark.parametrize("income", [None, 100, 1500, 4000])
 def test_all_kinds_are_complete_to_the_cent(card: RateCards, income: int | None):
-    can = means(income=None if income is None else Decimal(income))
+    can = means(income=None if income is None else Decimal(income), relief=True)
     wish = wanted(start_amount=20_000, payoff=6000, arrears=500, remaining_months=20)
     for ranges, product in (
         (LEASE, "lease"),
@@ -250,3 +213,42 @@ def test_all_kinds_are_complete_to_the_cent(card: RateCards, income: int | None)
         lines = schedule(found)
         assert lines[-1].balance == found.residual
         assert all(line.payment >= 0 for line in lines)
+
+
+COVER_VALUES: dict[str, object] = {
+    "kind": "insurance",
+    "insured_value": "1",
+    "excess": [0, 300],
+    "start_excess": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"months": [24, 12, 36]}, "months: at least one, ascending"),
+        ({"months": []}, "months: at least one"),
+        ({"start_months": 99}, "start_months: 99 is none of"),
+        ({"mileage_km_year": [20_000, 10_000]}, "mileage_km_year: at least one, ascending"),
+        ({"mileage_km_year": [0, 10_000]}, "mileage_km_year.0"),
+        ({"start_mileage_km_year": 17}, "start_mileage_km_year: 17 is none of"),
+    ],
+)
+def test_ranges_of_a_lease_that_make_no_sense(changed: dict[str, object], said: str):
+    with pytest.raises(ValueError, match=said):
+        LeaseTerms.model_validate(LEASE_VALUES | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"excess": []}, "excess: at least one"),
+        ({"excess": [300, 0]}, "excess: at least one, ascending"),
+        ({"excess": [0, 0]}, "excess: at least one, ascending, each once"),
+        ({"start_excess": 77}, "start_excess: 77 is none of"),
+        ({"months": 0}, "months"),
+    ],
+)
+def test_ranges_of_an_insurance_that_make_no_sense(changed: dict[str, object], said: str):
+    with pytest.raises(ValueError, match=said):
+        InsuranceTerms.model_validate(COVER_VALUES | changed)
