@@ -180,7 +180,7 @@ class _Places:
         if not decision.offers:
             asked.refused[decision.why[0][0]] += 1
             return False
-        if not decision.personalised:
+        if decision.owed or not decision.personalised:
             asked.refused["not_personalised"] += 1
             return False
         for name in decision.taken:

@@ -14,7 +14,6 @@ from oferta.decisions.decide import decide
 from oferta.decisions.decision import Decision
 from oferta.decisions.engine import Engine
 from oferta.decisions.request import Customer, Known, Request
-from oferta.policy.consent import may_personalise
 from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
 
 
@@ -51,8 +50,7 @@ class AskAgain:
         )
         decision = decide(self._engine, replace(request, customer_id=customer_id), known)
         # Without consent, help in arrears is for who comes for it: nobody is sought out for it.
-        agreed = may_personalise(customer.facts, self._engine.policy)
-        if not decision.offers or not (decision.personalised and agreed):
+        if not decision.offers or decision.owed or not decision.personalised:
             code = "not_personalised" if decision.offers else decision.why[0][0]
             self.refused[code] += 1
             return None

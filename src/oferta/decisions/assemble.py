@@ -67,6 +67,7 @@ def assemble(case: Case, made: Made) -> Decision:
         seed=case.seed,
         channel=made.channel,
         release_at=known.release_at,
+        owed=view.owed,
     )
 
 

@@ -83,7 +83,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class OfferMade:
-    """One offer of an answer. `probability` is that of its selection into its slot, for the log."""
+    """One offer of an answer.
+
+    `probability` is that of its selection into its slot, for the log: of the first slot the true
+    one, of the others conditional on what the slots before them hold.
+    """
 
     rank: int
     offer: str
@@ -131,6 +135,7 @@ class Decision:
         control: whether the customer is in the control group of the period.
         channel: the one chosen or asked for; the first that was tried where `any` gave nothing.
         release_at: epoch seconds at which the release was made.
+        owed: help with a contract in arrears, given without consent to personalisation.
     """
 
     id: str
@@ -151,3 +156,4 @@ class Decision:
     seed: int
     channel: str = ""
     release_at: float = 0.0
+    owed: bool = False

@@ -180,13 +180,13 @@ def _caps() -> str:
 
 def _cool_down() -> str:
     first = decide(sample(), home(), known())
-    made = first.offers[0]
+    made = first.offers[2]
     no = Feedback(
         id="f1",
         decision=first.id,
         offer=made.offer,
         product=made.products[0],
-        family="loan",
+        family="lease",
         kind="decline",
         at=NOON + 60,
     )

@@ -60,6 +60,32 @@ def test_what_is_tried_out_does_not_choose_the_channel():
     assert abs(first["trade"] - 250) < 4 * sqrt(1000 * 0.25 * 0.75)
 
 
+def test_with_any_channel_the_logged_probabilities_are_the_true_ones():
+    """One distribution over channel and offer: it sums to 1, and it is how often each is first."""
+    sold, decisions = (
+        engine(
+            offer("roadside", channels=["app"]),
+            offer("charging", channels=["app", "web"], margin="30"),
+            offer("cover", channels=["web"], margin="18"),
+            offer("trade", channels=["web"], margin="12"),
+            policy=policy(exploration={"share": SHARE}),
+        ),
+        4000,
+    )
+    asked = request(channel="any", placements=("home", "start"), n=1)
+    first, logged = Counter[tuple[str, str]](), dict[tuple[str, str], float]()
+    for number in range(decisions):
+        made = decide(sold, replace(asked, request_id=f"r{number}"), known()).offers[0]
+        outcome = made.channel, made.offer
+        first[outcome] += 1
+        assert logged.setdefault(outcome, made.probability) == made.probability
+    assert sum(logged.values()) == pytest.approx(1.0)
+    assert len(logged) > 1
+    for outcome, probability in logged.items():
+        spread = sqrt(decisions * probability * (1 - probability))
+        assert abs(first[outcome] - decisions * probability) < 4 * spread
+
+
 def test_an_explored_offer_says_so_and_the_slots_after_it_are_the_best():
     sold = explorer(share=1.0)
     best = [made.offer for made in decide(explorer(share=0.0), request(), known()).offers]
