@@ -97,7 +97,8 @@ def _accept(case: Case, valued: Valued) -> Reason:
         return Reason("popular", "accept", _sentence("popular"))
     because = None if propensity.because is None else case.engine.names.get(propensity.because)
     code = _KNOWN.get(propensity.reason, "popular")
-    if because is None:
+    # The heaviest product of a taste may be one they only looked at: no reason to tell a person.
+    if because is None or code == "similar_taste":
         return Reason(code, "accept", _sentence(code))
     return Reason(code, "accept", _sentence(code, because.en, because.zh))
 

