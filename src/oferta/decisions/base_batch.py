@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oferta.catalogue.offers import Channel
 from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue
-from oferta.policy.consent import OWED
+from oferta.decisions.view import OWED
 from oferta.policy.control import in_control
 from oferta.profile.derive import with_derived
 from oferta.profile.facts import FactKind

@@ -10,13 +10,21 @@ when they come to us: it is decided on facts of the contract, on no behaviour an
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from oferta.decisions.decision import Selection
 from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue, Known, Request
-from oferta.policy.consent import OWED, may_personalise
+from oferta.policy.consent import may_personalise
 from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
 from oferta.policy.control import in_control
+from oferta.profile.facts import FACTS
+
+OWED: Final = frozenset(
+    [fact.name for fact in FACTS.values() if fact.origin in {"contract", "consent"}] + ["risk_tier"]
+)
+"""Facts that help with a contract in arrears is decided on, whoever agreed to what: the contract,
+and the tier without which the rate card has no price for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,12 @@ Consent that is not known is not given, but for personalisation, where the polic
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Literal
 
 from oferta.catalogue.offers import Channel
 from oferta.policy.file import Policy
-from oferta.profile.facts import FACTS
 
 Refused = Literal["consent.marketing", "consent.channel"]
-
-OWED: Final = frozenset(
-    [fact.name for fact in FACTS.values() if fact.origin in {"contract", "consent"}] + ["risk_tier"]
-)
-"""Facts that help with a contract in arrears is decided on, whoever agreed to what: the contract,
-and the tier without which the rate card has no price for it."""
 
 Facts = Mapping[str, float | str | bool | None]
 
