@@ -118,7 +118,7 @@ TERMS: Mapping[str, tuple[str, dict[str, object]]] = {
         "lease",
         {
             "kind": "lease",
-            "car_value": "COALESCE(attr_car_wanted, 24000)",
+            "car_value": "COALESCE(market_value * 1.5, 24000)",
             "months": [24, 36, 48],
             "start_months": 36,
             "residual": {"min": 0.2, "max": 0.6, "start": 0.4},

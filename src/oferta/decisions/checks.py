@@ -1,6 +1,6 @@
 """What only shows when catalogue, policy, rate card and products are read together."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -142,9 +142,16 @@ def _cap(cap: Cap, catalogue: OfferCatalogue, policy: Policy) -> Iterator[str]:
 
 
 def protected_problems(
-    offers: Iterable[CompiledOffer], weights: Mapping[str, Expression], allowed: Mapping[str, str]
+    offers: Iterable[CompiledOffer],
+    weights: Mapping[str, Expression],
+    allowed: Mapping[str, str],
+    *,
+    values: Sequence[Expression],
 ) -> Iterator[str]:
-    """Protected attributes that decide about credit without a stated reason."""
+    """Protected attributes that decide about credit without a stated reason.
+
+    `values`: what `start` and `car_value` of the offers are positions in.
+    """
     for compiled in offers:
         if compiled.offer.family not in CREDIT:
             continue
@@ -154,6 +161,7 @@ def protected_problems(
             *compiled.rules.suitability,
             compiled.margin_expression,
             *(weights[weight.name] for weight in compiled.weights),
+            *(values[at] for at in (compiled.start, compiled.car_value) if at is not None),
         ]
         seen: set[str] = set()
         for expression in mine:

@@ -9,6 +9,7 @@ from oferta.catalogue.offers import Offer
 from oferta.catalogue.ranges import CreditTerms, InsuranceTerms, LeaseTerms
 from oferta.decisions.compiled import CompiledOffer, CompiledWeight, OfferRules
 from oferta.decisions.decision import Rejection, Stage
+from oferta.decisions.firewall import margin_problems, price_problems
 from oferta.errors import InputError
 from oferta.policy.file import Policy
 from oferta.profile.facts import FactKind
@@ -87,6 +88,15 @@ class Rules:
             self.values.append(expression)
         return place
 
+    def price(self, text: str | None, place: str) -> int | None:
+        """The position of a figure that a price hangs on; None: none is stated, or it is wrong."""
+        expression = None if text is None else self.parse(text, place, wanted="number")
+        if expression is None:
+            return None
+        found = list(price_problems(expression, self._columns, place))
+        self.problems.extend(found)
+        return None if found else self.value(expression)
+
 
 class OfferCompiler:
     """Compiles offers under one policy; what is wrong with them is in `rules.problems`."""
@@ -142,11 +152,13 @@ class OfferCompiler:
     ) -> CompiledOffer | None:
         rules, place = self._rules, f"offer '{offer.id}'"
         margin = rules.parse(offer.margin, f"{place}: margin", wanted="number", more=self._terms)
-        start = _value(rules, _start_of(offer), f"{place}: terms")
+        key, text = _start_of(offer)
+        start = rules.price(text, f"{place}: terms.{key}")
         car = offer.terms.car_value if isinstance(offer.terms, CreditTerms) else None
-        car_value = _value(rules, car, f"{place}: terms.car_value")
+        car_value = rules.price(car, f"{place}: terms.car_value")
         if margin is None:
             return None
+        rules.problems.extend(margin_problems(margin, f"{place}: margin"))
         levers = [
             lever
             for lever in self._policy.levers
@@ -189,20 +201,16 @@ class OfferCompiler:
                 yield CompiledWeight(self._rules.bit(condition), weight.name, weight.factor)
 
 
-def _value(rules: Rules, text: str | None, place: str) -> int | None:
-    if text is None:
-        return None
-    expression = rules.parse(text, place, wanted="number")
-    return None if expression is None else rules.value(expression)
-
-
-def _start_of(offer: Offer) -> str | None:
+def _start_of(offer: Offer) -> tuple[str, str | None]:
+    """The key and the text of what an offer starts from; None: it starts from nothing."""
     terms = offer.terms
     if isinstance(terms, CreditTerms):
-        return terms.amount.start
+        return "amount.start", terms.amount.start
     if isinstance(terms, LeaseTerms):
-        return terms.car_value
-    return terms.insured_value if isinstance(terms, InsuranceTerms) else None
+        return "car_value", terms.car_value
+    if isinstance(terms, InsuranceTerms):
+        return "insured_value", terms.insured_value
+    return "", None
 
 
 def _ends_contract(offer: Offer) -> bool:

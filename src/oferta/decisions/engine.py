@@ -116,7 +116,9 @@ class Engine:
             *policy_problems(catalogue, policy),
             *card_problems(catalogue, policy, cards),
             *dict.fromkeys(rules.problems),
-            *protected_problems(offers, compiler.weights, policy.allow_protected),
+            *protected_problems(
+                offers, compiler.weights, policy.allow_protected, values=rules.values
+            ),
         ]
         if problems:
             raise SettingsInvalid("catalogue, policy and rate card", problems)

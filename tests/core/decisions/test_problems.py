@@ -1,7 +1,7 @@
 """Loading: every mistake of every file at once, with the nearest right name."""
 
 import pytest
-from offer_worlds import PLACEMENTS, cards, engine, offer, policy
+from offer_worlds import PLACEMENTS, TERMS, cards, engine, offer, policy
 
 from oferta.catalogue.offers import Offer, OfferCatalogue
 from oferta.decisions.engine import Engine
@@ -133,6 +133,24 @@ def test_nor_may_a_weight_steer_credit_by_one_or_a_rule_of_the_house():
     ):
         (told,) = problems(offer("loan"), attributes=PROTECTED, **settings)
         assert "credit may not depend on 'attr_sex'" in told
+
+
+@pytest.mark.parametrize(
+    ("product", "terms"),
+    [
+        ("loan", {"amount": {"min": 1, "max": 9e4, "start": "10000 + 100 * context_age"}}),
+        ("loan", {"car_value": "market_value + context_age"}),
+        ("lease", {"car_value": "24000 + context_age"}),
+    ],
+)
+def test_nor_may_what_credit_starts_from(product: str, terms: dict[str, object]):
+    page = PLACEMENTS[0].model_copy(update={"context": {"age": "number"}})
+    changed = offer(product, terms=TERMS[product][1] | terms)
+    with pytest.raises(SettingsInvalid, match="credit may not depend on 'context_age'") as raised:
+        engine(changed, policy=policy(), placements=[page])
+    assert len(raised.value.problems) == 1
+    allowed = policy(allow_protected={"context_age": "the law asks for it"})
+    engine(changed, policy=allowed, placements=[page])
 
 
 def test_a_legal_reason_allows_it_and_what_is_no_credit_needs_none():
