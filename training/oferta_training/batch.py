@@ -1,6 +1,6 @@
 """Score everyone: a model and a dataset in, a scores folder out, in bounded memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from oferta.scoring.reasons import REASONS
 from oferta.scoring.topk import ProductMask, TopK
 from oferta_training import popular
 from oferta_training.base_rates import MeanChances, conversion_shares, horizon_of
+from oferta_training.blocks import Block, parts
 from oferta_training.chances import Chances
 from oferta_training.data import job_data
 from oferta_training.job import Job
@@ -101,7 +102,7 @@ def score_everyone(
     whole = _list_length(what.job, len(products)) == len(products)
     base = _whole_base(what, folder, data, products=len(catalogue) if whole else 0)
     places = _places(catalogue, products)
-    for number, part in enumerate(_parts(blocks, part_rows)):
+    for number, part in enumerate(parts(blocks, part_rows)):
         part.rows.write_parquet(folder / part_name(number))
         rates.add(part.best.products, part.chance)
         if base is not None:
@@ -232,41 +233,6 @@ def _list_length(job: Job, products: int) -> int:
     return products if small else min(job.scores.top_n, products)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """Whole customers from `start` on: their lists as rows of SCORES, and as numbers."""
-
-    start: int
-    rows: pl.DataFrame
-    best: TopK
-    chance: NDArray[np.float32]
-
-
-def _parts(blocks: Iterable[_Block], part_rows: int) -> Iterator[_Block]:
-    """The blocks joined into ones of `part_rows` rows at most, where none is larger."""
-    waiting: list[_Block] = []
-    for block in blocks:
-        if waiting and sum(len(each.rows) for each in waiting) + len(block.rows) > part_rows:
-            yield _joined(waiting)
-            waiting = []
-        waiting.append(block)
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(blocks: list[_Block]) -> _Block:
-    best = [each.best for each in blocks]
-    return _Block(
-        blocks[0].start,
-        pl.concat([each.rows for each in blocks]),
-        TopK(
-            np.concatenate([each.products for each in best]),
-            np.concatenate([each.scores for each in best]),
-        ),
-        np.concatenate([each.chance for each in blocks]),
-    )
-
-
 def _blocks(
     what: Scoring,
     data: TrainingData,
@@ -277,7 +243,7 @@ def _blocks(
     chances: Chances,
     part_rows: int,
     progress: Progress,
-) -> Iterator[_Block]:
+) -> Iterator[Block]:
     """Customers in ascending order, no more at a time than fit."""
     k = _list_length(what.job, len(data.products))
     together = max(1, part_rows // max(k, 1))
@@ -305,4 +271,4 @@ def _blocks(
                 reason=reason[some],
                 chance=chance[some],
             ).with_columns(pl.lit(what.model).alias("model"))
-            yield _Block(start + first, rows, own, chance[some])
+            yield Block(start + first, rows, own, chance[some])
