@@ -307,6 +307,7 @@ def publish_seller(
     customers: Mapping[str, Mapping[str, object]] = CUSTOMERS,
     *,
     created_at: float = NOON - 3600,
+    profile_at: float | None = None,
     with_profiles: bool = True,
 ) -> int:
     """Write the seller's release and make it live; its number."""
@@ -316,7 +317,10 @@ def publish_seller(
     manifest = plain.manifest
     if with_profiles:
         manifest = replace(
-            manifest, profile_buckets_per_tag=1, profile_facts=FACTS, profile_at=created_at
+            manifest,
+            profile_buckets_per_tag=1,
+            profile_facts=FACTS,
+            profile_at=created_at if profile_at is None else profile_at,
         )
     head = replace(plain, manifest=manifest)
     mark = codec.stamp(manifest)

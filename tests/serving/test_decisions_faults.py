@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -183,6 +184,26 @@ def test_a_release_without_profiles_decides_for_nobody_in_particular(
         time.sleep(0.05)
     assert answer["degraded_reason"] == "no_profiles"
     assert answer["personalised"] is False
+
+
+def test_arrears_told_before_a_release_of_older_data_still_close_promotion(
+    client: httpx.Client, redis_process: RealRedis
+):
+    """Made an hour ago, of yesterday's books: it cannot know what was told twelve hours ago."""
+    answer = ask(client)
+    told = {
+        "decision_id": answer["decision_id"],
+        "offer_id": made(answer)[0],
+        "type": "arrears",
+        "at": datetime.fromtimestamp(NOON - 12 * 3600, UTC).isoformat(),
+    }
+    assert client.post(FEEDBACK, json={"feedback": [told]}).status_code == 200
+    assert made(ask(client, dry_run=True))  # the books of an hour ago know better
+    publish_decisions(redis_process, profile_at=NOON - 24 * 3600)
+    until = time.monotonic() + 3
+    while made(ask(client, dry_run=True)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_an_old_release_is_stale_and_then_decides_nothing(
