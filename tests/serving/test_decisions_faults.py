@@ -4,7 +4,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -189,21 +188,16 @@ def test_a_release_without_profiles_decides_for_nobody_in_particular(
 def test_arrears_told_before_a_release_of_older_data_still_close_promotion(
     client: httpx.Client, redis_process: RealRedis
 ):
-    """Made an hour ago, of yesterday's books: it cannot know what was told twelve hours ago."""
+    """Made after it was told, of yesterday's books: it cannot know."""
     answer = ask(client)
-    told = {
-        "decision_id": answer["decision_id"],
-        "offer_id": made(answer)[0],
-        "type": "arrears",
-        "at": datetime.fromtimestamp(NOON - 12 * 3600, UTC).isoformat(),
-    }
+    told = {"decision_id": answer["decision_id"], "offer_id": made(answer)[0], "type": "arrears"}
     assert client.post(FEEDBACK, json={"feedback": [told]}).status_code == 200
-    assert made(ask(client, dry_run=True))  # the books of an hour ago know better
-    publish_decisions(redis_process, profile_at=NOON - 24 * 3600)
-    until = time.monotonic() + 3
-    while made(ask(client, dry_run=True)):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    for data_at, knows in ((NOON + 1, True), (NOON - 24 * 3600, False)):
+        publish_decisions(redis_process, created_at=NOON + 1, profile_at=data_at)
+        until = time.monotonic() + 3
+        while bool(made(ask(client, dry_run=True))) is not knows:
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def test_an_old_release_is_stale_and_then_decides_nothing(
@@ -252,6 +246,8 @@ def test_files_with_mistakes_are_refused_whole_and_the_old_ones_stay(
     assert ready["status"] == "degraded"
     (check,) = [one for one in ready["checks"] if one["name"] == "rules"]
     assert check["ok"] is False
+    assert "risk_teir" in check["detail"]
+    assert "car-loan" in check["detail"]
 
     own.replace("catalogue/all.toml", "risk_teir IN", "risk_tier IN")
     time.sleep(0.06)
