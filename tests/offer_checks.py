@@ -17,9 +17,9 @@ from oferta.decisions.decision import Decision, OfferMade
 from oferta.decisions.request import Known, Request
 from oferta.policy.contact import Contact
 from oferta.policy.file import Cap, Policy
-from oferta.terms.quote import CardInputs
+from oferta.terms.quote import CardInputs, Terms
 
-CREDIT = {"loan", "lease"}
+CREDIT = {"loan", "lease", "servicing"}
 STAGES = (
     "candidates",
     "status",
@@ -211,16 +211,7 @@ def _terms(sold: Seller, facts: Facts, known: Known, made: OfferMade) -> Iterato
     policy = sold.engine.policy
     if terms is None or made.family not in CREDIT:
         return
-    income, spending, other = (
-        Decimal(str(facts.get(name) or 0)) for name in ("income", "spending", "instalments")
-    )
-    if facts.get("income") is None:
-        if policy.affordability.unknown_income == "refuse":
-            yield f"{made.offer}: credit though no income is known"
-    else:
-        most = Decimal(str(policy.affordability.share)) * (income - spending) - other
-        if terms.instalment > max(most, Decimal(0)) and not terms.guarantor:
-            yield f"{made.offer}: {terms.instalment} a month, {most} can be afforded"
+    yield from _afforded(policy, facts, known, made, terms)
     tier = facts.get("risk_tier")
     day = datetime.fromtimestamp(known.at, ZoneInfo(policy.time_zone)).date()
     price = sold.engine.cards.price(
@@ -238,10 +229,31 @@ def _terms(sold: Seller, facts: Facts, known: Known, made: OfferMade) -> Iterato
     if price is None or price.rate != terms.rate:
         yield f"{made.offer}: a rate of {terms.rate} is not the card's"
     value = facts.get("market_value")
+    if terms.kind == "equal_principal" and not isinstance(value, float):
+        yield f"{made.offer}: lends on a car of unknown value"
     if terms.kind == "equal_principal" and isinstance(value, float):
         most_lent = Decimal("0.8") * Decimal(str(value)) + Decimal("0.01")
         if terms.amount > most_lent:
             yield f"{made.offer}: lends more than the car allows"
+
+
+def _afforded(
+    policy: Policy, facts: Facts, known: Known, made: OfferMade, terms: Terms
+) -> Iterator[str]:
+    if made.family == "servicing" and _arrears(known):
+        return  # then it is made although nothing carries it
+    income, spending, other = (
+        Decimal(str(facts.get(name) or 0)) for name in ("income", "spending", "instalments")
+    )
+    if terms.kind in {"re_term", "payment_holiday"}:
+        other = max(other - Decimal(str(facts.get("contract_instalment") or other)), Decimal(0))
+    if facts.get("income") is None:
+        if policy.affordability.unknown_income == "refuse":
+            yield f"{made.offer}: credit though no income is known"
+    else:
+        most = Decimal(str(policy.affordability.share)) * (income - spending) - other
+        if terms.instalment > max(most, Decimal(0)) and not terms.guarantor:
+            yield f"{made.offer}: {terms.instalment} a month, {most} can be afforded"
 
 
 def _value(decision: Decision, made: OfferMade) -> Iterator[str]:

@@ -66,7 +66,7 @@ class Pricer:
         self.asked = request.wish
         self.remembered = None if request.wish is not None else _wish_of(row)
         self._bounds = None if request.wish is None else _bounds(request.wish)
-        means = _means_of(engine, row)
+        means = _means_of(engine, row, relief=view.servicing_only)
         ending = replace(means, replaced=_money(row.get("contract_instalment")))
         self._means, self._ending = (means, means.affordable), (ending, ending.affordable)
         self._memo = engine.quotes
@@ -241,7 +241,7 @@ def _bounds(wish: Wish) -> Wish | None:
     return None if rest == _NO_WISH else rest
 
 
-def _means_of(engine: Engine, row: dict[str, FactValue]) -> Means:
+def _means_of(engine: Engine, row: dict[str, FactValue], *, relief: bool) -> Means:
     affordability = engine.policy.affordability
     tier, condition = row.get("risk_tier"), row.get("context_car_condition")
     return Means(
@@ -252,7 +252,7 @@ def _means_of(engine: Engine, row: dict[str, FactValue]) -> Means:
         share=Decimal(repr(affordability.share)),
         unknown_income=affordability.unknown_income,
         condition=condition if isinstance(condition, str) else None,
-        relief=row.get("in_arrears") is True,
+        relief=relief,
     )
 
 

@@ -1,13 +1,17 @@
 """What a price hangs on: over every column that rules may read, what passes and what does not."""
 
+from pathlib import Path
+
 import pytest
 from offer_worlds import PLACEMENTS, TERMS, engine, offer, policy
 
-from oferta.catalogue.offers import Offer, OfferCatalogue
+from oferta.catalogue.offers import Offer, OfferCatalogue, load_catalogue
+from oferta.decisions.engine import Engine
 from oferta.decisions.vocabulary import rule_columns
 from oferta.errors import SettingsInvalid
-from oferta.policy.file import Policy
+from oferta.policy.file import Policy, load_policy
 from oferta.profile.facts import FACTS, FactKind
+from oferta.terms.card import load_cards
 
 POLICY: Policy = policy(attributes={"satisfaction": "number", "club": "boolean"})
 COLUMNS = rule_columns(OfferCatalogue((), PLACEMENTS), POLICY)
@@ -89,3 +93,19 @@ def test_a_margin_may_hang_on_all_but_the_channel(column: str):
         return
     with pytest.raises(SettingsInvalid, match=r"offer 'loan': margin: .*'channel'"):
         engine(changed, policy=POLICY)
+
+
+def test_the_page_tells_what_is_said_of_the_sample_seller():
+    root = Path(__file__).parents[3]
+    page = " ".join((root / "docs/terms.md").read_text(encoding="utf-8").split())
+    catalogue = load_catalogue(root / "serving/catalogue")
+    one = catalogue.offer["comprehensive-renewal"]
+    priced = one.terms.model_copy(update={"insured_value": "15000 + 10000 * intent"})
+    offers = (one.model_copy(update={"terms": priced}),)
+    with pytest.raises(SettingsInvalid) as raised:
+        Engine.build(
+            OfferCatalogue(offers, catalogue.placements),
+            load_policy(root / "serving/policy.toml"),
+            load_cards(root / "serving/rate_cards"),
+        )
+    assert any(problem in page for problem in raised.value.problems if "intent" in problem)

@@ -98,9 +98,17 @@ def test_a_loan_that_ends_the_contract_frees_its_instalment():
     """And a wish counts for ninety days, a car of one's own is a used one: each to the cent."""
     loan = TERMS["loan"][1] | {"ends_contract": True}
     own = TERMS["falling"][1] | {"car_value": "market_value"}
-    offers = [offer("loan", terms=loan), offer("falling", terms=own), offer("retermed")]
+    lowers = TERMS["retermed"][1] | {"lowers": True}
+    paused: dict[str, object] = {"kind": "payment_holiday", "holiday_months": 2}
+    offers = [
+        offer("loan", terms=loan),
+        offer("falling", terms=own),
+        offer("retermed", margin="0.01 * amount"),
+        offer("retermed", id="lower", terms=lowers, margin="0.01 * amount"),
+        offer("planned", id="paused", terms=paused),
+    ]
     sold = Seller(engine(*offers, policy=policy()), {})
-    freed = 0
+    freed, codes = 0, Counter[tuple[str, str]]()
     rng = chance("ends")
     people = {
         id_: replace(one, facts={**one.facts, "contract_instalment": float(rng.randint(50, 600))})
@@ -114,12 +122,23 @@ def test_a_loan_that_ends_the_contract_frees_its_instalment():
             decision = decide(sold.engine, asked_for, known(customer, at=NOON))
             worth = [made.parts.value for made in decision.offers if decision.personalised]
             assert [values[id_][name]] == worth if name in values.get(id_, {}) else not worth
+            codes.update((name, one.code) for one in decision.rejected)
+            codes.update((one.offer, "made") for one in decision.offers)
             kept = replace(customer, facts={**customer.facts, "contract_instalment": 0.0})
             other = decide(sold.engine, asked_for, known(kept, at=NOON))
             freed += [made.terms for made in other.offers] != [
                 made.terms for made in decision.offers
             ]
     assert freed > 5
+    for case in (
+        ("falling", "car_value.unknown"),
+        ("lower", "made"),
+        ("lower", "instalment.not_lower"),
+        ("retermed", "made"),
+        ("retermed", "affordability.exceeded"),
+        ("paused", "made"),
+    ):
+        assert codes[case] > 0, f"no case of {case}: {codes}"
 
 
 def test_what_anybody_is_offered_is_what_a_decision_offers_nobody_in_particular():
