@@ -1,19 +1,26 @@
 """Everything a request can be refused for: one table, one shape (RFC 9457), one place.
 
-A problem never repeats what was sent: it names the rule, and where one of *our* names is known
-(a parameter, a field), that name. Codes are stable and may be matched by programs.
+A problem names the rule that was broken, and where one of *our* names is known (a parameter, a
+field), that name. What was sent is not repeated, with two exceptions that the caller needs to find
+the mistake: the name of a field that there is not, and the expression of a filter. Codes are stable
+and may be matched by programs.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import Final
 
 import orjson
 
 from oferta.errors import InputError
 
 MEDIA_TYPE = "application/problem+json"
+
+_FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""What may be repeated as the name of a field: it can hold neither markup nor a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,9 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "json.too_deep": Problem(400, "The JSON is nested too deeply", "Nest at most 8 levels."),
         "body.not_object": Problem(422, "The body must be a JSON object", "See /openapi.json."),
         "body.unknown_field": Problem(
-            422, "The body has a field that means nothing here", "Send only the documented fields."
+            422,
+            "The body has a field that means nothing here",
+            "Send only documented fields: see `where`.",
         ),
         "body.missing_field": Problem(
             422, "A required field is missing", "Add the field that `where` names."
@@ -137,6 +146,11 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "request_id.invalid": Problem(
             422, "Not a request id", "Send 1 to 128 characters without control characters."
         ),
+        "request_id.reused": Problem(
+            409,
+            "The request id was used for another question",
+            "Send a new request id, or exactly the request that it was first sent with.",
+        ),
         "name.invalid": Problem(
             422, "Not a name", "Names are 1 to 64 of a-z, 0-9, '-' and '_', as in the catalogue."
         ),
@@ -156,7 +170,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "context.missing": Problem(
             422,
             "The placement needs a field of context that was not sent",
-            "Send the field that `where` names.",
+            "Send all fields that `missing` names, or name another placement.",
         ),
         "context.unknown": Problem(
             422, "No placement declares this field of context", "See `nearest`."
@@ -167,13 +181,13 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             "Send it as the catalogue declares it; text has at most 256 characters.",
         ),
         "wish.unknown": Problem(
-            422, "No product or family is wished by this name", "Name one of the catalogue's."
+            422, "No product or family has this name", "Name a product or a family: see `nearest`."
         ),
         "offer.unknown": Problem(404, "The catalogue has no such offer", "See `nearest`."),
         "filter.invalid": Problem(
             422,
             "The filter is no rule over the facts of customer and offer",
-            "Write it as a rule of the catalogue; see docs/rules.md.",
+            "`problem` says what is wrong, `position` where; see docs/rules.md.",
         ),
         "decision.unknown": Problem(
             404, "No such decision", "Ids are as answered; decisions are kept for `keep_d` days."
@@ -193,7 +207,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             422, "A row of feedback has a wrong or missing field", "See docs/api.md for its fields."
         ),
         "feedback.type": Problem(
-            422, "No such type of feedback", "impression, click, accept, decline, later, ..."
+            422, "No such type of feedback", "`allowed` names all that there are."
         ),
         "feedback.offer": Problem(
             422, "The decision did not make this offer", "Name an offer of its answer."
@@ -208,7 +222,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             404, "This service makes no decisions", "See [decisions] in docs/api.md."
         ),
         "decisions.rules_unavailable": Problem(
-            503, "Policy, catalogue or rate cards have mistakes", "The log names every one."
+            503, "Policy, catalogue or rate cards have mistakes", "/health/ready names every one."
         ),
         "decisions.store_unavailable": Problem(
             503, "Redis does not answer: no offer may be made", "Try again after `Retry-After`."
@@ -239,21 +253,27 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """What is wrong with one position of a list in the body."""
+    """What is wrong with one position of a list in the body.
+
+    Attributes:
+        facts: further members of the problem, as `where`, `nearest` or `allowed`.
+    """
 
     index: int
     code: str
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 class RequestRefused(InputError):
     """A request that is not served: `code` is a row of `PROBLEMS`.
 
     Attributes:
-        where: the parameter or field of ours that is meant, never text of the caller.
+        where: the parameter or field that is meant.
         bounds: least and most, for a number out of range.
         errors: per position, for a list.
         near: the name of ours that is nearest to one that nothing has.
         headers: more response headers, as `Allow`.
+        facts: further members of the problem.
     """
 
     def __init__(
@@ -265,6 +285,7 @@ class RequestRefused(InputError):
         errors: Sequence[ItemError] = (),
         near: str | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        facts: Mapping[str, object] | None = None,
     ) -> None:
         self.code = code
         self.where = where
@@ -272,6 +293,7 @@ class RequestRefused(InputError):
         self.errors = tuple(errors)
         self.near = near
         self.headers = tuple(headers)
+        self.facts = dict(facts or {})
         about = "" if where is None else f"{where}: "
         hint = PROBLEMS[code].remedy if near is None else f"Did you mean '{near}'?"
         super().__init__(f"{about}{PROBLEMS[code].title} [{code}]. {hint}")
@@ -285,6 +307,23 @@ class RequestRefused(InputError):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Which of our names is meant by `name`, if one is near it."""
     return next(iter(get_close_matches(name[:128], list(known), n=1)), None)
+
+
+def unknown_field(
+    names: Iterable[str], known: Iterable[str], *, inside: str | None = None
+) -> RequestRefused | None:
+    """The refusal of the first of `names` that is not `known`; None: all are.
+
+    `inside` is the field that holds them. A name that is no identifier is not repeated.
+    """
+    fields = sorted(known)
+    unknown = next((name for name in names if name not in fields), None)
+    if unknown is None:
+        return None
+    if not _FIELD_NAME.fullmatch(unknown):
+        return RequestRefused("body.unknown_field", inside)
+    where = unknown if inside is None else f"{inside}.{unknown}"
+    return RequestRefused("body.unknown_field", where, near=nearest(unknown, fields))
 
 
 def problem_fields(code: str, where: str | None = None) -> dict[str, object]:
@@ -307,7 +346,7 @@ def problem_row(error: ItemError) -> dict[str, object]:
     return {
         "index": error.index,
         "status": PROBLEMS[error.code].status,
-        "problem": problem_fields(error.code),
+        "problem": {**problem_fields(error.code), **error.facts},
     }
 
 
@@ -319,7 +358,10 @@ def problem_body(refused: RequestRefused, request_id: str) -> bytes:
     if refused.near is not None:
         fields["nearest"] = refused.near
     if refused.errors:
-        fields["errors"] = [{"index": one.index, "code": one.code} for one in refused.errors]
+        fields["errors"] = [
+            {"index": one.index, "code": one.code, **one.facts} for one in refused.errors
+        ]
+    fields |= refused.facts
     fields["request_id"] = request_id
     return orjson.dumps(fields)
 

@@ -1,6 +1,6 @@
 """Whether this process may have traffic, and what is wrong, each with what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from oferta_serving.schemas import Check, Readiness
@@ -28,9 +28,10 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
 
 
 _RULES_REFUSED = (
-    "Policy, catalogue or rate cards on disk have mistakes, which the log names: decided by those "
-    "before, if there were any. Mend them; no restart is needed."
+    "Policy, catalogue or rate cards on disk have mistakes, below: decided by those before, if "
+    "there were any. Mend them; no restart is needed."
 )
+_MOST_SHOWN = 50
 
 
 def readiness(services: Services) -> Readiness:
@@ -72,12 +73,12 @@ def readiness(services: Services) -> Readiness:
         )
     deciding = services.deciding
     if deciding is not None:
-        refused = bool(deciding.rules.refused)
+        refused = deciding.rules.refused
         checks.append(
             Check(
                 name="rules",
                 ok=not refused,
-                detail="Decided by the files on disk." if not refused else _RULES_REFUSED,
+                detail="Decided by the files on disk." if not refused else _refused(refused),
             )
         )
     if services.draining.begun:
@@ -92,6 +93,13 @@ def readiness(services: Services) -> Readiness:
         age_s=age,
         checks=checks,
     )
+
+
+def _refused(problems: Sequence[str]) -> str:
+    shown = list(problems[:_MOST_SHOWN])
+    if len(problems) > _MOST_SHOWN:
+        shown.append(f"and {len(problems) - _MOST_SHOWN} more, which the log names")
+    return "\n".join([_RULES_REFUSED, *shown])
 
 
 def _said(trouble: str) -> str:

@@ -128,7 +128,7 @@ class PopularAnswer(ListAnswer):
 
 
 class ProblemAnswer(Documented):
-    """A refused request (RFC 9457). `code` is stable; nothing that was sent is repeated."""
+    """A refused request (RFC 9457). `code` is stable."""
 
     type: str
     title: str
@@ -138,6 +138,11 @@ class ProblemAnswer(Documented):
     where: str | None = None
     bounds: list[int] | None = None
     nearest: str | None = None
+    problem: str | None = None
+    position: int | None = None
+    expression: str | None = None
+    placement: str | None = None
+    missing: list[str] | None = None
     errors: list["PositionError"] | None = None
     request_id: str
 
@@ -147,6 +152,9 @@ class PositionError(Documented):
 
     index: int
     code: str
+    where: str | None = None
+    nearest: str | None = None
+    allowed: list[str] | None = None
 
 
 class ItemProblem(Documented):
@@ -157,6 +165,9 @@ class ItemProblem(Documented):
     status: int
     detail: str
     code: str
+    where: str | None = None
+    nearest: str | None = None
+    allowed: list[str] | None = None
 
 
 class BatchResult(Documented):

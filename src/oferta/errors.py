@@ -95,13 +95,22 @@ class InvalidId(InputError):
 
 
 class RequestInvalid(InputError):
-    """A request for a decision with a field that is missing, of the wrong type or unknown."""
+    """A request for a decision with a field that is missing, of the wrong type or unknown.
+
+    Attributes:
+        placement: whose context is missing; None: none.
+        missing: every field of context that it needs and was not sent.
+    """
 
     code = "request.invalid"
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(
+        self, field: str, problem: str, *, placement: str | None = None, missing: Sequence[str] = ()
+    ) -> None:
         self.field = field
         self.problem = problem
+        self.placement = placement
+        self.missing = tuple(missing)
         super().__init__(f"{field}: {problem}")
 
 

@@ -1,7 +1,7 @@
 """Reading requests for decisions from JSON: strict about names, types and bounds.
 
 What only the rules can know (which placements there are, what context they need) is asked by the
-engine; everything else is refused here. Nothing that was sent is ever repeated.
+engine; everything else is refused here.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 from oferta.decisions.request import FactValue, Request, Wish
 from oferta.ids import id_fault
-from oferta_serving.problems import ItemError, RequestRefused
+from oferta_serving.problems import ItemError, RequestRefused, unknown_field
 from oferta_serving.strict import json_integer
 
 MAX_BATCH: Final = 500
@@ -124,8 +124,9 @@ def _request(fields: Mapping[str, object], *, customer_id: str, dry_run: bool) -
 
 
 def _known(fields: Mapping[str, object], known: frozenset[str]) -> None:
-    if not fields.keys() <= known:
-        raise RequestRefused("body.unknown_field")
+    refused = unknown_field(fields, known)
+    if refused is not None:
+        raise refused
 
 
 def _needed(fields: Mapping[str, object], name: str) -> object:
@@ -214,8 +215,9 @@ def _wish(fields: Mapping[str, object]) -> Wish | None:
         return None
     if not isinstance(value, dict):
         raise RequestRefused("body.type", "wish")
-    if not value.keys() <= {*_WISH_AMOUNTS, *_WISH_WHOLE, "product"}:
-        raise RequestRefused("body.unknown_field", "wish")
+    refused = unknown_field(value, {*_WISH_AMOUNTS, *_WISH_WHOLE, "product"}, inside="wish")
+    if refused is not None:
+        raise refused
     product = value.get("product")
     if product is not None and (not isinstance(product, str) or id_fault(product) is not None):
         raise RequestRefused("wish.unknown", "wish.product")

@@ -283,11 +283,13 @@ class Decider:
             return
         past = await self._past.of(list(work.repeated.values()))
         for index, decision in zip(work.repeated, past, strict=True):
-            work.results[index] = _again(decision)
+            work.results[index] = _again(decision, work.requests[index])
 
 
-def _again(past: PastDecision | None) -> Result:
+def _again(past: PastDecision | None, request: Request) -> Result:
     if past is None:  # it went while it was asked for: asked once more, it is decided anew
         return RequestRefused("decisions.contended", headers=RETRY)
+    if replace(past.request, dry_run=request.dry_run) != request:
+        return RequestRefused("request_id.reused", "request_id")
     degraded = past.notes.get("degraded_reason")
     return Answered(past.id, past.request, past.decision, degraded, repeated=True)

@@ -12,7 +12,7 @@ import orjson
 
 from oferta.ids import id_fault
 from oferta.policy.feedback import FEEDBACK, FeedbackKind
-from oferta_serving.problems import ItemError, RequestRefused
+from oferta_serving.problems import ItemError, RequestRefused, nearest, unknown_field
 
 MAX_ROWS: Final = 500
 AHEAD_S: Final = 300.0
@@ -58,7 +58,7 @@ def read_rows(fields: Mapping[str, object], *, now: float) -> tuple[list[Row], l
     for index, one in enumerate(_listed(fields)):
         row = _row(index, one, now)
         if isinstance(row, str):
-            errors.append(ItemError(index, row))
+            errors.append(ItemError(index, row, _facts(row, one)))
         else:
             rows.append(row)
     return rows, errors
@@ -67,8 +67,9 @@ def read_rows(fields: Mapping[str, object], *, now: float) -> tuple[list[Row], l
 def _listed(fields: Mapping[str, object]) -> Sequence[object]:
     if "feedback" not in fields:
         return [fields]
-    if len(fields) > 1:
-        raise RequestRefused("body.unknown_field")
+    refused = unknown_field(fields, ("feedback",))
+    if refused is not None:
+        raise refused
     listed = fields["feedback"]
     if not isinstance(listed, list):
         raise RequestRefused("body.type", "feedback")
@@ -104,6 +105,27 @@ def _row(index: int, fields: object, now: float) -> Row | str:
         at=at,
         until=until,
     )
+
+
+def _facts(code: str, fields: object) -> dict[str, object]:
+    """What helps to mend a row: the field that is meant, and what it may be."""
+    if not isinstance(fields, dict):
+        return {}
+    facts: dict[str, object] = {}
+    if code == "feedback.type":
+        near = nearest(str(fields["type"]), FEEDBACK)
+        facts = {"where": "type", "nearest": near, "allowed": list(FEEDBACK)}
+    elif code == "feedback.row":
+        unknown = unknown_field(fields, _FIELDS)
+        if unknown is not None:
+            facts = {"where": unknown.where, "nearest": unknown.near}
+        else:
+            facts = {"where": next((n for n in _NEEDED if not _is_id(fields.get(n))), None)}
+            if facts["where"] is None:
+                facts["where"] = "feedback_id" if _is_value(fields.get("value")) else "value"
+            if facts["where"] == "type":
+                facts["allowed"] = list(FEEDBACK)
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _well_formed(fields: Mapping[str, object]) -> bool:

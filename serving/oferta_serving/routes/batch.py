@@ -12,7 +12,13 @@ from oferta_serving.answers import check_category
 from oferta_serving.body import read_object
 from oferta_serving.documented import BODY, problems
 from oferta_serving.parameters import CATEGORY, N, Wanted
-from oferta_serving.problems import PROBLEMS, ItemError, RequestRefused, problem_fields
+from oferta_serving.problems import (
+    PROBLEMS,
+    ItemError,
+    RequestRefused,
+    problem_fields,
+    unknown_field,
+)
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.schemas import BatchAnswer
 from oferta_serving.services import Services
@@ -105,8 +111,9 @@ def add_batch_routes(router: APIRouter, services: Services) -> None:
 
 
 def _asked(fields: Mapping[str, object]) -> _Asked:
-    if not fields.keys() <= _FIELDS:
-        raise RequestRefused("body.unknown_field")
+    refused = unknown_field(fields, _FIELDS)
+    if refused is not None:
+        raise refused
     if "customer_ids" not in fields:
         raise RequestRefused("body.missing_field", "customer_ids")
     ids = fields["customer_ids"]

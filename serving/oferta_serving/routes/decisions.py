@@ -33,6 +33,7 @@ UNAVAILABLE = (
 ASKED = (
     "parameter.unknown",
     "request_id.invalid",
+    "request_id.reused",
     "name.invalid",
     "channel.unknown",
     "placement.unknown",

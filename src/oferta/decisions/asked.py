@@ -63,9 +63,10 @@ def ask(engine: Engine, request: Request) -> Asked:
     _known_context(engine, request.context)
     wished = None if request.wish is None else request.wish.product
     if wished is not None and wished not in FAMILIES and wished not in engine.names:
-        raise RequestInvalid(
-            "wish.product", named("product or family", wished, [*engine.names, *FAMILIES])
-        )
+        problem = named("product or family", wished, [*engine.names, *FAMILIES])
+        if wished in engine.by_id:
+            problem = f"'{wished}' is an offer; a product or a family is asked for"
+        raise RequestInvalid("wish.product", problem)
     return Asked(
         ways,
         _context(request.context, [place for _, places in ways for place in places]),
@@ -96,31 +97,47 @@ def _ways(
     channels = engine.policy.channels
     given = placements or engine.catalogue.placements
     ways = []
+    unmet: list[Placement] = []
     for channel in channels:
         if request.channel in (ANY_CHANNEL, channel):
             mine = tuple(place for place in given if place.channel == channel)
-            if not placements and request.channel == ANY_CHANNEL:
-                mine = tuple(place for place in mine if _has_context(place, request.context))
+            if not placements:
+                unmet += [place for place in mine if _missing(place, request.context)]
+                mine = tuple(place for place in mine if place not in unmet)
             if mine:
                 ways.append((channel, mine))
+    if not ways and unmet:
+        raise _needs(
+            min(unmet, key=lambda place: len(_missing(place, request.context))), request.context
+        )
     if not ways:
         raise RequestInvalid("placements", f"channel '{request.channel}' has no placement to fill")
     return tuple(ways)
 
 
-def _has_context(placement: Placement, context: Mapping[str, FactValue]) -> bool:
-    return all(name in context for name in placement.context)
+def _missing(placement: Placement, context: Mapping[str, FactValue]) -> list[str]:
+    return [name for name in placement.context if context.get(name) is None]
+
+
+def _needs(placement: Placement, context: Mapping[str, FactValue]) -> RequestInvalid:
+    missing = _missing(placement, context)
+    fields = ", ".join(f"{name} ({placement.context[name]})" for name in missing)
+    return RequestInvalid(
+        f"context.{missing[0]}",
+        f"placement '{placement.id}' needs {fields}",
+        placement=placement.id,
+        missing=missing,
+    )
 
 
 def _context(given: Mapping[str, FactValue], placements: list[Placement]) -> dict[str, FactValue]:
-    declared: dict[str, ContextKind] = {}
-    for placement in placements:
-        declared.update(placement.context)
     row: dict[str, FactValue] = {}
-    for name, kind in declared.items():
+    for place, name, kind in [
+        (place, name, kind) for place in placements for name, kind in place.context.items()
+    ]:
         value = given.get(name)
         if value is None:
-            raise RequestInvalid(f"context.{name}", f"missing: the placement needs a {kind}")
+            raise _needs(place, given)
         right = isinstance(value, _TYPES[kind]) and (kind == "boolean") is isinstance(value, bool)
         if not right or (isinstance(value, float) and not isfinite(value)):
             raise RequestInvalid(f"context.{name}", f"{value!r} is no {kind}")
@@ -141,7 +158,7 @@ def _filter(engine: Engine, text: str) -> Program:
         columns: dict[str, FactKind] = {**engine.columns, **OFFER}
         return _compiled_filter(text, tuple(sorted(columns.items())))
     except InputError as error:
-        raise RequestInvalid("filter", str(error)) from None
+        raise RequestInvalid("filter", str(error)) from error
 
 
 @lru_cache(maxsize=256)
