@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from offer_worlds import engine, offer, policy
 
+from oferta.errors import SettingsInvalid
 from oferta.profile.facts import FACTS
-from oferta.rules.invalid import RuleInvalid
 from oferta.rules.kinds import Kind
 from oferta.rules.language import parse
 from oferta.rules.program import Program
@@ -26,13 +27,14 @@ def test_the_first_example_is_a_rule():
 
 
 @pytest.mark.parametrize("line", block("text").splitlines())
-def test_the_messages_are_those_that_are_shown(line: str):
-    place = line.split(":", maxsplit=1)[0]
-    near = re.search(r"near '(.*?)'(?:;|$)", line)
-    assert near is not None
-    with pytest.raises(RuleInvalid) as caught:
-        parse(near[1], COLUMNS, place=place)
-    assert str(caught.value) == line
+def test_the_messages_are_those_of_a_catalogue_with_such_a_rule(line: str):
+    shown = re.fullmatch(r"offer '(.+?)': (\w+)\[(\d+)\]: .* near '(.*?)'(?:;.*)?", line)
+    assert shown is not None
+    offer_id, rules, position, wrong = shown.groups()
+    listed = [*["TRUE"] * int(position), wrong]
+    with pytest.raises(SettingsInvalid) as caught:
+        engine(offer("cover", id=offer_id, **{rules: listed}), policy=policy())
+    assert list(caught.value.problems) == [line]
 
 
 def test_the_example_in_python_gives_what_its_comments_say():
