@@ -132,9 +132,8 @@ def _needs(placement: Placement, context: Mapping[str, FactValue]) -> RequestInv
 
 def _context(given: Mapping[str, FactValue], placements: list[Placement]) -> dict[str, FactValue]:
     row: dict[str, FactValue] = {}
-    for place, name, kind in [
-        (place, name, kind) for place in placements for name, kind in place.context.items()
-    ]:
+    needed = [(place, *field) for place in placements for field in place.context.items()]
+    for place, name, kind in needed:
         value = given.get(name)
         if value is None:
             raise _needs(place, given)
