@@ -111,6 +111,12 @@ def test_triggers_are_due_once_with_the_offer_to_make(desk: httpx.Client, home: 
     assert first["text"]["zh"] == "质保将在60天内到期。"
     assert due(desk)["triggers"] == found["triggers"]  # looking does not take
 
+    by_mail = due(desk, channel="email")["triggers"]
+    assert {one["channel"] for one in by_mail} == {"email"}
+    assert [one["trigger_id"] for one in by_mail] == [
+        one["trigger_id"] for one in found["triggers"]
+    ]
+
     before = due(desk, due_before="2027-01-01", limit=2)
     assert [one["customer_id"] for one in before["triggers"]] == ["w0", "w9"]
     assert (before["found"], before["more"]) == (2, False)
@@ -135,6 +141,8 @@ def test_triggers_are_due_once_with_the_offer_to_make(desk: httpx.Client, home: 
         ("/v1/triggers?due_before=tomorrow", 422, "day.invalid"),
         ("/v1/triggers?due_before=2027-02-30", 422, "day.invalid"),
         ("/v1/triggers?due_before=20270228", 422, "day.invalid"),
+        ("/v1/triggers?channel=emial", 422, "channel.unknown"),
+        ("/v1/triggers?channel=E%20M", 422, "name.invalid"),
         ("/v1/triggers?before=2027-02-28", 422, "parameter.unknown"),
     ],
 )

@@ -110,28 +110,27 @@ class LiveBase:
                     members.append(Member(len(members) + 1, answer.request.customer_id, made))
             return asked, members
 
-    async def triggers(self, *, before: date | None, limit: int) -> tuple[Asked, list[Fired]]:
+    async def triggers(
+        self, *, before: date | None, channel: str, limit: int
+    ) -> tuple[Asked, list[Fired]]:
         """What is due before a day and has not fired, with the offer to make; `limit` at most.
 
         Raises:
-            RequestRefused: no base, or what a decision needs is missing.
+            RequestRefused: no such channel, no base, or what a decision needs is missing.
         """
         async with self._turn:
             book, table = await self._book(), await self._table()
             engine, at = book.engine, self._clock.now().timestamp()
-            triggers = Triggers(engine, table, at=at)
+            try:
+                triggers = Triggers(engine, table, at=at, channel=channel)
+            except RequestInvalid as error:
+                raise as_refusal(error, Request("", channel, ()), engine) from None
             seen = await asyncio.to_thread(seen_triggers, self._home)
             blocks = await asyncio.to_thread(lambda: list(triggers.due(before=before, seen=seen)))
             due = sorted((one for block in blocks for one in block.due), key=_day)
             asked = Asked(table, len(due))
             fired: list[Fired] = []
-            requests = [
-                replace(
-                    occasion(engine, offers=triggers.offers[one.trigger]),
-                    customer_id=one.customer_id,
-                )
-                for one in due
-            ]
+            requests = [triggers.request(one) for one in due]
             texts = {one.rule.name: one.rule.text for one in engine.triggers}
             places = _Places()
             async for at_due, answer in self._again(requests, asked):

@@ -22,6 +22,9 @@ def triggers(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Only what is due before this day."),
     ] = None,
+    channel: Annotated[
+        str, typer.Option(help="One of the policy's, or 'any': the best for each customer.")
+    ] = "any",
     scores: Annotated[
         Path | None,
         typer.Option(help="Scores of everybody (default: the newest of the state folder)."),
@@ -69,7 +72,16 @@ def triggers(
     with fired_triggers(folder) as seen:
         known = len(seen)
         asked, fired = asyncio.run(
-            _fired(engine, table, at=then, before=before, seen=seen, home=folder, store=store)
+            _fired(
+                engine,
+                table,
+                channel=channel,
+                at=then,
+                before=before,
+                seen=seen,
+                home=folder,
+                store=store,
+            )
         )
         rows = trigger_rows(fired).sort(
             "due", "trigger", "expected_value", descending=[False, False, True]
@@ -94,6 +106,7 @@ async def _fired(
     engine: "Engine",
     table: "BaseTable",
     *,
+    channel: str,
     at: float,
     before: "date | None",
     seen: "FiredTriggers",
@@ -115,7 +128,8 @@ async def _fired(
             if store
             else NoPast()
         )
-        asked = Triggers(engine, table, at=at, totals=await past.totals(engine, at=at))
+        totals = await past.totals(engine, at=at)
+        asked = Triggers(engine, table, at=at, totals=totals, channel=channel)
         fired: list[Fired] = []
         with Terminal().task("triggers", total=None) as advance:
             for block in asked.due(before=before, seen=seen):

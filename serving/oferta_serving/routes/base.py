@@ -1,6 +1,7 @@
 """Questions to the whole base: whom to offer something to, and who is due."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,13 @@ _LIMIT_PARAMETER: Final = {
     "required": False,
     "description": LIMIT.about,
     "schema": LIMIT.schema(),
+}
+_CHANNEL_PARAMETER: Final = {
+    "name": "channel",
+    "in": "query",
+    "required": False,
+    "description": "One of the policy's; else the best for each customer.",
+    "schema": {"type": "string", "default": ANY_CHANNEL, "maxLength": 64},
 }
 
 
@@ -63,13 +71,7 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
                     "example": "balloon-refinance",
                 },
                 _LIMIT_PARAMETER,
-                {
-                    "name": "channel",
-                    "in": "query",
-                    "required": False,
-                    "description": "One of the policy's; else the best for each customer.",
-                    "schema": {"type": "string", "default": ANY_CHANNEL, "maxLength": 64},
-                },
+                _CHANNEL_PARAMETER,
             ]
         },
         tags=["base"],
@@ -81,9 +83,7 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
         base = _base_of(services)
         offer = path_id(request.path_params["offer_id"])
         values = query_values(request.scope["query_string"], frozenset({LIMIT.name, "channel"}))
-        channel = values.get("channel", ANY_CHANNEL)
-        if not _NAME.fullmatch(channel):
-            raise RequestRefused("name.invalid", "channel")
+        channel = _channel(values)
         limit = LIMIT.from_query(values)
         from oferta_serving.base.answers import audience_answer  # noqa: PLC0415 - see `app`
 
@@ -93,7 +93,17 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
     @router.get(
         "/v1/triggers",
         response_model=TriggersAnswer,
-        responses=problems((*QUERY, "day.invalid", "base.unavailable", *UNAVAILABLE)),
+        responses=problems(
+            (
+                *QUERY,
+                "day.invalid",
+                "name.invalid",
+                "channel.unknown",
+                "placement.none",
+                "base.unavailable",
+                *UNAVAILABLE,
+            )
+        ),
         openapi_extra={
             "parameters": [
                 {
@@ -105,6 +115,7 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
                     "example": "2027-03-01",
                 },
                 _LIMIT_PARAMETER,
+                _CHANNEL_PARAMETER,
             ]
         },
         tags=["base"],
@@ -114,12 +125,14 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
     async def triggers(request: Request) -> Response:
         """Those due first, without what `oferta triggers` took already. Ids are stable."""
         base = _base_of(services)
-        values = query_values(request.scope["query_string"], frozenset({LIMIT.name, "due_before"}))
+        allowed = frozenset({LIMIT.name, "due_before", "channel"})
+        values = query_values(request.scope["query_string"], allowed)
         before = _day(values.get("due_before"))
+        channel = _channel(values)
         limit = LIMIT.from_query(values)
         from oferta_serving.base.answers import triggers_answer  # noqa: PLC0415 - see `app`
 
-        asked, fired = await base.triggers(before=before, limit=limit)
+        asked, fired = await base.triggers(before=before, channel=channel, limit=limit)
         return JsonAnswer(orjson.dumps(triggers_answer(asked, fired)))
 
 
@@ -127,6 +140,13 @@ def _base_of(services: Services) -> "LiveBase":
     if services.base is None:
         raise RequestRefused("decisions.not_configured")
     return services.base()
+
+
+def _channel(values: Mapping[str, str]) -> str:
+    channel = values.get("channel", ANY_CHANNEL)
+    if not _NAME.fullmatch(channel):
+        raise RequestRefused("name.invalid", "channel")
+    return channel
 
 
 def _day(text: str | None) -> date | None:

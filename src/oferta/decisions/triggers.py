@@ -7,7 +7,7 @@ not fire, and may do so later.
 """
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Final
@@ -24,7 +24,7 @@ from oferta.decisions.base_table import BaseTable
 from oferta.decisions.decision import OfferMade
 from oferta.decisions.engine import Engine, Trigger
 from oferta.decisions.occasion import occasion
-from oferta.decisions.request import Customer
+from oferta.decisions.request import Customer, Request
 from oferta.decisions.row import day_number
 from oferta.decisions.whole_base import WholeBase
 from oferta.policy.contact import CustomerState
@@ -83,9 +83,17 @@ class Triggers:
         *,
         at: float,
         totals: Mapping[str, int] | None = None,
+        channel: str = ANY_CHANNEL,
     ) -> None:
-        """`totals`: places taken under caps over everybody, by counter."""
+        """`totals`: places taken under caps over everybody, by counter.
+
+        `channel`: through which the offers are to be made; by default each customer's best.
+
+        Raises:
+            RequestInvalid: there is no such channel, or it has no placement to fill unasked.
+        """
         self._engine = engine
+        self._whole = occasion(engine, channel=channel)
         self._table = table
         self._at = at
         self._again = AskAgain(engine, table, at=at, totals=totals or {})
@@ -109,7 +117,7 @@ class Triggers:
             return
         base = WholeBase(
             self._engine,
-            occasion(self._engine, channel=ANY_CHANNEL, offers=among),
+            replace(self._whole, offers=among),
             popular=self._table.base_rates,
             products=self._table.products,
             at=self._at,
@@ -132,12 +140,15 @@ class Triggers:
         texts = {trigger.rule.name: trigger.rule.text for trigger in self._engine.triggers}
         for due in block.due:
             customer = due.customer_id
-            request = occasion(self._engine, channel=ANY_CHANNEL, offers=self.offers[due.trigger])
             decision = self._again.decide(
-                request, customer, block.customers[customer], states.get(customer)
+                self.request(due), customer, block.customers[customer], states.get(customer)
             )
             if decision is not None:
                 yield Fired(due, decision.offers[0], texts[due.trigger])
+
+    def request(self, due: Due) -> Request:
+        """The dry run that finds the offer of what is due."""
+        return replace(self._whole, customer_id=due.customer_id, offers=self.offers[due.trigger])
 
     def _due(
         self, trigger: Trigger, batch: Batch, able: Mapping[str, Rows], before: date | None

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from base_worlds import customers, scores_folder, wide
 from offer_worlds import DAY, FACTS, NOON, TODAY, Seller, chance, engine, offer, policy, state
 
@@ -12,6 +13,7 @@ from oferta.decisions.decide import decide
 from oferta.decisions.occasion import occasion
 from oferta.decisions.request import Customer, Known, Propensity
 from oferta.decisions.triggers import Fired, Triggers, trigger_id
+from oferta.errors import RequestInvalid
 from oferta.policy.contact import CustomerState, Silence
 
 TEXT = {"en": "The balloon falls due.", "zh": "尾款到期。"}
@@ -55,8 +57,9 @@ def fired(
     before: date | None = None,
     seen: frozenset[str] = frozenset(),
     states: dict[str, CustomerState] | None = None,
+    channel: str = "any",
 ) -> list[Fired]:
-    triggers = Triggers(sold.engine, table, at=at)
+    triggers = Triggers(sold.engine, table, at=at, channel=channel)
     return [
         one
         for block in triggers.due(before=before, seen=seen)
@@ -165,3 +168,19 @@ def test_a_family_that_nothing_is_sold_of_fires_nothing(tmp_path: Path):
     seller = sold({**KEEN, "when": "TRUE", "once_per": "today", "families": ["car"]})
     table = table_of(tmp_path / "b", seller, {"c1": somebody()})
     assert fired(seller, table) == []
+
+
+def test_through_one_channel_its_consent_and_its_quiet_hours_hold(tmp_path: Path):
+    seller = sold(BALLOON)
+    people = {
+        "agreed": somebody(balloon_due=TODAY + 90, consent_email=True),
+        "refused": somebody(balloon_due=TODAY + 90, consent_email=False),
+    }
+    table = table_of(tmp_path / "b", seller, people)
+    assert len(fired(seller, table)) == 2
+    (one,) = fired(seller, table, channel="email")
+    assert (one.due.customer_id, one.made.channel) == ("agreed", "email")
+    assert {one.made.channel for one in fired(seller, table, channel="push")} == {"push"}
+    assert fired(seller, table, channel="push", at=NOON + DAY / 2) == []
+    with pytest.raises(RequestInvalid, match="emial"):
+        fired(seller, table, channel="emial")
