@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from oferta_experiments.demo.terms_text import schedule_rows, terms_text
+from oferta_experiments.demo.terms_text import money, schedule_rows, terms_text
 
 _LINE: Final = 84
 """Cells that a sentence under an offer has, where the page has a hundred."""
@@ -103,9 +103,13 @@ def _offer(offer: Mapping[str, Any], *, detailed: bool) -> Iterator[RenderableTy
         Text(f"worth {offer['score']['value']:.2f}", style="dim"),
     )
     yield title
-    terms = offer["terms"]
+    terms, incentive = offer["terms"], offer["incentive"]
     if detailed:
         yield indented(both(offer["summary"], style="italic"))
+    if incentive is not None:
+        yield indented(both(incentive["text"], style="magenta"), bullet="+")
+        paid = f"{money(incentive['amount'])}, paid by {incentive['funder']}"
+        yield indented(Text(paid, style="dim"), bullet=" ")
     if terms is not None:
         yield indented(Text(terms_text(terms)))
         for change in terms["changes"]:

@@ -21,6 +21,11 @@ EXAMPLE: Final[dict[str, JsonValue]] = {
             "fulfilment": "digital",
             "name": {"en": "Refinance your balloon", "zh": "尾款再融资"},
             "summary": {"en": "The last payment in instalments.", "zh": "期末尾款分期偿还。"},
+            "incentive": {
+                "text": {"en": "The first fee is on us.", "zh": "首笔费用由我们承担。"},
+                "amount": 70.0,
+                "funder": "own book",
+            },
             "terms": {
                 "kind": "equal_instalment",
                 "product": "balloon-refinance-loan",

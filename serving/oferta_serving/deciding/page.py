@@ -59,6 +59,10 @@ def _offer(offer: OfferMade) -> Panel:
     facts.add_column()
     for reason in offer.reasons:
         facts.add_row("because", f"{reason.text.en}\n{reason.text.zh}")
+    if offer.incentive is not None:
+        sweet = offer.incentive
+        facts.add_row("incentive", f"{sweet.text.en}\n{sweet.text.zh}")
+        facts.add_row("", f"{sweet.amount:,.2f}, paid by {sweet.funder}")
     if offer.terms is not None:
         for name, text in _terms(offer.terms):
             facts.add_row(name, text)

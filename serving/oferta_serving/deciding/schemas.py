@@ -122,6 +122,14 @@ class CodeAnswer(Documented):
     text: Words
 
 
+class IncentiveAnswer(Documented):
+    """Money that makes an offer sweeter, in the currency's main unit, and who pays it."""
+
+    text: Words
+    amount: float
+    funder: str
+
+
 class OfferAnswer(Documented):
     """One offer of an answer."""
 
@@ -135,6 +143,7 @@ class OfferAnswer(Documented):
     fulfilment: Fulfilment
     name: Words
     summary: Words
+    incentive: IncentiveAnswer | None
     terms: TermsAnswer | None
     score: ScoreAnswer
     reasons: list[WhyAnswer]

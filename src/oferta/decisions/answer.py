@@ -10,10 +10,11 @@ from typing import Final
 
 import orjson
 
+from oferta.catalogue.offers import Incentive
 from oferta.catalogue.texts import Text
 from oferta.decisions.decision import Decision, OfferMade, Parts
 from oferta.decisions.explain import change_text
-from oferta.decisions.whys import WHYS
+from oferta.decisions.whys import STAFF, WHYS
 from oferta.terms.quote import Terms
 from oferta.terms.schedule import schedule
 
@@ -75,7 +76,7 @@ def receipt(decision: Decision) -> Plain:
                 "stage": rejection.stage,
                 "code": rejection.code,
                 "detail": rejection.detail,
-                "text": _text(WHYS[rejection.code]),
+                "text": _text(STAFF.get(rejection.code, WHYS[rejection.code])),
             }
             for rejection in decision.rejected
         ],
@@ -109,6 +110,7 @@ def _offer(offer: OfferMade, *, explain: bool) -> Plain:
         "fulfilment": offer.fulfilment,
         "name": _text(offer.name),
         "summary": _text(offer.summary),
+        "incentive": None if offer.incentive is None else _incentive(offer.incentive),
         "terms": None if offer.terms is None else _terms(offer.terms, explain=explain),
         "score": _score(offer.parts),
         "reasons": [
@@ -117,6 +119,14 @@ def _offer(offer: OfferMade, *, explain: bool) -> Plain:
         ],
         "selection": offer.selection,
         "probability": offer.probability,
+    }
+
+
+def _incentive(incentive: Incentive) -> Plain:
+    return {
+        "text": _text(incentive.text),
+        "amount": incentive.amount,
+        "funder": incentive.funder,
     }
 
 

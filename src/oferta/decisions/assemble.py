@@ -96,6 +96,7 @@ def _offer(case: Case, made: Made, pick: Pick, rank: int) -> OfferMade:
         probability=pick.probability,
         provider=offer.provider,
         fulfilment=offer.fulfilment,
+        incentive=offer.incentive,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from oferta.catalogue.offers import Incentive
 from oferta.catalogue.texts import Text
 from oferta.policy.contact import Contact, CustomerState
 from oferta.terms.quote import Terms
@@ -86,7 +87,8 @@ class OfferMade:
     """One offer of an answer.
 
     `probability` is that of its selection into its slot, for the log: of the first slot the true
-    one, of the others conditional on what the slots before them hold.
+    one, of the others conditional on what the slots before them hold. `incentive`: what makes the
+    offer sweeter, and who pays it, as the catalogue says.
     """
 
     rank: int
@@ -104,6 +106,7 @@ class OfferMade:
     probability: float
     provider: str
     fulfilment: str
+    incentive: Incentive | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,3 +81,21 @@ WHYS: Final[Mapping[str, Text]] = MappingProxyType(
     }
 )
 """By rejection code."""
+
+STAFF: Final[Mapping[str, Text]] = MappingProxyType(
+    {
+        "offer.not_approved": Text(
+            en="This offer is not approved: its status in the catalogue is another",
+            zh="该方案未获批准：目录中的状态并非“已批准”",
+        ),
+        "value.negative": Text(
+            en="This offer is worth nothing to the seller in this case",
+            zh="此情况下该方案对销售方没有正收益",
+        ),
+        "margin.unknown": Text(
+            en="The margin of this offer is not known in this case",
+            zh="此情况下该方案的利润未知",
+        ),
+    }
+)
+"""What a receipt says of one offer, where the customer's text speaks of all offers instead."""

@@ -15,10 +15,15 @@ from oferta.decisions.decision import Decision
 from oferta.decisions.record import from_json, pack_record, to_json, unpack_record
 from oferta.decisions.replay import differences, replay
 from oferta.decisions.request import Known, Request, Wish
+from oferta.decisions.whys import STAFF, WHYS
 from oferta.errors import RecordCorrupt
 
 SELLER = engine(
-    offer("loan", margin="0.05 * amount"),
+    offer(
+        "loan",
+        margin="0.05 * amount",
+        incentive={"text": {"en": "A gift.", "zh": "礼品。"}, "amount": 100, "funder": "dealers"},
+    ),
     offer("roadside"),
     offer("cover", eligibility=["income > 9000"]),
     policy=policy(
@@ -117,12 +122,31 @@ def test_an_answer_reads_as_documented():
     assert told["versions"]["release"] == 7
     loan = told["offers"][0]
     assert (loan["rank"], loan["offer_id"], loan["name"]["zh"]) == (1, "loan", "产品loan")
+    assert loan["incentive"] == {
+        "text": {"en": "A gift.", "zh": "礼品。"},
+        "amount": 100.0,
+        "funder": "dealers",
+    }
     assert loan["terms"]["changes"][0]["what"] == "months"
     assert "schedule" not in loan["terms"]
     assert {reason["code"] for reason in loan["reasons"]} >= {"weight.keen", "counter.months"}
     score = loan["score"]
     product = score["accept"] * score["approved"] * (score["margin"] - score["expected_loss"])
     assert product * score["context"] * score["lever"] == score["value"]
+
+
+def test_a_receipt_tells_staff_why_one_offer_was_not_made():
+    sold = engine(
+        offer("roadside", id="paused", status="paused"),
+        offer("cover", eligibility=["income > 9000"]),
+        policy=policy(),
+    )
+    told = orjson.loads(receipt_json(decide(sold, ASKED, known())))
+    rejected = {row["offer_id"]: row for row in told["rejected"]}
+    assert rejected["paused"]["code"] == "offer.not_approved"
+    assert rejected["paused"]["text"]["en"].startswith("This offer is not approved")
+    assert rejected["cover"]["text"]["en"] == WHYS["rule.eligibility"].en
+    assert set(STAFF) <= set(WHYS)
 
 
 def test_amounts_are_numbers_to_the_cent():
