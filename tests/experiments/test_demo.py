@@ -57,12 +57,25 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         "fired before and are silent",
         "best offer worth less",
         "Replayed: the same decision",
-        "/docs",
-        "curl",
+        "--channel email",
+        "paid by",  # an incentive, and its funder
+        "Done after",
+        "Serve on",
     ],
 )
 def test_the_demo_shows(page: str, said: str) -> None:
     assert said in page
+
+
+def test_what_is_stopped_is_not_called_up_and_serving(page: str) -> None:
+    assert "Up and serving" not in page
+    assert "curl" not in page
+
+
+def test_models_are_compared_in_a_line_each_before_the_first_offer(page: str) -> None:
+    lines = re.findall(r"^(\S+) +\S+@\d+ +\.\d+ +\.\d+-\.\d+ *$", page, flags=re.MULTILINE)
+    assert len(lines) > 1
+    assert "beside accuracy" not in page
 
 
 def test_it_speaks_both_languages(page: str) -> None:
@@ -102,7 +115,7 @@ def test_a_declined_offer_is_gone_from_the_next_answer(page: str) -> None:
 )
 def test_the_retail_demo_runs_through(tmp_path: Path) -> None:
     page = ran(tmp_path, "--data", "retail")
-    for said in ("events", "ndcg@10", "champion", "is live", "never seen before", "/docs", "curl"):
+    for said in ("events", "ndcg@10", "champion", "is live", "never seen before", "Serve on"):
         assert said in page
     assert re.search(r"release 1 · model grocer/1 · \d+ s old · personalised", page)
     assert re.search(r"popular · cold", page)

@@ -33,6 +33,22 @@ def show(evaluation: Evaluation, dataset: str, console: Console) -> None:
     console.print(Group(*_parts(evaluation, dataset)))
 
 
+def show_briefly(evaluation: Evaluation, dataset: str, console: Console) -> None:
+    """Print a line for each model, best first: the metric that orders them, and its interval."""
+    ordering = evaluation.protocol.ordering
+    lines = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for card in evaluation.results:
+        found = card.metrics[ordering]
+        lines.add_row(
+            card.model,
+            f"{ordering} {_short(found.mean)}",
+            Text(f"{_short(found.low)}-{_short(found.high)}", style="dim"),
+        )
+    console.print(Text(dataset, style="bold"))
+    console.print(lines)
+    console.print(Text("95 % intervals over customers; all metrics: without --brief", style="dim"))
+
+
 def _parts(evaluation: Evaluation, dataset: str) -> Iterator[RenderableType]:
     yield Text(dataset, style="bold")
     yield Text(evaluation.protocol.sentence(), style="dim")

@@ -60,9 +60,14 @@ def run_auto(stage: Stage, *, port: int, once: bool, customers: int) -> None:
         _triggers(stage, seller, today=today)
         stage.step("9  What if instalments may take 30 % of what is left of the income, not 40 %?")
         _what_if(stage, seller)
-        _closing(stage, address, customer, time.monotonic() - began)
         if not once:
+            _closing(stage, address, customer, time.monotonic() - began)
             stage.wait()
+    if once:
+        stage.done(
+            time.monotonic() - began,
+            *("serve", "--port", str(port), "--config", short(seller / "serving.toml")),
+        )
 
 
 def _learn(stage: Stage, seller: Path, *, customers: int, today: date) -> None:
@@ -75,7 +80,8 @@ def _learn(stage: Stage, seller: Path, *, customers: int, today: date) -> None:
     )
     stage.command("ingest", short(world), "--out", short(dataset), "--replace")
     stage.step("2  Learn what each customer takes next: models compared on what came after")
-    stage.command("train", short(dataset), "--job", short(ROOT / "training" / "jobs" / "auto.toml"))
+    job = ROOT / "training" / "jobs" / "auto.toml"
+    stage.command("train", short(dataset), "--job", short(job), "--brief")
     stage.step("3  Score everybody, build their profiles, publish both, swap them live")
     for name in ("catalogue", "rate_cards"):
         shutil.copytree(ROOT / "serving" / name, seller / name, dirs_exist_ok=True)
@@ -127,7 +133,10 @@ def _triggers(stage: Stage, seller: Path, *, today: date) -> None:
     # What fired in an earlier run of the demo: its customers are new ones.
     shutil.rmtree(stage.home / "triggers", ignore_errors=True)
     until = str(today + timedelta(days=1))
-    words = ("triggers", "--config", short(seller / "serving.toml"), "--due-before", until, "--out")
+    words = (
+        *("triggers", "--channel", "email", "--due-before", until),
+        *("--config", short(seller / "serving.toml"), "--out"),
+    )
     told = stage.command(*words, short(stage.home / "triggers.csv"), quiet=True)
     stage.console.print(Text(told.strip()))
     again = stage.command(*words, short(stage.home / "again.csv"), quiet=True)

@@ -38,9 +38,11 @@ def run_retail(stage: Stage, *, port: int, once: bool) -> None:
     with stage.served(port) as address:
         with httpx.Client(base_url=address, timeout=5.0) as client:
             stage.console.print(retail_page.answers(client, _opened(dataset, stage.home)))
-        _closing(stage, address, time.monotonic() - began)
         if not once:
+            _closing(stage, address, time.monotonic() - began)
             stage.wait()
+    if once:
+        stage.done(time.monotonic() - began, "serve", "--port", str(port))
 
 
 def _closing(stage: Stage, address: str, seconds: float) -> None:

@@ -116,6 +116,14 @@ class Stage:
         except KeyboardInterrupt:
             return
 
+    def done(self, seconds: float, *serve: str) -> None:
+        """That nothing runs on, and the words of `oferta` that serve what is live here."""
+        command = shlex.join((str(tools() / "oferta"), *serve))
+        self.lines(
+            f"[bold]Done[/bold] after {seconds:.0f} s: the server is stopped",
+            (("Serve on", f"OFERTA_HOME={shlex.quote(str(self.home))} {command}"),),
+        )
+
     def lines(self, heading: str, entries: Sequence[tuple[str, str]]) -> None:
         """Lines to copy under a heading, so nothing is framed or broken."""
         self.console.print()

@@ -13,6 +13,9 @@ def train(
     ] = None,
     home: Annotated[Path | None, typer.Option(help="The state folder (default: .oferta).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="One line for each model, in place of the tables.")
+    ] = False,
 ) -> None:
     """Compare the job's models, register the best one, make it champion if the gate lets it.
 
@@ -29,7 +32,7 @@ def train(
     from oferta.home import home_folder
     from oferta.progress import Terminal
     from oferta_training.job import load_job
-    from oferta_training.scoreboard import show
+    from oferta_training.scoreboard import show, show_briefly
     from oferta_training.train import train as run
 
     folder, clock, progress = home_folder(home), SystemClock(), Terminal()
@@ -53,7 +56,7 @@ def train(
         typer.echo(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
         return
     console = Console(highlight=False)
-    show(done.evaluation, str(dataset), console)
+    (show_briefly if brief else show)(done.evaluation, str(dataset), console)
     console.print(
         f"[bold]{done.best.model}[/bold] is registered as [bold]{done.version.label}[/bold], "
         f"{alias}{':' if done.verdict.promoted else ', refused by the gate:'}"
