@@ -99,12 +99,16 @@ def tiers_of(wide: pl.LazyFrame, base: Base, scope: Scope) -> pl.LazyFrame | Non
     if scope.tiers is None:
         return None
     columns = wide.collect_schema().names()
-    known = {f"{ATTRIBUTE}{name}": kind for name, kind in scope.attributes.items()}
+    known: dict[str, FactKind] = {
+        f"{ATTRIBUTE}{name}": kind
+        for name, kind in scope.attributes.items()
+        if f"{ATTRIBUTE}{name}" in columns
+    }
     derived = with_derived(
         wide.drop("evidence", "probability", "score", strict=False),
         today=base.as_of.astimezone(ZoneInfo(base.zone)).date(),
         policy_value=scope.tiers,
-        attributes={name: kind for name, kind in known.items() if name in columns},
+        attributes=known,
     )
     return derived.select("customer_id", "value_tier")
 
