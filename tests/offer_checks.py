@@ -17,6 +17,7 @@ from oferta.decisions.decision import Decision, OfferMade
 from oferta.decisions.request import Known, Request
 from oferta.policy.contact import Contact
 from oferta.policy.file import Cap, Policy
+from oferta.profile.facts import FACTS
 from oferta.terms.quote import CardInputs, Terms
 
 CREDIT = {"loan", "lease", "servicing"}
@@ -115,11 +116,27 @@ def _arrears(known: Known) -> bool:
 
 
 def _remembered(policy: Policy, known: Known, decision: Decision) -> bool:
-    """Whether the customer's contacts count: who agreed, the control group included."""
+    """Whether the customer's contacts count: who agreed, the control group included.
+
+    Not where help in arrears is owed to somebody who wants nothing personal, now or ever.
+    """
     said = known.customer.facts.get("consent_personalisation")
     open_to_all = policy.personalisation.without_consent == "personalised"
     agreed = said is True or (said is None and open_to_all)
-    return decision.control or (decision.personalised and agreed)
+    return decision.control or (decision.personalised and not decision.owed and agreed)
+
+
+def _seen(known: Known, decision: Decision) -> Facts:
+    """The facts that the decision may hang on; help in arrears without consent: on the contract."""
+    if not decision.personalised:
+        return {}
+    if not decision.owed:
+        return known.customer.facts
+    return {
+        name: value
+        for name, value in known.customer.facts.items()
+        if name == "risk_tier" or (name in FACTS and FACTS[name].origin in {"contract", "consent"})
+    }
 
 
 def _offer(
@@ -130,7 +147,7 @@ def _offer(
     place = sold.engine.catalogue.placement[made.placement]
     zone = ZoneInfo(policy.time_zone)
     now = datetime.fromtimestamp(known.at, zone)
-    facts = known.customer.facts if decision.personalised else {}
+    facts = _seen(known, decision)
     row: Facts = {
         **facts,
         **{f"context_{name}": request.context.get(name) for name in _context(sold, request, made)},
