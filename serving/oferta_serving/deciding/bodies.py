@@ -11,10 +11,10 @@ from typing import Final
 
 from oferta.decisions.request import FactValue, Request, Wish
 from oferta.ids import id_fault
+from oferta_serving.batched import listed, told_apart
 from oferta_serving.problems import ItemError, RequestRefused, unknown_field
 from oferta_serving.strict import json_integer
 
-MAX_BATCH: Final = 500
 MAX_OFFERS: Final = 200
 MAX_PLACEMENTS: Final = 20
 MAX_CONTEXT: Final = 50
@@ -64,24 +64,9 @@ def many_requests(fields: Mapping[str, object]) -> Many:
         RequestRefused: likewise; single customers that are wrong are kept as `errors`.
     """
     _known(fields, MANY_FIELDS)
-    ids = _needed(fields, "customer_ids")
-    if not isinstance(ids, list):
-        raise RequestRefused("body.type", "customer_ids")
-    if not ids:
-        raise RequestRefused("batch.empty", "customer_ids")
-    if len(ids) > MAX_BATCH:
-        raise RequestRefused("batch.too_large", "customer_ids")
+    ids = listed(fields)
     reserve = _flag(fields, "reserve", absent=False)
-    places: dict[str, int] = {}
-    errors: list[ItemError] = []
-    for index, one in enumerate(ids):
-        fault = id_fault(one) if isinstance(one, str) else "id.type"
-        if fault is not None:
-            errors.append(ItemError(index, fault))
-        else:
-            places.setdefault(one, index)
-    if not places:
-        raise RequestRefused("batch.all_invalid", "customer_ids", errors=errors)
+    places, errors = told_apart(ids)
     first, *others = places
     shared = _request(fields, customer_id=first, dry_run=not reserve)
     requests = [shared, *(_for(shared, customer_id) for customer_id in others)]

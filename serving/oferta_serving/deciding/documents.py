@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from oferta.ids import MAX_ID_CHARS
 from oferta.policy.feedback import FEEDBACK
+from oferta_serving.batched import MAX_CUSTOMERS
 from oferta_serving.deciding.bodies import (
     MAX_AMOUNT,
-    MAX_BATCH,
     MAX_CONTEXT,
     MAX_FILTER,
     MAX_N,
@@ -119,7 +119,7 @@ MANY_BODY: Final[Schema] = {
     "additionalProperties": False,
     "required": ["customer_ids", "channel"],
     "properties": {
-        "customer_ids": {"type": "array", "minItems": 1, "maxItems": MAX_BATCH, "items": _ID},
+        "customer_ids": {"type": "array", "minItems": 1, "maxItems": MAX_CUSTOMERS, "items": _ID},
         **_SHARED,
         "reserve": {
             "type": "boolean",

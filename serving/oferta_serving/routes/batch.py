@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from oferta.ids import id_fault
 from oferta_serving.answers import check_category
+from oferta_serving.batched import MAX_CUSTOMERS, listed, told_apart
 from oferta_serving.body import read_object
 from oferta_serving.documented import BODY, problems
 from oferta_serving.parameters import CATEGORY, N, Wanted
@@ -23,7 +23,6 @@ from oferta_serving.responses import JsonAnswer
 from oferta_serving.schemas import BatchAnswer
 from oferta_serving.services import Services
 
-MAX_CUSTOMERS = 500
 YIELD_EVERY = 50
 """Customers answered before other requests get their turn: about 2 ms."""
 
@@ -114,26 +113,9 @@ def _asked(fields: Mapping[str, object]) -> _Asked:
     refused = unknown_field(fields, _FIELDS)
     if refused is not None:
         raise refused
-    if "customer_ids" not in fields:
-        raise RequestRefused("body.missing_field", "customer_ids")
-    ids = fields["customer_ids"]
-    if not isinstance(ids, list):
-        raise RequestRefused("body.type", "customer_ids")
-    if not ids:
-        raise RequestRefused("batch.empty", "customer_ids")
-    if len(ids) > MAX_CUSTOMERS:
-        raise RequestRefused("batch.too_large", "customer_ids")
+    ids = listed(fields)
     wanted = Wanted(n=N.from_json(fields), category=CATEGORY.from_json(fields))
-    places: dict[str, int] = {}
-    errors: list[ItemError] = []
-    for index, one in enumerate(ids):
-        fault = id_fault(one) if isinstance(one, str) else "id.type"
-        if fault is not None:
-            errors.append(ItemError(index, fault))
-        else:
-            places.setdefault(one, index)
-    if not places:
-        raise RequestRefused("batch.all_invalid", "customer_ids", errors=errors)
+    places, errors = told_apart(ids)
     return _Asked(places, errors, wanted)
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from oferta_serving.batched import MAX_CUSTOMERS
 from oferta_serving.body import read_object
-from oferta_serving.deciding.bodies import MAX_BATCH, many_requests, one_request
+from oferta_serving.deciding.bodies import many_requests, one_request
 from oferta_serving.deciding.documents import MANY_BODY, ONE_BODY, body_of
 from oferta_serving.deciding.schemas import (
     DecisionAnswer,
@@ -103,7 +104,7 @@ def add_decision_routes(router: APIRouter, services: Services) -> None:
         openapi_extra=body_of(MANY_BODY),
         tags=["decisions"],
         operation_id="decide_batch",
-        summary=f"The same question for up to {MAX_BATCH} customers",
+        summary=f"The same question for up to {MAX_CUSTOMERS} customers",
     )
     async def many(request: Request) -> Response:
         """Each customer's own decision. Reserves and stores nothing without `reserve`."""
