@@ -6,12 +6,20 @@ terms -> no row.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oferta.errors import RecordCorrupt, StoreUnavailable
+from oferta.privacy.consents import Consents
+from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.store.contract import Reader
 from oferta.store.keys import KeySpace
-from oferta.store.reading import Damage, load_rows, load_similar
+from oferta.store.reading import (
+    CustomerRecords,
+    Damage,
+    load_customers,
+    load_rows,
+    load_similar,
+)
 from oferta.store.release import CustomerRow, Neighbour
 from oferta_serving.breaker import Breaker
 from oferta_serving.live import Releases, Serving
@@ -34,12 +42,17 @@ class Found:
         row: the customer's, by positions of `view`; None for none.
         trouble: why the live release's row could not be read, None when it was.
         older: the release that `row` was translated from, None when it is the live one's.
+        recent: what the customer did lately; nothing where it could not be read.
+        consents: what they agreed to; None where that could not be read: then the answer must not
+            depend on the customer.
     """
 
     view: ReleaseView | None
     row: CustomerRow | None
     trouble: str | None
     older: Older | None = None
+    recent: Recent = NOTHING_RECENT
+    consents: Consents | None = None
 
 
 class Lookup:
@@ -66,10 +79,11 @@ class Lookup:
         trouble = self._trouble(now)
         if now.live is None or trouble is not None:
             return [Found(now.live, None, trouble)] * len(customer_ids)
-        rows = await self._rows(now.live, customer_ids)
-        if rows is None:
+        records = await self._records(now.live, customer_ids)
+        if records is None:
             return [Found(now.live, None, "store_unavailable")] * len(customer_ids)
-        found = [Found(now.live, None if isinstance(row, Damage) else row, None) for row in rows]
+        found = [self._found(now.live, each) for each in records]
+        rows = [each.row for each in records]
         if any(isinstance(row, Damage) for row in rows):
             await self._repair(now, customer_ids, rows, found)
         return found
@@ -97,6 +111,32 @@ class Lookup:
             return "store_unavailable"
         return now.trouble
 
+    def _found(self, view: ReleaseView, records: CustomerRecords) -> Found:
+        row, recent = records.row, records.recent
+        consents: Consents | Damage | None = records.consents
+        if isinstance(recent, Damage):
+            self._metrics.damaged.labels("recent").inc()
+            recent = NOTHING_RECENT
+        if isinstance(consents, Damage):
+            self._metrics.damaged.labels("consent").inc()
+            consents = None
+        return Found(
+            view, None if isinstance(row, Damage) else row, None, recent=recent, consents=consents
+        )
+
+    async def _records(
+        self, view: ReleaseView, customer_ids: Sequence[str]
+    ) -> list[CustomerRecords] | None:
+        try:
+            records = await load_customers(
+                self._reader, self._space, view.head.manifest, customer_ids
+            )
+        except StoreUnavailable:
+            self._releases.store_failed()
+            return None
+        self._releases.store_succeeded()
+        return records
+
     async def _rows(self, view: ReleaseView, customer_ids: Sequence[str]) -> Rows | None:
         try:
             rows = await load_rows(self._reader, self._space, view.head.manifest, customer_ids)
@@ -119,7 +159,7 @@ class Lookup:
         missing = {at: row for at, row in enumerate(rows) if isinstance(row, Damage)}
         if live is not None and live is not now.live:
             for at, row in (await self._reread(live, customer_ids, missing)).items():
-                found[at] = Found(live, row, None)
+                found[at] = replace(found[at], view=live, row=row, trouble=None)
                 del missing[at]
         emptied = after.trouble == "store_empty"
         reasons = {
@@ -127,12 +167,14 @@ class Lookup:
             for at, damage in missing.items()
         }
         for at, reason in reasons.items():
-            found[at] = Found(live, None, reason)
+            found[at] = replace(found[at], view=live, row=None, trouble=reason)
         if older is None or older.view is now.live:
             return
         for at, row in (await self._reread(older.view, customer_ids, missing)).items():
             if row is not None:  # absence means something in the live release only
-                found[at] = Found(older.live, older.row(row), reasons[at], older)
+                found[at] = replace(
+                    found[at], view=older.live, row=older.row(row), trouble=reasons[at], older=older
+                )
 
     async def _reread(
         self, view: ReleaseView, customer_ids: Sequence[str], missing: Mapping[int, Damage]

@@ -57,6 +57,9 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "key.invalid": Problem(
             401, "The API key is not known", "Ask the operator for a valid key."
         ),
+        "key.scope": Problem(
+            403, "The API key is not for this", "Use a key with the scope that the route needs."
+        ),
         # The body.
         "content_type.unsupported": Problem(
             415, "The body must be JSON", "Send Content-Type: application/json."

@@ -6,7 +6,7 @@ nothing may be promoted to them, or that enough was said already.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,12 +16,14 @@ from oferta.decisions.request import STRANGER, Customer, Known, Propensity, Requ
 from oferta.errors import RecordCorrupt
 from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
 from oferta.policy.state import decode_state
+from oferta.privacy.consents import NOTHING_SAID, Consents
+from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.scoring.reasons import REASONS
 from oferta.store.decision_records import mark_of, open_state
 from oferta.store.decisions import Records
 from oferta.store.keys import KeySpace
 from oferta.store.profiles import ProfileRow
-from oferta.store.reading import Damage, profile_key, profile_of
+from oferta.store.reading import Damage, consents_of, profile_key, profile_of, recent_of
 from oferta_serving.live import Serving
 from oferta_serving.metrics import Metrics
 from oferta_serving.view import ReleaseView
@@ -40,6 +42,9 @@ class Found:
         repeated: the decision that the request id belongs to; None: it is new, or there is none.
         unreadable: the problem's code, where something that must be known is damaged.
         view: the release that the profile is of; `degraded` says why it is not the live one.
+        recent: what the customer did lately; nothing where it could not be read.
+        consents: what they agreed to; None where that could not be read: then the answer must not
+            depend on the customer.
     """
 
     digest: bytes
@@ -50,6 +55,8 @@ class Found:
     repeated: str | None = None
     unreadable: str | None = None
     degraded: str | None = None
+    recent: Recent = NOTHING_RECENT
+    consents: Consents | None = NOTHING_SAID
 
     def known(self, *, popular: Mapping[str, float], totals: Mapping[str, int], at: float) -> Known:
         """All that a decision may depend on, at the instant `at`."""
@@ -100,6 +107,8 @@ class Knowledge:
         keys: dict[bytes, None] = {}
         for digest, request in zip(digests, requests, strict=True):
             keys[space.state(digest)] = None
+            keys[space.recent(digest)] = None
+            keys[space.consent(digest)] = None
             if manifest.profile_buckets_per_tag:
                 keys[profile_key(space, manifest, digest)] = None
             if request.request_id is not None:
@@ -141,7 +150,26 @@ class Knowledge:
         if isinstance(profile, Damage):
             self._metrics.damaged.labels(profile.value).inc()
             profile, unreadable = None, "decisions.profile_unreadable"
-        return Found(digest, view, profile, state, mark_of(record), repeated, unreadable, degraded)
+        recent = recent_of(records, space, digest)
+        if isinstance(recent, Damage):
+            self._metrics.damaged.labels("recent").inc()
+            recent = NOTHING_RECENT
+        consents: Consents | Damage | None = consents_of(records, space, digest)
+        if isinstance(consents, Damage):
+            self._metrics.damaged.labels("consent").inc()
+            consents = None
+        return Found(
+            digest,
+            view,
+            profile,
+            state,
+            mark_of(record),
+            repeated,
+            unreadable,
+            degraded,
+            recent,
+            consents,
+        )
 
     async def _try_older(self, found: list[Found], serving: Serving) -> None:
         """Replace in `found` those whose profile is damaged by what the older release has."""
@@ -159,15 +187,12 @@ class Knowledge:
             was = found[at]
             profile = profile_of(record, was.digest, manifest)
             if isinstance(profile, ProfileRow):
-                found[at] = Found(
-                    was.digest,
-                    view,
-                    profile,
-                    was.state,
-                    was.mark,
-                    was.repeated,
-                    None,
-                    "previous_release",
+                found[at] = replace(
+                    was,
+                    view=view,
+                    profile=profile,
+                    unreadable=None,
+                    degraded="previous_release",
                 )
 
 

@@ -15,6 +15,15 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default:0a3}:d:<decision>        a decision
     {default:0a3}:q:<request>         the decision that a request id belongs to
     {default:0a3}:l                   the decision log of the tag's customers
+    {default:0a3}:o:<release>:<bucket>     the pasts of about 16 customers, as the model saw them
+    {default:0a3}:y:<customer>        what a customer, or a session, did lately
+    {default:0a3}:i:<event>           an event id that was claimed, and what became of it
+    {default:0a3}:g:<customer>        what a customer agreed to, copied from the consent ledger
+    {default}:consents                how far the consent ledger was copied
+    {default}:v:<release>:<part>      the release's live scorer, in parts
+    {default:e5}:e                    accepted events of one shard, waiting for a consumer
+    {default:e5}:w                    those that wait for their product to appear
+    {default:e5}:x                    those that nobody could apply: dead letters
     {default:t}:t:<counter>           a counter over all customers
     {default:b}:b:<version>           policy, catalogue and rate cards that decisions were made with
 
@@ -38,6 +47,9 @@ from oferta.errors import InvalidId, SettingsInvalid
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+SHARDS = 16
+"""Streams of events. A customer's events are all in one, in the order of their arrival."""
 
 TAGS = 4096
 """Slot tags of customers: the first 12 bits of the hash. A cluster has 16384 slots over few nodes,
@@ -208,6 +220,62 @@ class KeySpace:
         name = self._hmac(b"q\0" + digest + request_id.encode("utf-8", "surrogatepass"))
         tag = self.tag(digest)
         return b"{%s:%03x}:q:%s" % (self.tenant.encode(), tag, name[:DIGEST_BYTES].hex().encode())
+
+    def session(self, session_id: str) -> bytes:
+        """The keyed hash of an anonymous session, 16 bytes; never that of any customer."""
+        return self._hmac(b"s\0" + session_id.encode("utf-8", "surrogatepass"))[:DIGEST_BYTES]
+
+    def shard(self, digest: bytes) -> int:
+        """The shard that the events of the customer or session with this hash go through."""
+        return self.tag(digest) % SHARDS
+
+    def events(self, shard: int) -> bytes:
+        """The key of the accepted events of a shard."""
+        return b"{%s:e%x}:e" % (self.tenant.encode(), shard)
+
+    def parked(self, shard: int) -> bytes:
+        """The key of a shard's events that wait for their product."""
+        return b"{%s:e%x}:w" % (self.tenant.encode(), shard)
+
+    def dead(self, shard: int) -> bytes:
+        """The key of a shard's dead letters."""
+        return b"{%s:e%x}:x" % (self.tenant.encode(), shard)
+
+    def event(self, digest: bytes, event_id: str) -> bytes:
+        """The key of an event id that came for the customer or session with this hash."""
+        name = self._hmac(b"i\0" + digest + event_id.encode("utf-8", "surrogatepass"))
+        tag = self.tag(digest)
+        return b"{%s:%03x}:i:%s" % (self.tenant.encode(), tag, name[:DIGEST_BYTES].hex().encode())
+
+    def recent(self, digest: bytes) -> bytes:
+        """The key of what the customer or session with this hash did lately."""
+        return b"{%s:%03x}:y:%s" % (self.tenant.encode(), self.tag(digest), digest.hex().encode())
+
+    def consent(self, digest: bytes) -> bytes:
+        """The key of what the customer with this hash agreed to."""
+        return b"{%s:%03x}:g:%s" % (self.tenant.encode(), self.tag(digest), digest.hex().encode())
+
+    def consents(self) -> bytes:
+        """The key of how far the consent ledger was copied."""
+        return b"{%s}:consents" % self.tenant.encode()
+
+    def scorer(self, release: int, part: int) -> bytes:
+        """The key of a part of a release's live scorer."""
+        return b"{%s}:v:%d:%d" % (self.tenant.encode(), release, part)
+
+    def past(self, release: int, per_tag: int, digest: bytes) -> bytes:
+        """The key of the bucket that holds the past of the customer with this hash."""
+        return self.past_at(release, *_tag_and_bucket(digest, per_tag))
+
+    def past_at(self, release: int, tag: int, bucket: int) -> bytes:
+        """The key of a bucket of pasts by its numbers."""
+        return b"{%s:%03x}:o:%d:%d" % (self.tenant.encode(), tag, release, bucket)
+
+    def pasts(self, release: int, per_tag: int) -> Iterator[bytes]:
+        """The keys of all buckets of pasts of a release; none where `per_tag` is 0."""
+        for tag in range(TAGS):
+            for bucket in range(per_tag):
+                yield self.past_at(release, tag, bucket)
 
     def log(self, tag: int) -> bytes:
         """The key of the decision log of one tag's customers."""

@@ -5,12 +5,16 @@ reads rows with it. Rows that cannot be believed come back as `Damage`, each for
 answer instead is the reader's decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from oferta.errors import RecordCorrupt, ReleaseMissing
+from oferta.privacy.consents import NOTHING_SAID, Consents
+from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.store import codec, head, keys, profiles
 from oferta.store.contract import Reader
+from oferta.store.customer_records import open_consents, open_recent
 from oferta.store.head import ManifestRecord
 from oferta.store.keys import KeySpace
 from oferta.store.profiles import ProfileRow
@@ -22,6 +26,21 @@ class Damage(Enum):
 
     MISSING = "missing"  # removed, expired or lost
     CORRUPT = "corrupt"  # checksum, release or shape is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRecords:
+    """All that a list is made of, as it was read of one customer.
+
+    Attributes:
+        row: in the release; None for a customer who is not in it.
+        recent: what they did lately, which the release may or may not know of.
+        consents: their words; `Damage` where these cannot be told: then nothing personal is shown.
+    """
+
+    row: CustomerRow | Damage | None
+    recent: Recent | Damage = NOTHING_RECENT
+    consents: Consents | Damage = NOTHING_SAID
 
 
 async def load_manifest(
@@ -103,6 +122,63 @@ async def load_rows(
         else:
             rows.append(row)
     return rows
+
+
+async def load_customers(
+    reader: Reader, space: KeySpace, manifest: Manifest, customer_ids: Sequence[str]
+) -> list[CustomerRecords]:
+    """What is kept of the customers, in their order: one round trip, one slot a customer.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline.
+    """
+    digests = [space.digest(customer_id) for customer_id in customer_ids]
+    per_tag, mark = manifest.buckets_per_tag, codec.stamp(manifest)
+    wanted: dict[bytes, None] = {}
+    for digest in digests:
+        wanted[space.bucket(manifest.release, per_tag, digest)] = None
+        wanted[space.recent(digest)] = None
+        wanted[space.consent(digest)] = None
+    records = dict(zip(wanted, await reader.fetch(list(wanted)), strict=True))
+    found: list[CustomerRecords] = []
+    for digest in digests:
+        record = records[space.bucket(manifest.release, per_tag, digest)]
+        row: CustomerRow | Damage | None = Damage.MISSING
+        if record is not None:
+            try:
+                row = codec.customer_row(
+                    record, keys.rest(digest), expect=mark, products=manifest.products
+                )
+            except RecordCorrupt:
+                row = Damage.CORRUPT
+        found.append(
+            CustomerRecords(
+                row, recent_of(records, space, digest), consents_of(records, space, digest)
+            )
+        )
+    return found
+
+
+def recent_of(
+    records: Mapping[bytes, bytes | None], space: KeySpace, digest: bytes
+) -> Recent | Damage:
+    """What the customer did lately, in what was fetched from `KeySpace.recent`."""
+    record = records[space.recent(digest)]
+    try:
+        return NOTHING_RECENT if record is None else open_recent(record)
+    except RecordCorrupt:
+        return Damage.CORRUPT
+
+
+def consents_of(
+    records: Mapping[bytes, bytes | None], space: KeySpace, digest: bytes
+) -> Consents | Damage:
+    """The customer's words, in what was fetched from `KeySpace.consent`."""
+    record = records[space.consent(digest)]
+    try:
+        return NOTHING_SAID if record is None else open_consents(record)
+    except RecordCorrupt:
+        return Damage.CORRUPT
 
 
 async def load_profiles(

@@ -23,15 +23,13 @@ from oferta.errors import PublishRefused, RecordCorrupt, StoreError, StoreUnavai
 from oferta.store import head, scripts
 from oferta.store.contract import Capacity, Pointer, swap_refused
 from oferta.store.keys import KeySpace
+from oferta.store.wire import FETCH_KEYS
 
 DEADLINE_S: Final = 0.06
 """Over one call of the reader, waiting for a connection included."""
 
 STEP_SHARE: Final = 5 / 6
 """Of the deadline, for one socket operation: 50 ms."""
-
-FETCH_KEYS: Final = 128
-"""Keys a turn: about 400 KB of buckets."""
 
 READER_CONNECTIONS: Final = 32
 WRITER_TIMEOUT_S: Final = 30.0
