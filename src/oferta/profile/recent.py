@@ -4,21 +4,41 @@ It holds events, not conclusions: a list, a fact or a suppression is computed fr
 release when somebody asks. So a new release never has to catch up, and nothing is computed twice.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import orjson
 
 from oferta.errors import RecordCorrupt
-from oferta.events.event import START, AttributeValue, Position
+from oferta.events.event import START, AttributeValue, Event, Position
+from oferta.events.types import BUILT_IN, EventType
+
+WISHES: Final = frozenset(
+    {"wished_amount", "wished_months", "wished_deposit", "wished_instalment", "wished_model"}
+)
+"""The names of `columns.WISHES`, without its data frames, which serving does not load."""
 
 KEPT: Final = 200
 """Events kept of one customer: the newest."""
 
+SETTLING_KEPT: Final = 100
+"""Of them the newest that settle something are never pushed out by mere looking around."""
+
+KEPT_S: Final = 90 * 86_400
+"""An event that both happened and came in longer ago is dropped: releases know of it."""
+
+_SETTLING: Final = frozenset({"conversion", "rejection", "reversal"})
+
 
 class RecentEvent(NamedTuple):
-    """An event as it is kept. `wishes`: what was typed into a calculator (`columns.WISHES`)."""
+    """An event as it is kept.
+
+    Attributes:
+        wishes: what was typed into a calculator (`WISHES`).
+        quantity: pieces; None: one.
+        shard: whose stream `position` is of; None: that of the record's own customer or session.
+    """
 
     position: Position
     type: str
@@ -27,6 +47,8 @@ class RecentEvent(NamedTuple):
     channel: str | None
     value: float | None
     wishes: Mapping[str, AttributeValue]
+    quantity: float | None = None
+    shard: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +59,7 @@ class Recent:
         version: grows by one with every change; 0 is somebody who did nothing lately.
         events: the newest `KEPT`, in the order of their positions.
         merged_into: of a session: hash of the customer it turned out to be, hexadecimal.
-        newest: position of the newest event ever applied.
+        newest: position of the newest event of the own shard ever applied.
     """
 
     version: int = 0
@@ -45,26 +67,131 @@ class Recent:
     merged_into: str | None = None
     newest: Position = field(default=START)
 
-    def since(self, covered: Position | None, cut: float) -> Sequence[RecentEvent]:
+    def since(
+        self,
+        covered: Position | None,
+        cut: float,
+        *,
+        elsewhere: Mapping[int, Position] | None = None,
+    ) -> Sequence[RecentEvent]:
         """The events that a release does not know of.
 
         Args:
             covered: position up to which its data held this shard's events; None: not known.
             cut: where that is not known, the epoch seconds of its training cut.
+            elsewhere: `covered` of other shards, for what a session brought from there.
         """
-        if covered is not None:
-            return [event for event in self.events if event.position > covered]
-        return [event for event in self.events if event.at > cut]
+        known = elsewhere or {}
+
+        def is_new(event: RecentEvent) -> bool:
+            until = covered if event.shard is None else known.get(event.shard)
+            return event.at > cut if until is None else event.position > until
+
+        return [event for event in self.events if is_new(event)]
 
 
 NOTHING_RECENT: Final = Recent()
 
 
+def applied(
+    recent: Recent,
+    events: Sequence[tuple[Position, Event]],
+    *,
+    now: float,
+    types: Mapping[str, EventType] = BUILT_IN,
+) -> Recent:
+    """`recent` with `events` of its own shard, whatever their order; itself where none is new.
+
+    An event that is there already changes nothing, so what is delivered twice is applied once, as
+    long as it is kept. See `KEPT`, `SETTLING_KEPT` and `KEPT_S` for what gives way.
+
+    Args:
+        recent: of the customer or session that did all `events`.
+        events: with their positions in the shard's stream.
+        now: epoch seconds.
+        types: by which an event settles something; one that is not there is a conversion.
+    """
+    kept = _with(recent, [_recent_event(*each) for each in events], now=now, types=types)
+    newest = max([recent.newest, *(position for position, _ in events)])
+    if kept == recent.events and newest == recent.newest:
+        return recent
+    return replace(recent, version=recent.version + 1, events=kept, newest=newest)
+
+
+def merge(
+    customer: Recent,
+    session: Recent,
+    *,
+    shard: int,
+    now: float,
+    types: Mapping[str, EventType] = BUILT_IN,
+) -> Recent:
+    """`customer` with what the session did, which turned out to be theirs.
+
+    What a session did keeps its shard's positions and says whose they are, so that `since` holds
+    them against what a release knows of that shard. Merged twice is merged once.
+
+    Args:
+        customer: whose it becomes; itself is given back where the session brings nothing new.
+        session: what was kept of it.
+        shard: the session's (`KeySpace.shard`).
+        now: epoch seconds.
+        types: as for `applied`.
+    """
+    brought = [
+        one if one.shard is not None else one._replace(shard=shard) for one in session.events
+    ]
+    kept = _with(customer, brought, now=now, types=types)
+    if kept == customer.events:
+        return customer
+    return replace(customer, version=customer.version + 1, events=kept)
+
+
+def _with(
+    recent: Recent, events: Iterable[RecentEvent], *, now: float, types: Mapping[str, EventType]
+) -> tuple[RecentEvent, ...]:
+    known = {_place(one): one for one in recent.events}
+    fresh = [one for one in events if _place(one) not in known]
+    if not fresh:
+        return recent.events
+    known |= {_place(one): one for one in fresh}
+    young = [one for one in known.values() if max(one.at, one.position.ms / 1000) > now - KEPT_S]
+    young.sort(key=_place)
+    if len(young) <= KEPT:
+        return tuple(young)
+    settling = [at for at, one in enumerate(young) if _settles(one, types)][-SETTLING_KEPT:]
+    first = set(settling)
+    others = [at for at in range(len(young)) if at not in first][-(KEPT - len(settling)) :]
+    return tuple(young[at] for at in sorted([*settling, *others]))
+
+
+def _place(event: RecentEvent) -> tuple[Position, int]:
+    """What tells two events apart, and their order."""
+    return event.position, -1 if event.shard is None else event.shard
+
+
+def _settles(event: RecentEvent, types: Mapping[str, EventType]) -> bool:
+    kind = types.get(event.type)
+    return kind is None or kind.meaning in _SETTLING
+
+
+def _recent_event(position: Position, event: Event) -> RecentEvent:
+    return RecentEvent(
+        position,
+        event.type,
+        event.product_id,
+        event.at,
+        event.channel,
+        event.value,
+        {name: said for name, said in event.attributes.items() if name in WISHES},
+        event.quantity,
+    )
+
+
 def encode_recent(recent: Recent) -> bytes:
     """As bytes: JSON."""
-    return orjson.dumps(
-        [recent.version, recent.newest, recent.merged_into, [list(one) for one in recent.events]]
-    )
+    plain = [recent.version, recent.newest, recent.merged_into, recent.events]
+    return orjson.dumps(plain, default=list)  # it does not know named tuples
 
 
 def decode_recent(data: bytes) -> Recent:
