@@ -8,8 +8,10 @@ import orjson
 from oferta.clock import Clock
 from oferta.store.release import CustomerRow, Suggestion
 from oferta_serving.compose import NOTHING, PERSONAL, Page, levels_for, page_of
+from oferta_serving.ladder import rung
 from oferta_serving.lookup import Found
 from oferta_serving.metrics import Metrics
+from oferta_serving.older import Older
 from oferta_serving.parameters import Wanted
 from oferta_serving.problems import RequestRefused
 from oferta_serving.schemas import ColdReason
@@ -38,10 +40,12 @@ class Answers:
         now = self.clock.now().timestamp()
         view, row, older, trouble = found.view, found.row, found.older, found.trouble
         if older is not None:
-            if self._ended(older.view, now):
+            if self._ended(older.view, now) or self._long_replaced(older, now):
                 row = older = None
             else:
                 trouble = "previous_release"
+        if trouble is None and found.recent_lost:
+            trouble = "recent_unreadable"
         page = NOTHING
         if view is not None and self._ended(view, now):
             trouble = "release_expired"
@@ -81,7 +85,8 @@ class Answers:
         if self._ended(view, now):
             return self._answer(b"", view, NOTHING, trouble="release_expired", now=now)
         page = page_of(view, levels_for(view, None, segment), wanted, now=now)
-        return self._answer(b"", view, page, trouble=None, now=now)
+        trouble = "release_from_disk" if view.from_disk else None
+        return self._answer(b"", view, page, trouble=trouble, now=now)
 
     def similar(
         self,
@@ -104,6 +109,10 @@ class Answers:
         who = b'"product_id":' + orjson.dumps(view.head.catalogue[product].product_id)
         return self._answer(who, view, page, trouble=trouble, now=now)
 
+    def _long_replaced(self, older: Older, now: float) -> bool:
+        replaced_at = older.live.head.manifest.created_at
+        return now - replaced_at > self.freshness.previous_h * _HOUR
+
     def _ended(self, view: ReleaseView, now: float) -> bool:
         return now - view.head.manifest.created_at > self.freshness.stop_after_h * _HOUR
 
@@ -120,16 +129,18 @@ class Answers:
         age = 0.0 if view is None else max(0.0, now - view.head.manifest.created_at)
         stale = age > self.freshness.stale_after_h * _HOUR
         source = page.best or "none"
-        self.metrics.served(source, trouble)
+        level = rung(trouble, from_disk=view is not None and view.from_disk)
+        self.metrics.served(source, level=level, trouble=trouble)
         parts = [
             who,
             b'"items":[' + b",".join(page.items) + b"]",
             b'"release":null,"model":null' if view is None else view.tail,
             b'"age_s":null' if view is None else b'"age_s":%d' % age,
-            b'"served_from":"%b","personalised":%b,"degraded":%b,"stale":%b'
+            b'"served_from":"%b","personalised":%b,"level":"%b","degraded":%b,"stale":%b'
             % (
                 source.encode(),
                 _BOOLEANS[source in PERSONAL],
+                level.encode(),
                 _BOOLEANS[trouble is not None],
                 _BOOLEANS[stale],
             ),

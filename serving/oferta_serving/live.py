@@ -7,6 +7,7 @@ Requests read `releases.current` and never wait for a change of it. The pointer 
 import asyncio
 import gc
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -74,7 +75,8 @@ class Releases:
             log.warning("head.refused", problem=str(error))
             return
         if head is not None:
-            self._become(Serving(await asyncio.to_thread(view_of, head), trouble=None))
+            view = await asyncio.to_thread(partial(view_of, head, from_disk=True))
+            self._become(Serving(view, trouble=None))
             log.info("head.restored", release=head.manifest.release)
 
     async def follow(self) -> None:
@@ -157,8 +159,8 @@ class Releases:
 
     async def _older(self, pointer: Pointer, live: ReleaseView) -> Older | None:
         wanted, now = pointer.previous, self.current
-        if wanted is None or wanted == live.head.manifest.release:
-            return None
+        if wanted is None or wanted >= live.head.manifest.release:
+            return None  # after a rollback, what went before is what was rolled back from
         had = now.older
         if had is not None and had.live is live and had.view.head.manifest.release == wanted:
             return had

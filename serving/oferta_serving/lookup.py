@@ -45,6 +45,7 @@ class Found:
         recent: what the customer did lately; nothing where it could not be read.
         consents: what they agreed to; None where that could not be read: then the answer must not
             depend on the customer.
+        recent_lost: whether what the customer did lately was there and could not be read.
     """
 
     view: ReleaseView | None
@@ -53,6 +54,7 @@ class Found:
     older: Older | None = None
     recent: Recent = NOTHING_RECENT
     consents: Consents | None = None
+    recent_lost: bool = False
 
 
 class Lookup:
@@ -112,16 +114,22 @@ class Lookup:
         return now.trouble
 
     def _found(self, view: ReleaseView, records: CustomerRecords) -> Found:
-        row, recent = records.row, records.recent
-        consents: Consents | Damage | None = records.consents
+        row, recent, consents = records.row, records.recent, records.consents
+        if isinstance(consents, Damage):
+            # A row must not be used without knowing that it may be: everybody's list, then.
+            self._metrics.damaged.labels("consent").inc()
+            return Found(view, None, "consent_unreadable")
+        lost = isinstance(recent, Damage)
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
             recent = NOTHING_RECENT
-        if isinstance(consents, Damage):
-            self._metrics.damaged.labels("consent").inc()
-            consents = None
         return Found(
-            view, None if isinstance(row, Damage) else row, None, recent=recent, consents=consents
+            view,
+            None if isinstance(row, Damage) else row,
+            None,
+            recent=recent,
+            consents=consents,
+            recent_lost=lost,
         )
 
     async def _records(
@@ -156,7 +164,11 @@ class Lookup:
         await self._read_pointer_again()
         after = self._releases.current
         live, older = after.live, after.older
-        missing = {at: row for at, row in enumerate(rows) if isinstance(row, Damage)}
+        missing = {
+            at: row
+            for at, row in enumerate(rows)
+            if isinstance(row, Damage) and found[at].consents is not None
+        }
         if live is not None and live is not now.live:
             for at, row in (await self._reread(live, customer_ids, missing)).items():
                 found[at] = replace(found[at], view=live, row=row, trouble=None)

@@ -37,8 +37,8 @@ class Metrics:
         )
         self.answers = Counter(
             "oferta_answers",
-            "Lists answered, by where they came from.",
-            ["served_from"],
+            "Answers, by the level of the ladder and by where they came from.",
+            ["level", "served_from"],
             registry=registry,
         )
         self.degraded = Counter(
@@ -98,7 +98,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._served: dict[str, Counter] = {}
+        self._served: dict[tuple[str, str], Counter] = {}
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -110,11 +110,11 @@ class Metrics:
         counter.inc()
         histogram.observe(seconds)
 
-    def served(self, source: str, trouble: str | None) -> None:
-        """Count one list."""
-        counter = self._served.get(source)
+    def served(self, source: str, *, level: str, trouble: str | None) -> None:
+        """Count one answer."""
+        counter = self._served.get((level, source))
         if counter is None:
-            counter = self._served[source] = self.answers.labels(source)
+            counter = self._served[level, source] = self.answers.labels(level, source)
         counter.inc()
         if trouble is not None:
             self.degraded.labels(trouble).inc()

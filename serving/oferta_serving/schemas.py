@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from oferta_serving.ladder import Rung
+
 DegradedReason = Literal[
     "no_release",
     "store_unavailable",
@@ -18,6 +20,9 @@ DegradedReason = Literal[
     "previous_release",
     "record_missing",
     "record_corrupt",
+    "recent_unreadable",
+    "consent_unreadable",
+    "release_from_disk",
 ]
 """Why an answer is not what it should be; `docs/api.md` says what to do about each."""
 
@@ -69,6 +74,7 @@ class ListAnswer(Documented):
     age_s: Annotated[int, Field(ge=0)] | None
     served_from: ServedFrom
     personalised: bool
+    level: Rung
     degraded: bool
     degraded_reason: DegradedReason | None = None
     stale: bool
@@ -104,6 +110,7 @@ class CustomerAnswer(ListAnswer):
                 "age_s": 5120,
                 "served_from": "personalised",
                 "personalised": True,
+                "level": "L0",
                 "degraded": False,
                 "stale": False,
                 "cold": False,

@@ -50,6 +50,9 @@ class FreshnessSettings(Settings):
     stop_after_h: float = Field(
         default=14 * 24, gt=0
     )  # its rows' lifetime; then nothing is offered
+    previous_h: float = Field(
+        default=24, ge=0
+    )  # after a release was replaced: how long its rows stand in for lost ones
 
 
 class FallbackSettings(Settings):

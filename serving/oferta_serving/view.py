@@ -26,6 +26,7 @@ class ReleaseView:
         segments: name -> its list.
         products: per product its members of an item, `"product_id":..,"name":..,"category":..`.
         tail: the members of an answer that are the same for all of the release.
+        from_disk: whether it was restored from the file of the last release, not read from Redis.
     """
 
     head: Head
@@ -37,6 +38,7 @@ class ReleaseView:
     segments: dict[str, PopularList]
     products: tuple[bytes, ...]
     tail: bytes
+    from_disk: bool = False
     _reasons: dict[tuple[Reason, int | None], bytes] = field(default_factory=dict)
 
     def reasons(self, suggestion: Suggestion) -> bytes:
@@ -69,7 +71,7 @@ class ReleaseView:
         return b'"reasons":' + orjson.dumps([fields])
 
 
-def view_of(head: Head) -> ReleaseView:
+def view_of(head: Head, *, from_disk: bool = False) -> ReleaseView:
     """Prepare a release for serving: about 2 us a product, to be done off the event loop."""
     catalogue = head.catalogue
     return ReleaseView(
@@ -83,6 +85,7 @@ def view_of(head: Head) -> ReleaseView:
         products=tuple(_members(entry) for entry in catalogue),
         tail=b'"release":%d,"model":%b'
         % (head.manifest.release, orjson.dumps(head.manifest.model)),
+        from_disk=from_disk,
     )
 
 

@@ -5,6 +5,7 @@ import orjson
 from oferta.decisions.answer import answer, receipt
 from oferta_serving.deciding.decider import Answered
 from oferta_serving.deciding.past import PastDecision
+from oferta_serving.ladder import rung
 from oferta_serving.settings import FreshnessSettings
 
 _HOUR = 3600
@@ -17,6 +18,7 @@ def decision_answer(made: Answered, freshness: FreshnessSettings) -> dict[str, o
     said["decision_id"] = made.id
     said["dry_run"] = made.request.dry_run
     said["repeated"] = made.repeated
+    said["level"] = rung(made.degraded)
     said["degraded"] = made.degraded is not None
     said["degraded_reason"] = made.degraded
     said["stale"] = decision.at - decision.release_at > freshness.stale_after_h * _HOUR
@@ -33,6 +35,8 @@ def receipt_of(past: PastDecision) -> dict[str, object]:
     said = receipt(past.decision)
     said["decision_id"] = past.id
     said["request_id"] = past.request.request_id
-    said["degraded_reason"] = past.notes.get("degraded_reason")
+    degraded = past.notes.get("degraded_reason")
+    said["level"] = rung(degraded)
+    said["degraded_reason"] = degraded
     said["files"] = past.bundle
     return said

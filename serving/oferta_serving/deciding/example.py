@@ -95,6 +95,7 @@ EXAMPLE: Final[dict[str, JsonValue]] = {
         "release": 7,
         "model": "propensity/3",
     },
+    "level": "L0",
     "degraded_reason": None,
     "dry_run": False,
     "repeated": False,

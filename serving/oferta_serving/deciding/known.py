@@ -153,11 +153,11 @@ class Knowledge:
         recent = recent_of(records, space, digest)
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
-            recent = NOTHING_RECENT
+            recent, degraded = NOTHING_RECENT, degraded or "recent_unreadable"
         consents: Consents | Damage | None = consents_of(records, space, digest)
         if isinstance(consents, Damage):
             self._metrics.damaged.labels("consent").inc()
-            consents = None
+            consents, degraded = None, "consent_unreadable"
         return Found(
             digest,
             view,
@@ -192,7 +192,7 @@ class Knowledge:
                     view=view,
                     profile=profile,
                     unreadable=None,
-                    degraded="previous_release",
+                    degraded=was.degraded if was.consents is None else "previous_release",
                 )
 
 

@@ -10,9 +10,12 @@ from oferta.decisions.decision import Outcome, Selection, Stage
 from oferta.policy.contact import Answer
 from oferta.terms.quote import Kind
 from oferta_serving.deciding.example import EXAMPLE
+from oferta_serving.ladder import Rung
 from oferta_serving.schemas import Documented, ItemProblem
 
-DecisionDegraded = Literal["previous_release", "no_profiles"]
+DecisionDegraded = Literal[
+    "previous_release", "no_profiles", "recent_unreadable", "consent_unreadable"
+]
 """Why a decision was not made with what should have been there; `docs/api.md` says more."""
 
 
@@ -177,6 +180,7 @@ class DecidedAnswer(Documented):
     decided_at: str
     age_s: Annotated[float, Field(ge=0)]
     versions: VersionsAnswer
+    level: Rung
     degraded_reason: DecisionDegraded | None
 
 
