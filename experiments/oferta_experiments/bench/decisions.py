@@ -18,7 +18,7 @@ from oferta.clock import SystemClock
 from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.http import LOAD_CORE, SERVER_CORE, pin_redis, serving
-from oferta_experiments.bench.load import Load, run_load, run_paced
+from oferta_experiments.bench.load import Asked, Load, run_load, run_paced
 from oferta_experiments.bench.rows import Row
 from oferta_experiments.bench.seller import write_seller
 from oferta_training.ledger import Ledger, ledger_path
@@ -64,9 +64,9 @@ def _latencies(address: str, offers: int) -> list[Row]:
     ours: list[Load] = []
     anchor: list[Load] = []
     load = partial(run_paced, seconds=_SECONDS, rate=_RATE, core=LOAD_CORE)
-    lists = [f"/v1/customers/{_name(number)}/recommendations?n=10" for number in range(400)]
+    lists = [Asked(f"/v1/customers/{_name(one)}/recommendations?n=10") for one in range(400)]
     for start in range(_ROUNDS):
-        ours.append(load(address, ["/v1/decisions"], bodies=_bodies(start)))
+        ours.append(load(address, decisions_asked(start)))
         anchor.append(load(address, lists))
     _none_failed([*ours, *anchor])
     ratio = median(one.p99_ms / other.p99_ms for one, other in zip(ours, anchor, strict=True))
@@ -87,9 +87,9 @@ def _rates(address: str, work: Path) -> list[Row]:
     many: list[Load] = []
     load = partial(run_load, seconds=_SECONDS, cores=[SERVER_CORE, LOAD_CORE], work=work)
     for start in range(_ROUNDS):
-        single.append(load(address, ["/v1/decisions"], bodies=_bodies(_ROUNDS + start)))
+        single.append(load(address, decisions_asked(_ROUNDS + start)))
         # One batch at a time is decided by a worker; with six, hardly all are on the same one.
-        many.append(load(address, ["/v1/decisions/batch"], bodies=_batches(), connections=6))
+        many.append(load(address, _batches(), connections=6))
     _none_failed([*single, *many])
     rate = median(one.rps for one in single)
     times = median(one.rps * _BATCH / other.rps for one, other in zip(many, single, strict=True))
@@ -113,28 +113,34 @@ def _rates(address: str, work: Path) -> list[Row]:
     ]
 
 
-def _bodies(start: int) -> list[bytes]:
+def decisions_asked(start: int) -> list[Asked]:
     """A decision for each customer, from another one on in every round: caps fill slowly."""
     return [
-        orjson.dumps(
-            {
-                "customer_id": _name(start * 997 + number),
-                "channel": "app",
-                "placements": ["home"],
-            }
+        Asked(
+            "/v1/decisions",
+            orjson.dumps(
+                {
+                    "customer_id": _name(start * 997 + number),
+                    "channel": "app",
+                    "placements": ["home"],
+                }
+            ),
         )
         for number in range(_CUSTOMERS)
     ]
 
 
-def _batches() -> list[bytes]:
+def _batches() -> list[Asked]:
     return [
-        orjson.dumps(
-            {
-                "customer_ids": [_name(start * _BATCH + number) for number in range(_BATCH)],
-                "channel": "app",
-                "placements": ["home"],
-            }
+        Asked(
+            "/v1/decisions/batch",
+            orjson.dumps(
+                {
+                    "customer_ids": [_name(start * _BATCH + number) for number in range(_BATCH)],
+                    "channel": "app",
+                    "placements": ["home"],
+                }
+            ),
         )
         for start in range(_BATCHES)
     ]

@@ -22,7 +22,7 @@ from numpy.random import default_rng
 from oferta.clock import SystemClock
 from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
-from oferta_experiments.bench.load import Load, generator, run_load
+from oferta_experiments.bench.load import Asked, Load, generator, run_load
 from oferta_experiments.bench.releases import write_scores
 from oferta_experiments.bench.rows import Row
 from oferta_training.ledger import Ledger, ledger_path
@@ -58,8 +58,8 @@ def http_rows(work: Path) -> list[Row]:
 
 def _measure(ours: str, bare: str, work: Path) -> list[Row]:
     asked = [f"c{number * 7 % _CUSTOMERS:08d}" for number in range(_ASKED)]
-    mine = [f"/v1/customers/{customer}/recommendations?n={_N}" for customer in asked]
-    theirs = [f"/bare/{customer}" for customer in asked]
+    mine = [Asked(f"/v1/customers/{customer}/recommendations?n={_N}") for customer in asked]
+    theirs = [Asked(f"/bare/{customer}") for customer in asked]
     batch = [f"c{number * 11 % _CUSTOMERS:08d}" for number in range(_BATCH)]
     body = ('{"customer_ids": ["' + '", "'.join(batch) + f'"], "n": {_N}}}').encode()
     single: list[Load] = []
@@ -69,7 +69,7 @@ def _measure(ours: str, bare: str, work: Path) -> list[Row]:
     for _ in range(_ROUNDS):
         single.append(load(ours, mine))
         anchor.append(load(bare, theirs))
-        many.append(load(ours, ["/v1/recommendations/batch"], bodies=[body]))
+        many.append(load(ours, [Asked("/v1/recommendations/batch", body)]))
     failed = sum(one.failed for one in (*single, *anchor, *many))
     if failed:
         raise RuntimeError(f"{failed} requests failed: the figures would mean nothing")

@@ -20,11 +20,20 @@ _CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load met: requests a second, and the 99th percentile of their latency."""
+    """What a load met: requests a second, the median and the 99th percentile of their latency."""
 
     rps: float
+    p50_ms: float
     p99_ms: float
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of a load; one with a body is a POST."""
+
+    path: str
+    body: bytes | None = None
 
 
 def generator() -> str:
@@ -32,76 +41,74 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "the built-in generator"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a closed load asks for."""
-
-    paths: list[str]
-    bodies: Sequence[bytes]
-    seconds: int
-    connections: int
-
-
 def run_load(
     address: str,
-    paths: list[str],
+    asked: Sequence[Asked],
     *,
     seconds: int,
-    cores: list[int],
+    cores: Sequence[int],
     work: Path,
-    bodies: Sequence[bytes] = (),
     connections: int = _CONNECTIONS,
 ) -> Load:
-    """Ask for `paths` in turn (POST with `bodies` in turn, if given) for `seconds`."""
-    asked = _Asked(paths, bodies, seconds, connections)
+    """Ask for all of `asked` in turn, and again from the first, for `seconds`."""
     if shutil.which("wrk"):
-        return _wrk(address, asked, cores=cores, work=work)
-    os.sched_setaffinity(0, set(cores))
-    return asyncio.run(_built_in(address, asked))
-
-
-def run_paced(
-    address: str,
-    paths: list[str],
-    *,
-    seconds: int,
-    rate: int,
-    core: int,
-    bodies: Sequence[bytes] = (),
-) -> Load:
-    """Ask `rate` times a second, in even steps; latency counts from when a request was due."""
+        return _wrk(address, asked, seconds, connections, cores=cores, work=work)
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, set(cores))
     try:
-        return asyncio.run(_paced(address, paths, seconds, rate, bodies))
+        return asyncio.run(_built_in(address, asked, seconds, connections))
     finally:
         os.sched_setaffinity(0, before)
 
 
-def _wrk(address: str, asked: _Asked, *, cores: list[int], work: Path) -> Load:
-    paths, bodies = asked.paths, asked.bodies
-    script = work / "load.lua"
-    listed = ",".join(f"'{path}'" for path in paths)
-    sent = "nil"
-    head = ""
-    if bodies:
-        places = work / "bodies"
-        places.write_bytes(b"\n".join(bodies))
-        head = (
-            f"local bodies = {{}}\nfor line in io.lines('{places}') do\n"
-            "  bodies[#bodies + 1] = line\nend\n"
-            "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n"
-        )
-        sent = "bodies[(at - 1) % #bodies + 1]"
-    script.write_text(
-        f"{head}local paths = {{{listed}}}\nlocal at = 0\n"
-        "function request()\n  at = at + 1\n"
-        f"  return wrk.format(nil, paths[(at - 1) % #paths + 1], nil, {sent})\nend\n",
-        encoding="utf-8",
+def run_paced(address: str, asked: Sequence[Asked], *, seconds: int, rate: int, core: int) -> Load:
+    """Ask `rate` times a second, in even steps; latency counts from when a request was due."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        return asyncio.run(_paced(address, asked, seconds, rate))
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+_SCRIPT = """
+local lines, requests, at = {}, {}, 0
+for line in io.lines('%s') do lines[#lines + 1] = line end
+function init()
+  for place, line in ipairs(lines) do
+    local path, body = line:match('^(%%S+) ?(.*)$')
+    if body == '' then
+      requests[place] = wrk.format('GET', path)
+    else
+      requests[place] = wrk.format('POST', path, {['Content-Type'] = 'application/json'}, body)
+    end
+  end
+end
+function request()
+  at = at + 1
+  return requests[(at - 1) %% #requests + 1]
+end
+"""
+"""Requests are put together before the load starts: the generator must not be what is measured."""
+
+
+def _wrk(
+    address: str,
+    asked: Sequence[Asked],
+    seconds: int,
+    connections: int,
+    *,
+    cores: Sequence[int],
+    work: Path,
+) -> Load:
+    lines, script = work / "requests", work / "load.lua"
+    lines.write_bytes(
+        b"\n".join(one.path.encode() + b" " + (one.body or b"") for one in asked) + b"\n"
     )
+    script.write_text(_SCRIPT % lines, encoding="utf-8")
     command = [
-        *("taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{asked.connections}"),
-        *(f"-d{asked.seconds}s", "--timeout", "20", "--latency", "-s", str(script), address),
+        *("taskset", "-c", ",".join(map(str, cores)), "wrk", "-t1", f"-c{connections}"),
+        *(f"-d{seconds}s", "--timeout", "20", "--latency", "-s", str(script), address),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     return _read(done.stdout)
@@ -109,16 +116,19 @@ def _wrk(address: str, asked: _Asked, *, cores: list[int], work: Path) -> Load:
 
 def _read(printed: str) -> Load:
     rps = re.search(r"Requests/sec:\s+([\d.]+)", printed)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", printed)
+    p50, p99 = (re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", printed) for share in (50, 99))
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
-    if rps is None or p99 is None:
+    if rps is None or p50 is None or p99 is None:
         raise ValueError(f"wrk printed something else: {printed}")
-    scale = {"us": 1e-3, "ms": 1.0, "s": 1e3}[p99[2]]
-    return Load(float(rps[1]), float(p99[1]) * scale, int(failed[1]) if failed else 0)
+    return Load(float(rps[1]), _ms(p50), _ms(p99), int(failed[1]) if failed else 0)
 
 
-async def _built_in(address: str, asked: _Asked) -> Load:
-    until = time.monotonic() + asked.seconds
+def _ms(told: re.Match[str]) -> float:
+    return float(told[1]) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[told[2]]
+
+
+async def _built_in(address: str, asked: Sequence[Asked], seconds: int, connections: int) -> Load:
+    until = time.monotonic() + seconds
     taken: list[float] = []
     failures = 0
 
@@ -128,18 +138,16 @@ async def _built_in(address: str, asked: _Asked) -> Load:
         at = first
         while time.monotonic() < until:
             began = time.monotonic()
-            failures += not await line.ask(asked.paths, asked.bodies, at)
+            failures += not await line.ask(asked[at % len(asked)])
             taken.append(time.monotonic() - began)
-            at += asked.connections
+            at += connections
         line.close()
 
-    await asyncio.gather(*(client(number) for number in range(asked.connections)))
-    return _summed(taken, asked.seconds, failures)
+    await asyncio.gather(*(client(number) for number in range(connections)))
+    return _summed(taken, seconds, failures)
 
 
-async def _paced(
-    address: str, paths: list[str], seconds: int, rate: int, bodies: Sequence[bytes]
-) -> Load:
+async def _paced(address: str, asked: Sequence[Asked], seconds: int, rate: int) -> Load:
     count = seconds * rate
     start = time.monotonic() + 0.05
     taken: list[float] = []
@@ -152,7 +160,7 @@ async def _paced(
         for at in following:
             due = start + at / rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            failures += not await line.ask(paths, bodies, at)
+            failures += not await line.ask(asked[at % len(asked)])
             taken.append(time.monotonic() - due)
         line.close()
 
@@ -162,7 +170,8 @@ async def _paced(
 
 def _summed(taken: list[float], seconds: int, failures: int) -> Load:
     taken.sort()
-    return Load(len(taken) / seconds, taken[int(len(taken) * 0.99)] * 1e3, failures)
+    half, most = taken[len(taken) // 2], taken[int(len(taken) * 0.99)]
+    return Load(len(taken) / seconds, half * 1e3, most * 1e3, failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +188,13 @@ class _Line:
         reader, writer = await asyncio.open_connection(target.hostname, target.port)
         return cls(reader, writer, target.netloc)
 
-    async def ask(self, paths: list[str], bodies: Sequence[bytes], at: int) -> bool:
-        """Ask for the path and body whose turn it is; whether that was answered with 200."""
-        body = bodies[at % len(bodies)] if bodies else None
-        self.writer.write(_request(paths[at % len(paths)], self.host, body))
+    async def ask(self, asked: Asked) -> bool:
+        """Ask for it; whether that was answered with 200 or 202."""
+        self.writer.write(_request(asked.path, self.host, asked.body))
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head, flags=re.IGNORECASE)
         await self.reader.readexactly(int(length[1]) if length else 0)
-        return b" 200 " in head.split(b"\r\n", 1)[0]
+        return head.split(b" ", 2)[1] in {b"200", b"202"}
 
     def close(self) -> None:
         self.writer.close()
