@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format accuracy bench chaos system clean
+.PHONY: help demo test setup check format accuracy bench load chaos system clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ accuracy: $(VENV)/.setup ## The accuracy table: a study per published protocol (
 
 bench: $(VENV)/.setup ## Speed as ratios to bare libraries, in one run
 	@$(BIN)/python -m oferta_experiments.bench
+
+load: $(VENV)/.setup ## Requests a second and latencies at 1 to 128 clients, as ratios; writes docs/load.md
+	@$(BIN)/python -m oferta_experiments.load --out docs/load.md $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 chaos: $(VENV)/.setup ## The long form of the chaos tests
 	@OFERTA_CHAOS_ROUNDS=$(or $(ROUNDS),100) OFERTA_CHAOS_DECISIONS=$(or $(DECISIONS),100000) $(BIN)/pytest -q -m chaos -s

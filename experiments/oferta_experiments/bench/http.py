@@ -115,7 +115,7 @@ def serving(work: Path, *more: str, cores: Sequence[int] = (SERVER_CORE,)) -> It
         if name not in {"OFERTA_REDIS_URL", "OFERTA_API_KEYS"}
     }
     probe = "http://127.0.0.1:8765/health/ready"
-    with _running([*command, *more], environment, probe, work / "ours.log", cores=cores):
+    with running([*command, *more], environment, probe, work / "ours.log", cores=cores):
         yield "http://127.0.0.1:8765"
 
 
@@ -136,12 +136,12 @@ def _bare(redis_url: str, ours: str) -> Iterator[str]:
     ]
     environment = {**os.environ, "OFERTA_BENCH_REDIS": redis_url}
     probe = "http://127.0.0.1:8766/bare/c00000000"
-    with _running(command, environment, probe, Path(os.devnull)):
+    with running(command, environment, probe, Path(os.devnull)):
         yield "http://127.0.0.1:8766"
 
 
 @contextmanager
-def _running(
+def running(
     command: list[str],
     environment: dict[str, str],
     probe: str,
