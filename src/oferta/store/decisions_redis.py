@@ -122,16 +122,18 @@ class RedisDecisions:
     def _applied(self, change: Change) -> Call:
         space, decision = self._space, change.decision
         state = space.state(change.customer)
-        keys = [state, space.log(space.tag(change.customer)), state, state]
+        keys = [state, space.log(space.tag(change.customer)), state, state, state]
         values = [change.mark, change.state or b"", number(change.state_ttl_s * 1000)]
+        note = b""
         if decision is None:
             values += [b"", b"0", b"", b"0"]
         else:
             name, request = decision.id.encode(), decision.request
-            keys[2:] = [space.decision(decision.id), request or state]
+            keys[2:] = [space.decision(decision.id), request or state, space.made(change.customer)]
             values += [decision.record, number(decision.ttl_s * 1000)]
             values += [b"" if request is None else name, number(REQUEST_TTL_S * 1000)]
-        return keys, [*values, number(self._lines_per_tag), *change.log]
+            note = name if request is None else name + b" " + request.rpartition(b":")[2]
+        return keys, [*values, number(self._lines_per_tag), note, *change.log]
 
 
 _APPLY: Final = Script(scripts.APPLY)

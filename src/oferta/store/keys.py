@@ -14,6 +14,7 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default:0a3}:c:<customer>        what was said to a customer, and what they answered
     {default:0a3}:d:<decision>        a decision
     {default:0a3}:q:<request>         the decision that a request id belongs to
+    {default:0a3}:k:<customer>        the ids of a customer's decisions, as long as these are kept
     {default:0a3}:l                   the decision log of the tag's customers
     {default:0a3}:o:<release>:<bucket>     the pasts of about 16 customers, as the model saw them
     {default:0a3}:y:<customer>        what a customer, or a session, did lately
@@ -218,8 +219,27 @@ class KeySpace:
     def request(self, digest: bytes, request_id: str) -> bytes:
         """The key of a request id that came for the customer with this hash."""
         name = self._hmac(b"q\0" + digest + request_id.encode("utf-8", "surrogatepass"))
-        tag = self.tag(digest)
-        return b"{%s:%03x}:q:%s" % (self.tenant.encode(), tag, name[:DIGEST_BYTES].hex().encode())
+        return self.request_named(digest, name[:DIGEST_BYTES].hex().encode())
+
+    def request_named(self, digest: bytes, name: bytes) -> bytes:
+        """The same key by its last part."""
+        return b"{%s:%03x}:q:%s" % (self.tenant.encode(), self.tag(digest), name)
+
+    def made(self, digest: bytes) -> bytes:
+        """The key of which decisions were made for the customer with this hash."""
+        return b"{%s:%03x}:k:%s" % (self.tenant.encode(), self.tag(digest), digest.hex().encode())
+
+    def tombstone(self, customer_id: str) -> str:
+        """What an erased customer is known by, 32 hexadecimal digits.
+
+        Not the hash that keys are made of: it leads to none, in an old backup neither.
+        """
+        message = b"e\0" + self.tenant.encode() + b"\0" + _customer(customer_id)
+        return self._hmac(message)[:DIGEST_BYTES].hex()
+
+    def signature(self, document: bytes) -> str:
+        """The keyed hash of a document, hexadecimal: only who has the secret can make it."""
+        return self._hmac(b"z\0" + self.tenant.encode() + b"\0" + document).hex()
 
     def session(self, session_id: str) -> bytes:
         """The keyed hash of an anonymous session, 16 bytes; never that of any customer."""

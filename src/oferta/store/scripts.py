@@ -59,16 +59,24 @@ end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 if ARGV[4] ~= '' then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('SET', KEYS[4], ARGV[6], 'PX', ARGV[7]) end
-for at = 9, #ARGV do
+if ARGV[9] ~= '' then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('ZADD', KEYS[5], string.format('%.0f', now + ARGV[5]), ARGV[9])
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', string.format('%.0f', now))
+  if redis.call('PTTL', KEYS[5]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[5], ARGV[5]) end
+end
+for at = 10, #ARGV do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[at])
 end
 return {'done'}
 """
-"""KEYS: state, log, decision, request id, all of one customer's slot. ARGV: the mark of the state
-that was read (its first 32 bytes, or nothing), the new state (or nothing) and its milliseconds, the
-decision's record (or nothing) and its milliseconds, the decision's id to keep under the request id
-(or nothing) and its milliseconds, how many lines the log holds, the new lines. Returns done;
-repeated and the decision's id; conflict and the state."""
+"""KEYS: state, log, decision, request id, which decisions were made, all of one customer's slot.
+ARGV: the mark of the state that was read (its first 32 bytes, or nothing), the new state (or
+nothing) and its milliseconds, the decision's record (or nothing) and its milliseconds, the
+decision's id to keep under the request id (or nothing) and its milliseconds, how many lines the log
+holds, what to note of the decision among those of the customer (or nothing), the new lines. Returns
+done; repeated and the decision's id; conflict and the state."""
 
 TAKE: Final = """
 local full, taking = {}, {}
@@ -106,3 +114,12 @@ return #KEYS
 """
 """KEYS: the counter of each place. ARGV: the instant; for each place the instant until which it is
 taken at least, who takes it; in epoch milliseconds."""
+
+REPLACE: Final = """
+local was = redis.pcall('GET', KEYS[1])
+if type(was) ~= 'string' or redis.sha1hex(was) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1
+"""
+"""KEYS: a record. ARGV: the SHA-1 of the record that was read, the one to put in its place; its life
+stays what it was. Returns 1, or 0 where another record, or none, lies there by now."""
