@@ -15,6 +15,7 @@
     │   ├── RequestInvalid          a request for a decision with a wrong or missing field
     │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
+    ├── ArchiveUnreadable           a file of the archive of events is damaged
     ├── ExtraMissing                an optional package is not installed
     ├── NothingFitted               every model of a job was skipped
     ├── FitFailed                   a fit that gave no model: numbers that grew without bound
@@ -196,6 +197,19 @@ class OutputFailed(OfertaError):
         self.place = str(place)
         super().__init__(
             f"{place}: {problem}. Nothing was changed; make room or choose another folder."
+        )
+
+
+class ArchiveUnreadable(OfertaError):
+    """A file of the archive of events is damaged; nothing is added to the archive, or read."""
+
+    code = "archive.unreadable"
+
+    def __init__(self, place: Path | str, problem: str) -> None:
+        self.place = str(place)
+        super().__init__(
+            f"{place}: is no intact file of an archive ({problem}). Restore it from a backup, or "
+            "move it away: the events that it holds are then missing."
         )
 
 

@@ -1,0 +1,1 @@
+"""The archive: accepted events from the streams to files, each exactly once."""

@@ -1,0 +1,257 @@
+"""The archiver: a task of `oferta consume` that moves accepted events from the streams to files.
+
+What it has done is in the files alone (`oferta.events.archive`), so it may be killed at any point:
+the next one reads how far the last file goes, and goes on there. It is one of any number of
+processes by a lock on the archive; when it dies, another takes over.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from oferta.clock import Clock
+from oferta.errors import ArchiveUnreadable, StoreUnavailable
+from oferta.events.archive import (
+    LOCK,
+    NOWHERE,
+    SHARDS,
+    Archived,
+    Positions,
+    append,
+    last_positions,
+    rows_of,
+)
+from oferta.events.archive_rewrite import join_days
+from oferta.events.event import Position
+from oferta_serving.archiving.source import Accepted
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+PAGE: Final = 500
+"""Entries read of one shard at a time: every shard has its turn."""
+
+FILE_EVENTS: Final = 10_000
+"""Entries looked at for one file: memory is these, about 20 MB, whatever waits in the streams."""
+
+TURN_S: Final = 1.0
+"""How long another archiver's death goes unnoticed."""
+
+RETRY_S: Final = 5.0
+"""How long after a failure the next attempt: each reads again what waits."""
+
+_T = TypeVar("_T")
+
+log: "FilteringBoundLogger" = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Archiving:
+    """How the archiver of this process is doing: for metrics and health.
+
+    Attributes:
+        state: `waiting` for the one that archives now, `archiving`, or `stopped` by `problem`.
+        archived: events written by this process since its start.
+        files: files written.
+        last_at: epoch seconds of the last file; None: none yet.
+    """
+
+    state: str = "waiting"
+    problem: str | None = None
+    archived: int = 0
+    files: int = 0
+    last_at: float | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one file will hold, and how far it will go."""
+
+    positions: list[Position]
+    events: list[Archived] = field(default_factory=list)
+    seen: int = 0
+
+
+class Archiver:
+    """Archives the events of one tenant. `run` it once."""
+
+    def __init__(
+        self,
+        source: Accepted,
+        archive: Path,
+        *,
+        clock: Clock,
+        flush_s: float = 60.0,
+        file_events: int = FILE_EVENTS,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.status = Archiving()
+        self._source = source
+        self._archive = archive
+        self._clock = clock
+        self._flush_s = flush_s
+        self._file_events = file_events
+        self._step = on_step
+        self._positions: Positions = NOWHERE
+        self._joined = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Archive until `stop` is set; what was accepted until then is archived first.
+
+        Neither a full disk nor a Redis that is away ends it: it waits, says so, and goes on.
+        """
+        while not stop.is_set():
+            with self._lock() as held:
+                if held:
+                    await self._archive_until(stop)
+                else:
+                    await _sleep(stop, TURN_S)
+        self.status.state = "waiting"
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[bool]:
+        """Whether this process is the one that archives; for as long as it lives, or leaves."""
+        try:
+            self._archive.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._archive / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            self._stopped(error)
+            yield False
+            return
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)
+
+    async def _archive_until(self, stop: asyncio.Event) -> None:
+        known = False
+        while True:
+            last = stop.is_set()
+            more = False
+            try:
+                if not known:
+                    self._positions = await _in_thread(partial(last_positions, self._archive))
+                    await self._trim()  # what the one before had written and not trimmed
+                    known = True
+                more = await self.flush()
+                await self._join()
+            except (OSError, ArchiveUnreadable, StoreUnavailable) as error:
+                self._stopped(error)
+                known = known and not isinstance(error, ArchiveUnreadable)
+            else:
+                self._going()
+            if last:
+                return
+            if not more:
+                failed = self.status.problem is not None
+                await _sleep(stop, min(self._flush_s, RETRY_S) if failed else self._flush_s)
+
+    async def flush(self) -> bool:
+        """Write one file of what waits, and trim the streams; whether more waits already.
+
+        Raises:
+            OSError: the file could not be written; nothing has changed.
+            StoreUnavailable: no answer in time.
+        """
+        batch = await self._gather()
+        if batch.events:
+            self._step("gathered")
+            await _in_thread(partial(self._write, batch))
+            self._step("written")
+            self.status.archived += len(batch.events)
+            self.status.files += 1
+            self.status.last_at = self._clock.now().timestamp()
+        # Entries that were passed over are not remembered: they would be passed over again.
+        self._positions = tuple(batch.positions)
+        if batch.seen:
+            await self._trim()
+            self._step("trimmed")
+        return batch.seen >= self._file_events
+
+    async def _gather(self) -> _Batch:
+        """The next entries of all shards in turn, each shard up to its first open one."""
+        batch = _Batch(list(self._positions))
+        going = list(range(SHARDS))
+        while going and batch.seen < self._file_events:
+            for shard in list(going):
+                count = min(PAGE, self._file_events - batch.seen)
+                if count <= 0:
+                    break
+                if not await self._page(shard, batch, count):
+                    going.remove(shard)
+        return batch
+
+    async def _page(self, shard: int, batch: _Batch, count: int) -> bool:
+        """Take one page of a shard; whether it may have more that is not open."""
+        entries = await self._source.page(shard, after=batch.positions[shard], count=count)
+        fates = await self._source.fates(entries) if entries else ()
+        for entry, fate in zip(entries, fates, strict=True):
+            if fate == "open":
+                return False
+            if fate == "applied":
+                batch.events.append(entry)
+            batch.positions[shard] = entry.position
+            batch.seen += 1
+        return len(entries) == count
+
+    def _write(self, batch: _Batch) -> None:
+        rows = rows_of(batch.events)
+        append(self._archive, rows, positions=tuple(batch.positions), day=self._today())
+
+    async def _trim(self) -> None:
+        for shard, position in enumerate(self._positions):
+            if position != NOWHERE[shard]:
+                await self._source.trim(shard, upto=position)
+
+    async def _join(self) -> None:
+        """Once a day: the small files of the days before become one a day."""
+        today = self._today()
+        if self._joined == today:
+            return
+        went = await _in_thread(partial(join_days, self._archive, before=today))
+        self._joined = today
+        if went:
+            log.info("archive.joined", files=went)
+
+    def _today(self) -> str:
+        return self._clock.now().astimezone(UTC).strftime("%Y-%m-%d")
+
+    def _stopped(self, error: Exception) -> None:
+        said = str(error) or type(error).__name__
+        if self.status.problem is None:
+            log.error("archive.stopped", problem=said)
+        self.status.state, self.status.problem = "stopped", said
+
+    def _going(self) -> None:
+        if self.status.problem is not None:
+            log.info("archive.resumed")
+        self.status.state, self.status.problem = "archiving", None
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    """`work` in a thread, to its end even if this task is cancelled: the lock is held so long."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

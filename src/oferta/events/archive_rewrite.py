@@ -1,0 +1,113 @@
+"""Rewriting an archive: a day's small files put together, and a customer's rows taken out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from oferta.errors import ArchiveUnreadable
+from oferta.events.archive import (
+    SCHEMA,
+    ArchiveFile,
+    archive_files,
+    clear_drafts,
+    positions_of,
+    rewriting,
+    sync,
+    write_file,
+)
+
+ROWS: Final = 100_000
+"""Rows of a group of a joined file: memory is this."""
+
+Dropped = Callable[[pa.Table], pa.ChunkedArray | pa.Array]
+"""Which rows of a table must go, a truth value each."""
+
+
+def join_days(archive: Path, *, before: str) -> int:
+    """Put the files of every day before `before` (as 2026-11-23) together; how many went.
+
+    Only who holds the archive's lock may call it. Killed at any point, every event is there once:
+    a joined file hides those that it was made of until they are removed.
+
+    Raises:
+        ArchiveUnreadable: a file is damaged.
+        OSError: no room.
+    """
+    went = 0
+    with rewriting(archive):
+        clear_drafts(archive)
+        for folder in sorted(archive.glob("day=*")):
+            if folder.name >= f"day={before}":
+                continue
+            files = [file for file in archive_files(archive) if file.path.parent == folder]
+            if len(files) > 1:
+                name = f"{files[0].first:09d}-{files[-1].last:09d}.parquet"
+                positions = positions_of(files[-1].path)
+                write_file(archive, _groups(files), positions=positions, target=folder / name)
+            left = {file.path for file in archive_files(archive)}
+            hidden = [path for path in folder.glob("*.parquet") if path not in left]
+            for path in hidden:
+                path.unlink()
+            if hidden:
+                sync(folder)
+            went += len(hidden)
+    return went
+
+
+def _groups(files: Sequence[ArchiveFile]) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    rows = 0
+    for file in files:
+        for table in read_groups(file.path):
+            waiting.append(table)
+            rows += table.num_rows
+            if rows >= ROWS:
+                yield pa.concat_tables(waiting).combine_chunks()
+                waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def read_groups(path: Path) -> Iterator[pa.Table]:
+    """The rows of one file, a group at a time.
+
+    Raises:
+        ArchiveUnreadable: it is damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=SCHEMA.names).replace_schema_metadata(None)
+    except (pa.ArrowException, OSError) as error:
+        raise ArchiveUnreadable(path, type(error).__name__) from error
+
+
+def take_out(archive: Path, dropped: Dropped) -> int:
+    """Rewrite every file without the rows that `dropped` marks; how many rows went.
+
+    Each file is replaced in one rename and stays whole; repeated after a kill it goes on. An
+    archive that is not there has no rows.
+
+    Raises:
+        ArchiveUnreadable: a file is damaged.
+        OSError: no room.
+    """
+    if not archive.is_dir():
+        return 0
+    went = 0
+    with rewriting(archive):
+        for file in archive_files(archive):
+            marked = sum(_marked(table, dropped) for table in read_groups(file.path))
+            if marked:
+                kept = (table.filter(pc.invert(dropped(table))) for table in read_groups(file.path))
+                write_file(archive, kept, positions=positions_of(file.path), target=file.path)
+                went += marked
+    return went
+
+
+def _marked(table: pa.Table, dropped: Dropped) -> int:
+    return int(pc.sum(dropped(table)).as_py() or 0)
