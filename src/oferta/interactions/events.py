@@ -8,10 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from oferta.events.types import EventType
+from oferta.interactions.amounts import UNDATED
 from oferta.interactions.idmap import IdMap
-
-UNDATED = np.iinfo(np.int64).min
-"""`time_us` of an event without a time. It sorts before every dated one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from oferta.errors import ArtefactInvalid
-from oferta.interactions.events import UNDATED
+from oferta.interactions.amounts import UNDATED
 from oferta.interactions.histories import Histories
 from oferta.models.attributes import customer_effects
 from oferta.models.data import DataShape, TrainingData

@@ -10,7 +10,8 @@ from worlds import DAY_US, events, random_world, read
 
 from oferta.errors import ArtefactInvalid, UnknownName
 from oferta.events.types import event_types
-from oferta.interactions.events import UNDATED, read_events
+from oferta.interactions.amounts import UNDATED
+from oferta.interactions.events import read_events
 from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.segments import segments_of

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oferta.errors import ArtefactInvalid
-from oferta.interactions.events import UNDATED, EventLog
+from oferta.interactions.amounts import UNDATED
+from oferta.interactions.events import EventLog
 from oferta.interactions.histories import Histories
 from oferta.interactions.idmap import IdMap
 from oferta.interactions.lists import Lists

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from oferta.interactions.events import UNDATED, EventLog
+from oferta.interactions.amounts import UNDATED
+from oferta.interactions.events import EventLog
 from oferta.interactions.histories import Histories
 from oferta.interactions.ranges import indices_of_ranges
 from oferta.models.data import TrainingData

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from oferta.interactions.events import UNDATED, EventLog
+from oferta.interactions.amounts import UNDATED
+from oferta.interactions.events import EventLog
 from oferta.interactions.histories import Histories
 from oferta.interactions.ranges import indices_of_ranges
 from oferta.interactions.weighting import histories_of
