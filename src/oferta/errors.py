@@ -25,8 +25,11 @@
     ├── PromotionRefused            a guard failed: the champion is untouched
     ├── StoreError
     │   ├── StoreUnavailable        Redis cannot be reached, or did not answer in time
+    │   │   ├── SlotsUnavailable    some nodes of a cluster; with what the others answered
+    │   │   └── StoreForbidden      Redis denied our user, our password or a command
     │   ├── RecordCorrupt           a record whose checksum, magic or shape is wrong
     │   └── ReleaseMissing          a release whose manifest or head is not in the store
+    ├── LedgerUnavailable           the consent ledger cannot be read or written
     └── PublishRefused              a release that must not go live; the live one is untouched
         └── FencedOut               a newer publisher was faster: the command line exits with 3
 
@@ -34,7 +37,7 @@ These are for callers and operators. A bad *row* is data, not an error: it is co
 `rejected/`. A missing or stale recommendation is an answer with a stated fallback, not an error.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -297,6 +300,27 @@ class StoreUnavailable(StoreError):
     code = "store.unavailable"
 
 
+class SlotsUnavailable(StoreUnavailable):
+    """Nodes of a cluster are away: their keys cannot be reached, those of other nodes can.
+
+    Attributes:
+        found: what lies at the keys that could be reached, by key; where nothing was read, empty.
+    """
+
+    def __init__(self, problem: str, found: Mapping[bytes, bytes | None] | None = None) -> None:
+        self.found = {} if found is None else found
+        super().__init__(problem)
+
+
+class StoreForbidden(StoreUnavailable):
+    """Redis denied our user, our password, or a command to our user."""
+
+    code = "store.forbidden"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"Redis denied us: {problem}")
+
+
 class RecordCorrupt(StoreError):
     """A stored record failed its checksum, magic, schema or length."""
 
@@ -312,6 +336,21 @@ class ReleaseMissing(StoreError):
         self.release = release
         super().__init__(
             f"release {release} is not in the store: it expired or was lost. Publish again."
+        )
+
+
+class LedgerUnavailable(OfertaError):
+    """The consent ledger could not be read or written; what was to be stored counts as not stored.
+
+    What was said may be on disk all the same, as after any write that nobody confirmed.
+    """
+
+    code = "consent.ledger"
+
+    def __init__(self, place: Path | str, problem: str) -> None:
+        self.place = str(place)
+        super().__init__(
+            f"the consent ledger {place} {problem}. Make room, mend the disk or restore the file."
         )
 
 

@@ -1,0 +1,76 @@
+"""The file of the consent ledger: made whole or not at all, opened only if it is ours."""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from oferta.errors import LedgerUnavailable
+from oferta.privacy.ledger_schema import APPLICATION_ID, SCHEMA, VERSION
+
+BUSY_S: Final = 2.0
+"""How long a writer waits for another process's."""
+
+
+def opened(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
+    """A connection to the ledger at `path`, which is made where there is none.
+
+    Raises:
+        LedgerUnavailable: it can be neither opened nor made, or is no ledger of ours.
+    """
+    with told(path, "cannot be opened"):
+        if not path.exists():
+            _make(path)
+        file = _connect(path, busy_s)
+        (ours,) = file.execute("PRAGMA application_id").fetchone()
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+    if ours != APPLICATION_ID or version != VERSION:
+        file.close()
+        raise LedgerUnavailable(path, "is no consent ledger of this version of oferta")
+    return file
+
+
+@contextmanager
+def told(path: Path, what: str) -> Iterator[None]:
+    """Say of what SQLite or the system refuses which file it was, and what was wanted of it."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise LedgerUnavailable(path, f"{what} ({error})") from error
+
+
+def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
+    file = sqlite3.connect(
+        path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=32
+    )
+    file.execute("PRAGMA synchronous = FULL")
+    file.execute("PRAGMA secure_delete = ON")
+    return file
+
+
+def _make(path: Path) -> None:
+    """Make an empty ledger; of processes that start at once, one wins and all use its file."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        file = _connect(draft, BUSY_S)
+        file.execute("PRAGMA journal_mode = WAL")
+        file.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        file.execute(f"PRAGMA user_version = {VERSION}")
+        file.close()
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        draft.unlink(missing_ok=True)
