@@ -16,8 +16,8 @@ from oferta.clock import Clock, SystemClock
 from oferta.store.contract import Reader
 from oferta.store.decisions import DecisionStore
 from oferta.store.keys import KeySpace
+from oferta_serving.access.keyring import Keyring
 from oferta_serving.answers import Answers
-from oferta_serving.apikeys import ApiKeys
 from oferta_serving.breaker import Breaker
 from oferta_serving.documented import with_problem_schema
 from oferta_serving.gate import Gate
@@ -54,7 +54,7 @@ def create_app(
     space: KeySpace,
     home: Path,
     decisions: DecisionStore | None = None,
-    api_keys: ApiKeys | None = None,
+    keyring: Keyring | None = None,
     clock: Clock | None = None,
     draining: Draining | None = None,
     on_stop: Callable[[], Awaitable[None]] | None = None,
@@ -67,7 +67,7 @@ def create_app(
         space: the keys, under the publisher's secret.
         home: the state folder, where the last head is kept.
         decisions: where decisions are kept; needed where the settings say what they are made with.
-        api_keys: who may call; None lets anybody.
+        keyring: who may call; None: those whose keys the state folder has.
         clock: tells when offers start and end; the machine's, unless given.
         draining: set by the server when it is told to stop.
         on_stop: closes the reader, on the loop that used it.
@@ -114,7 +114,7 @@ def create_app(
         version=version("oferta"),
         summary="Recommendations for every customer, with their reasons.",
         description="Errors are problems (RFC 9457) with a stable `code`; see docs/api.md.",
-        openapi_url="/openapi.json" if settings.docs else None,
+        openapi_url="/openapi.json" if settings.shows_docs else None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -140,7 +140,7 @@ def create_app(
         add_operation_routes,
     ):
         add(app.router, services)
-    if settings.docs:
+    if settings.shows_docs:
         add_pages(app)
         with_problem_schema(
             app.openapi(),
@@ -149,7 +149,8 @@ def create_app(
     app.add_middleware(
         Gate,
         limits=settings.limits,
-        api_keys=api_keys or ApiKeys(()),
+        keyring=keyring or Keyring(home, clock),
+        tenants={},
         metrics=metrics,
         access_log=settings.access_log,
     )

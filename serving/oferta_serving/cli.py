@@ -5,6 +5,7 @@ import typer
 from oferta_serving.commands.audience import audience
 from oferta_serving.commands.decide import decide
 from oferta_serving.commands.doctor import doctor
+from oferta_serving.commands.keys import keys
 from oferta_serving.commands.replay import replay
 from oferta_serving.commands.serve import serve
 from oferta_serving.commands.triggers import triggers
@@ -22,3 +23,4 @@ app.command(epilog="Example: oferta audience balloon-refinance --out members.csv
 )
 app.command(epilog="Example: oferta triggers --out due.csv --due-before 2026-12-01")(triggers)
 app.command(epilog="Example: oferta doctor --config serving/serving.toml")(doctor)
+app.add_typer(keys, name="keys")

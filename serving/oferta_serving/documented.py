@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from oferta_serving.access.scopes import needed
 from oferta_serving.problems import MEDIA_TYPE, PROBLEMS, problem_fields
 
 COMMON = (
@@ -15,6 +16,13 @@ COMMON = (
     "accept.unsupported",
     "key.missing",
     "key.invalid",
+    "key.expired",
+    "key.revoked",
+    "key.in_query",
+    "key.attempts",
+    "key.scope",
+    "key.tenant",
+    "rate.exceeded",
     "internal",
 )
 """What any route under /v1 may answer."""
@@ -75,10 +83,22 @@ def problems(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
 
 
 def with_problem_schema(document: dict[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document with more component schemas and the API key's header."""
+    """The OpenAPI document with more component schemas, and which key each route needs.
+
+    The key stands as an array of one scope: roles, where the scheme is no OAuth (OpenAPI 3.1).
+    """
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas)
     components["securitySchemes"] = {
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        "apiKey": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "From `oferta keys create`; the route names the scope that it needs.",
+        }
     }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            scope = needed(method.upper(), path)
+            operation["security"] = [] if scope is None else [{"apiKey": [scope]}]
     return document

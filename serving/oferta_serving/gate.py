@@ -1,22 +1,25 @@
 """The door: every request passes here before any route sees it, every answer on its way out.
 
-It bounds what may come in, checks the API key, numbers the request, and counts the answer. It also
-routes by the *raw* path: a `%2F` within an id must not become a separator, so routes match the
+It bounds what may come in, asks who is there, numbers the request, and counts the answer. It sends
+each request to the application of the key's tenant: applications share nothing but the process. It
+also routes by the *raw* path: a `%2F` within an id must not become a separator, so routes match the
 percent-encoded segments and decode them afterwards (`strict.path_id`).
 """
 
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import count
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oferta_serving.apikeys import ApiKeys
+from oferta_serving.access.keyring import Keyring
+from oferta_serving.access.scopes import is_public
 from oferta_serving.metrics import Metrics
+from oferta_serving.principal import DEFAULT_TENANT, NOBODY, PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 from oferta_serving.settings import LimitSettings
 
@@ -27,6 +30,11 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _JSON_RANGES = frozenset({b"*/*", b"application/*", b"application/json"})
 _OURS = frozenset({b"x-api-key", b"x-request-id", b"accept"})
 _NO_ROUTE = "none"
+_KEY_IN_QUERY = re.compile(rb"(?i)(?:^|&)(?:x[-_])?api[-_]?key=|oferta_[0-9a-f]{12}(?:\.|%2e)")
+_SECURE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_BARE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_PAGE = (b"content-security-policy", b"frame-ancestors 'none'")
+"""Of the pages of the documentation, which have scripts and styles of their own."""
 
 log = structlog.get_logger()
 
@@ -39,14 +47,16 @@ class Gate:
         app: ASGIApp,
         *,
         limits: LimitSettings,
-        api_keys: ApiKeys,
+        keyring: Keyring,
+        tenants: Mapping[str, ASGIApp],
         metrics: Metrics,
         access_log: bool,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
         self._limits = limits
-        self._api_keys = api_keys
+        self._keyring = keyring
+        self._apps = {DEFAULT_TENANT: app, **tenants}
         self._metrics = metrics
         self._access_log = access_log
         self._clock = clock
@@ -67,7 +77,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"].append((b"x-request-id", request_id))
-                message["headers"].append((b"x-content-type-options", b"nosniff"))
+                message["headers"].extend(_SECURE)
+                message["headers"].append(_PAGE if scope["path"].startswith("/docs") else _BARE)
             await send(message)
 
         try:
@@ -77,7 +88,7 @@ class Gate:
             self._metrics.refused.labels(refused.code).inc()
             await send_problem(send_on, refused, scope[REQUEST_ID])
         else:
-            await self._app(scope, receive, send_on)
+            await self._apps[scope[PRINCIPAL].tenant](scope, receive, send_on)
         finally:
             route = getattr(scope.get("route"), "path_format", _NO_ROUTE)
             seconds = self._clock() - started
@@ -109,13 +120,24 @@ class Gate:
             raise RequestRefused("url.too_long")
         if len(headers) > self._limits.headers or size > self._limits.header_bytes:
             raise RequestRefused("headers.too_large")
-        if raw_path.startswith(b"/v1/"):
-            if self._api_keys:
-                self._api_keys.check(ours.get(b"x-api-key"))
-            if b"accept" in ours and not accepts_json(ours[b"accept"]):
-                raise RequestRefused("accept.unsupported")
+        query: bytes = scope["query_string"]
+        if query and _KEY_IN_QUERY.search(query):
+            raise RequestRefused("key.in_query")
+        scope[PRINCIPAL] = self._asking(scope, raw_path, ours.get(b"x-api-key"))
+        if b"accept" in ours and raw_path.startswith(b"/v1/") and not accepts_json(ours[b"accept"]):
+            raise RequestRefused("accept.unsupported")
         scope["path"] = raw_path.decode("latin-1")
         return request_id
+
+    def _asking(self, scope: Scope, raw_path: bytes, key: bytes | None) -> Principal:
+        """Who asks. Whatever is not public needs a key, known routes and unknown ones."""
+        if not raw_path.startswith(b"/v1/") and is_public(raw_path):
+            return NOBODY
+        client = scope.get("client")
+        principal = self._keyring.principal(key, "" if client is None else client[0])
+        if principal.tenant not in self._apps:
+            raise RequestRefused("key.tenant")
+        return principal
 
 
 async def send_problem(send: Send, refused: RequestRefused, request_id: str) -> None:

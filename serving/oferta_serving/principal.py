@@ -15,6 +15,9 @@ SCOPES: Final[tuple[Scope, ...]] = (
     "operate",  # the detailed state of the service
 )
 
+DEFAULT_TENANT: Final = "default"
+"""Whose data it is where nobody said: the top level of the settings, and of the state folder."""
+
 PRINCIPAL: Final = "principal"
 """Where the principal lies in a request's ASGI scope."""
 
@@ -37,5 +40,8 @@ class Principal:
             raise RequestRefused("key.scope")
 
 
-LOCAL: Final = Principal("local", "default", frozenset(SCOPES))
+LOCAL: Final = Principal("local", DEFAULT_TENANT, frozenset(SCOPES))
 """Anybody on this machine, where no keys are configured."""
+
+NOBODY: Final = Principal("nobody", DEFAULT_TENANT, frozenset())
+"""Who asks for what is public."""

@@ -57,8 +57,33 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "key.invalid": Problem(
             401, "The API key is not known", "Ask the operator for a valid key."
         ),
+        "key.expired": Problem(
+            401, "The API key is over", "Ask the operator for a new one (`oferta keys rotate`)."
+        ),
+        "key.revoked": Problem(401, "The API key was revoked", "Ask the operator for a new one."),
+        "key.in_query": Problem(
+            400,
+            "An API key stands in the URL",
+            "URLs end up in logs: have that key revoked, and send keys in the X-API-Key header.",
+        ),
+        "key.attempts": Problem(
+            429, "Too many wrong keys came from here", "Try again after `Retry-After`."
+        ),
         "key.scope": Problem(
             403, "The API key is not for this", "Use a key with the scope that the route needs."
+        ),
+        "key.tenant": Problem(
+            403,
+            "The API key's tenant is not served here",
+            "Name the tenant in [tenants] of the settings, or ask where it is served.",
+        ),
+        "rate.exceeded": Problem(
+            429, "Too many requests with this key", "Try again after `Retry-After`."
+        ),
+        "rate.customers": Problem(
+            429,
+            "Too many different customers were asked for with this key today",
+            "Ask again tomorrow (UTC), or have `rate.customers_per_day` raised.",
         ),
         # The body.
         "content_type.unsupported": Problem(

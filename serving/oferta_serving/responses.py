@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from oferta_serving.access.scopes import guarded_endpoint
 from oferta_serving.gate import REQUEST_ID
 from oferta_serving.metrics import Metrics
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
@@ -38,8 +39,9 @@ class BareRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint itself."""
-        return self.endpoint
+        """The endpoint itself, for those who may."""
+        (method,) = self.methods or ("GET",)
+        return guarded_endpoint(self.endpoint, method, self.path_format)
 
 
 class ProblemAnswer(Response):

@@ -25,7 +25,7 @@ from oferta_serving.app import create_app
 from oferta_serving.metrics import share_between_workers
 from oferta_serving.protocol import guarded
 from oferta_serving.services import Draining
-from oferta_serving.settings import ServingSettings, read_environment
+from oferta_serving.settings import ServingSettings
 from oferta_serving.workers import Workers
 
 _BACKLOG = 2048
@@ -59,7 +59,6 @@ class AppFactory:
             space=space,
             home=self.home,
             decisions=decisions,
-            api_keys=read_environment().api_keys,
             draining=self.draining,
             on_stop=reader.close,
         )
@@ -112,13 +111,13 @@ def run(settings: ServingSettings, redis_url: str, home: Path) -> None:
     """
     listener = _listen(settings.host, settings.port)
     work = _Work(AppFactory(settings, redis_url, home))
-    address = _address(listener)
+    said = _said(_address(listener), docs=settings.shows_docs)
     if settings.workers == 1:
-        work(listener, ready=partial(_say_hello, address))
+        work(listener, ready=partial(_say_hello, said))
     else:
         share_between_workers(home / "serving" / "metrics")
         logs.configure(settings.log_format)
-        _say_hello(address)
+        _say_hello(said)
         Workers(work, listener, count=settings.workers).run()
 
 
@@ -153,11 +152,13 @@ class _Work:
         server.run(sockets=[listener])
 
 
-def _say_hello(address: str) -> None:
-    sys.stdout.write(
-        f"oferta serves on {address}   docs {address}/docs   "
-        f"health {address}/health/ready   Ctrl-C stops\n"
-    )
+def _said(address: str, *, docs: bool) -> str:
+    shown = f"docs {address}/docs   " if docs else ""
+    return f"oferta serves on {address}   {shown}health {address}/health/ready   Ctrl-C stops\n"
+
+
+def _say_hello(said: str) -> None:
+    sys.stdout.write(said)
     sys.stdout.flush()
 
 

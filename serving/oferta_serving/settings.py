@@ -1,7 +1,6 @@
 """What `serving.toml` may say, and what comes from the environment: addresses and secrets only."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,9 +12,7 @@ from pydantic import Field, model_validator
 from oferta.errors import SettingsInvalid
 from oferta.settings import Settings, parse, read_toml
 from oferta.store.connecting import URL_VARIABLE
-from oferta_serving.apikeys import ApiKeys
-
-API_KEYS_VARIABLE = "OFERTA_API_KEYS"
+from oferta_serving.access.keyfile import KeyFile
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -110,7 +107,7 @@ class ServingSettings(Settings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     workers: int = Field(default=1, ge=1, le=256)
-    docs: bool = True
+    docs: bool | None = None  # None: where only this machine is listened to
     access_log: bool = False
     log_format: Literal["text", "json"] = "text"
     store: ReaderSettings = ReaderSettings()
@@ -119,6 +116,11 @@ class ServingSettings(Settings):
     fallback: FallbackSettings = FallbackSettings()
     decisions: DecisionSettings = DecisionSettings()
     stop: StopSettings = StopSettings()
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether `/docs` and `/openapi.json` are there: to strangers only if so decided."""
+        return is_loopback(self.host) if self.docs is None else self.docs
 
 
 def load_settings(config: Path | None, given: Mapping[str, object]) -> ServingSettings:
@@ -140,69 +142,40 @@ class Environment:
 
     Attributes:
         redis_url: address of Redis; None starts the embedded one.
-        api_keys: the keys that may call; empty means anybody, and then only from this machine.
     """
 
     redis_url: str | None
-    api_keys: ApiKeys
 
     def __repr__(self) -> str:
         return "Environment(...)"
 
 
 def read_environment() -> Environment:
-    """The addresses and secrets that the environment holds.
+    """The addresses and secrets that the environment holds."""
+    return Environment(redis_url=os.environ.get(URL_VARIABLE) or None)
+
+
+def check_reach(host: str, home: Path) -> None:
+    """Where no API key was ever made, only this machine may be listened to.
 
     Raises:
-        SettingsInvalid: an API key hash or the file of them is not as it must be.
+        SettingsInvalid: `host` is reachable from elsewhere and there are no keys, or their file
+            cannot be read.
     """
-    return Environment(
-        redis_url=os.environ.get(URL_VARIABLE) or None,
-        api_keys=ApiKeys(_hashes(os.environ.get(API_KEYS_VARIABLE, ""))),
-    )
-
-
-def check_reach(host: str, api_keys: ApiKeys) -> None:
-    """Without API keys only this machine may be listened to.
-
-    Raises:
-        SettingsInvalid: `host` is reachable from elsewhere and no key is configured.
-    """
-    if api_keys or _is_loopback(host):
+    if KeyFile(home).read() or is_loopback(host):
         return
     problem = (
-        f"'{host}' can be reached from other machines, and no API key is configured: set "
-        f"{API_KEYS_VARIABLE} (see docs/api.md), or listen on 127.0.0.1"
+        f"'{host}' can be reached from other machines, and there is no API key: "
+        "`oferta keys create NAME` makes one (see docs/access.md), or listen on 127.0.0.1"
     )
     raise SettingsInvalid("host", [problem])
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
     if host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False  # a name may resolve to anything
-
-
-_HASH = re.compile(r"[0-9a-f]{64}")
-
-
-def _hashes(text: str) -> list[bytes]:
-    place = API_KEYS_VARIABLE
-    if text.startswith("@"):
-        path = Path(text[1:])
-        place = str(path)
-        try:
-            lines = path.read_text(encoding="ascii").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsInvalid(place, [f"cannot be read: {type(error).__name__}"]) from None
-        text = ",".join(line.partition("#")[0] for line in lines)
-    hashes = [part.strip().lower() for part in text.split(",") if part.strip()]
-    wrong = [f"entry {n}" for n, one in enumerate(hashes, 1) if not _HASH.fullmatch(one)]
-    if wrong:
-        raise SettingsInvalid(
-            place, [f"{one} is not a SHA-256 of 64 hexadecimal digits" for one in wrong]
-        )
-    return [bytes.fromhex(one) for one in hashes]

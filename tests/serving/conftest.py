@@ -31,7 +31,6 @@ from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.keys import KeySpace
 from oferta.store.local import find_binary
 from oferta.store.redis import RedisReader, RedisWriter
-from oferta_serving.apikeys import ApiKeys
 from oferta_serving.app import create_app
 from oferta_serving.deciding.totals import MAX_AGE_S
 from oferta_serving.protocol import guarded
@@ -105,7 +104,6 @@ def make_app(
     redis_process: RealRedis,
     home: Path,
     *,
-    api_keys: ApiKeys | None = None,
     clock: Clock = CLOCK,
     **settings: object,
 ) -> FastAPI:
@@ -117,7 +115,6 @@ def make_app(
         space=redis_process.space,
         home=home,
         decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
-        api_keys=api_keys,
         clock=clock,
         on_stop=reader.close,
     )

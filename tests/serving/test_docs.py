@@ -11,7 +11,7 @@ from oferta.scoring.reasons import REASONS
 from oferta.store.connecting import URL_VARIABLE
 from oferta_serving import schemas
 from oferta_serving.problems import PROBLEMS
-from oferta_serving.settings import API_KEYS_VARIABLE, ServingSettings
+from oferta_serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -36,7 +36,6 @@ def names_of(kind: type[BaseModel], prefix: str = "") -> list[str]:
         *get_args(schemas.DegradedReason),
         *sorted(schemas.CustomerAnswer.model_fields.keys() - {"customer_id"}),
         *schemas.Item.model_fields,
-        API_KEYS_VARIABLE,
         URL_VARIABLE,
     ],
 )

@@ -116,7 +116,7 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(
 ):
     open_to_all = run_serve("--host", "0.0.0.0", home=tmp_path)  # noqa: S104
     assert open_to_all.returncode == 2
-    assert "OFERTA_API_KEYS" in open_to_all.stderr
+    assert "oferta keys create" in open_to_all.stderr
     server = start_server(redis_process.url)
     port = server.address.rpartition(":")[2]
     taken = run_serve("--port", port, home=tmp_path)

@@ -1,25 +1,16 @@
 """Settings: every key in the file, every mistake named, nobody let in by accident."""
 
-import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from oferta.errors import SettingsInvalid
 from oferta.settings import parse, read_toml
-from oferta_serving.apikeys import ApiKeys
-from oferta_serving.problems import RequestRefused
-from oferta_serving.settings import (
-    API_KEYS_VARIABLE,
-    ServingSettings,
-    check_reach,
-    load_settings,
-    read_environment,
-)
+from oferta_serving.access.keyfile import KeyFile
+from oferta_serving.settings import ServingSettings, check_reach, load_settings
 
 FILE = Path(__file__).parents[2] / "serving" / "serving.toml"
-HASH = hashlib.sha256(b"right-key").hexdigest()
-SOME_KEY = ApiKeys([bytes.fromhex(HASH)])
 
 
 def test_the_file_shows_every_setting_with_its_default():
@@ -57,32 +48,30 @@ def test_numbers_out_of_bounds_are_refused():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])  # noqa: S104
-def test_without_keys_only_this_machine_may_be_served(host: str):
-    with pytest.raises(SettingsInvalid, match=API_KEYS_VARIABLE):
-        check_reach(host, ApiKeys([]))
-    check_reach(host, SOME_KEY)
+def test_without_keys_only_this_machine_may_be_served(host: str, tmp_path: Path):
+    with pytest.raises(SettingsInvalid, match="oferta keys create"):
+        check_reach(host, tmp_path)
+    KeyFile(tmp_path).create(
+        "app", scopes=("serve",), tenant="default", lives=None, now=datetime.now(UTC)
+    )
+    check_reach(host, tmp_path)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_without_keys_this_machine_is_served(host: str):
-    check_reach(host, ApiKeys([]))
+def test_without_keys_this_machine_is_served(host: str, tmp_path: Path):
+    check_reach(host, tmp_path)
 
 
-def test_keys_come_from_the_environment_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    file = tmp_path / "keys"
-    file.write_text(f"{HASH.upper()}  # the app's\n\n# nobody's\n{'0' * 64}\n")
-    for text in (f"{'0' * 64}, {HASH}", f"@{file}"):
-        monkeypatch.setenv(API_KEYS_VARIABLE, text)
-        keys = read_environment().api_keys
-        keys.check(b"right-key")
-        with pytest.raises(RequestRefused):
-            keys.check(b"wrong-key")
-        with pytest.raises(RequestRefused):
-            keys.check(None)
-
-
-def test_a_key_that_is_no_hash_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(API_KEYS_VARIABLE, f"{HASH},my-plain-key")
-    with pytest.raises(SettingsInvalid, match="entry 2") as caught:
-        read_environment()
-    assert "my-plain-key" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("host", "docs", "shown"),
+    [
+        ("127.0.0.1", None, True),
+        ("0.0.0.0", None, False),  # noqa: S104
+        ("0.0.0.0", True, True),  # noqa: S104
+        ("127.0.0.1", False, False),
+    ],
+)
+def test_the_documentation_is_shown_to_strangers_only_if_so_decided(
+    host: str, docs: bool | None, shown: bool
+):
+    assert ServingSettings(host=host, docs=docs).shows_docs is shown

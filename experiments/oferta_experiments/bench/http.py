@@ -109,11 +109,7 @@ def _measure(ours: str, bare: str, work: Path) -> list[Row]:
 def serving(work: Path, *more: str, cores: Sequence[int] = (SERVER_CORE,)) -> Iterator[str]:
     """`oferta serve` with `more` options on these cores; its address, once it is ready."""
     command = [sys.executable, "-m", "oferta", "serve", "--port", "8765", "--home", str(work)]
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"OFERTA_REDIS_URL", "OFERTA_API_KEYS"}
-    }
+    environment = {name: value for name, value in os.environ.items() if name != "OFERTA_REDIS_URL"}
     probe = "http://127.0.0.1:8765/health/ready"
     with running([*command, *more], environment, probe, work / "ours.log", cores=cores):
         yield "http://127.0.0.1:8765"

@@ -32,7 +32,8 @@ def serve(
         config, {name: value for name, value in given.items() if value is not None}
     )
     environment = read_environment()
-    check_reach(settings.host, environment.api_keys)
+    folder = home_folder(home)
+    check_reach(settings.host, folder)
     if settings.decisions.policy is not None:
         from oferta_serving.deciding.files import load_rulebook
         from oferta_serving.deciding.rules import rule_files
@@ -40,6 +41,5 @@ def serve(
         # A mistake is told here, with every other one, rather than by a server without decisions.
         load_rulebook(rule_files(settings.decisions))
     # This process joins the embedded Redis for all workers, and is the last of them to leave it.
-    folder = home_folder(home)
     with connect(StoreSettings(folder, environment.redis_url)) as store:
         run(settings, store.url, folder)

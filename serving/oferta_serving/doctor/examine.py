@@ -19,7 +19,7 @@ def examine(config: Path | None, home: Path, *, clock: Clock) -> Iterator[Findin
     """All findings. Changes nothing, but for the embedded Redis, which it starts where needed."""
     settings, told = read_settings(config)
     yield from told
-    yield from settings_findings(settings)
+    yield from settings_findings(settings, home)
     yield from machine_findings(home, connections=settings.store.connections)
     try:
         store = connect(StoreSettings(home, read_environment().redis_url))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oferta.errors import InputError
 from oferta_serving.doctor.finding import Finding, ok, wrong
-from oferta_serving.settings import ServingSettings, check_reach, load_settings, read_environment
+from oferta_serving.settings import ServingSettings, check_reach, load_settings
 
 
 def read_settings(config: Path | None) -> tuple[ServingSettings, list[Finding]]:
@@ -19,10 +19,10 @@ def read_settings(config: Path | None) -> tuple[ServingSettings, list[Finding]]:
     return settings, [ok("files", "settings", said)]
 
 
-def settings_findings(settings: ServingSettings) -> Iterator[Finding]:
+def settings_findings(settings: ServingSettings, home: Path) -> Iterator[Finding]:
     """Whether these settings can be served by."""
     try:
-        check_reach(settings.host, read_environment().api_keys)
+        check_reach(settings.host, home)
     except InputError as error:
         yield wrong("keys", "reach", str(error), "Make a key with `oferta keys create`.")
     else:
