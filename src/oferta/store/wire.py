@@ -1,22 +1,21 @@
 """Commands to Redis, spelled out, and their replies: what all stores but releases speak through.
 
 Commands are sent together and answered in order; a call has one deadline over everything. Nothing
-is ever sent twice: a reply that was lost may stand for a change that was made. redis-py's own way
-takes twice the time of all that a decision asks of Redis.
+is ever sent twice but what was certainly not executed: a reply that was lost may stand for a change
+that was made. One server and a cluster of them are spoken to alike.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from oferta.errors import StoreUnavailable
+from oferta.errors import SlotsUnavailable, StoreUnavailable
+from oferta.store.address import Address, read_address
+from oferta.store.node import Command, Node, unavailable
+from oferta.store.wire_cluster import ClusterLine
 
 DEADLINE_S: Final = 0.5
 """Over one call. Where there is nothing to fall back to, late is better than not at all."""
@@ -28,10 +27,6 @@ CONNECTIONS: Final = 32
 
 FETCH_KEYS: Final = 128
 """Keys a turn: about 400 KB of buckets."""
-
-Command = Sequence[bytes]
-"""A command and its arguments. Its key, by which a cluster finds the node, is the second part; of
-EVALSHA and EVAL the fourth, where all keys of one call lie in one slot."""
 
 Call = tuple[list[bytes], list[bytes]]
 """The keys and the values that a script is called with."""
@@ -53,22 +48,51 @@ class Script:
         return [*name, number(len(keys)), *keys, *values]
 
 
+class Line(Protocol):
+    """One server or many: how commands get there, and replies back."""
+
+    async def replies(self, commands: Sequence[Command], *, deadline_s: float) -> list[object]:
+        """A reply to each command, in order: a value, an error of Redis, or `SlotsUnavailable`.
+
+        Raises:
+            StoreUnavailable: no answer in time. Any of the commands may have run or not.
+        """
+        ...
+
+    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[object]:
+        """What lies at each key: bytes, None, an error of Redis, or `SlotsUnavailable`.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
 class Wire:
-    """Connections to one Redis, for one asyncio loop. Any number of calls may run at once."""
+    """Connections to one Redis or one cluster, for one asyncio loop. Calls may run at once.
+
+    Args:
+        url: see `address`.
+        connections: how many, to each server.
+        deadline_s: over one call of few records.
+        record_s: by how much it is longer for each record of a call.
+    """
 
     def __init__(
-        self, url: str, *, connections: int = CONNECTIONS, deadline_s: float = DEADLINE_S
+        self,
+        url: str,
+        *,
+        connections: int = CONNECTIONS,
+        deadline_s: float = DEADLINE_S,
+        record_s: float = RECORD_S,
     ) -> None:
         self._deadline_s = deadline_s
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=deadline_s,
-            socket_timeout=None,  # a call has one deadline, over everything
-            socket_connect_timeout=deadline_s,
-            retry=Retry(NoBackoff(), 0),
-            health_check_interval=15,
-        )
+        self._record_s = record_s
+        self._line = _line(read_address(url), connections=connections)
 
     async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """What lies at the keys, None for nothing or another type.
@@ -76,14 +100,26 @@ class Wire:
         In turns of 128 keys, each with the whole deadline.
 
         Raises:
+            SlotsUnavailable: some nodes of a cluster are away; it carries what the others have.
             StoreUnavailable: no answer in time.
         """
-        found: list[bytes | None] = []
+        found: dict[bytes, bytes | None] = {}
+        lost: SlotsUnavailable | None = None
         for start in range(0, len(keys), FETCH_KEYS):
             asked = keys[start : start + FETCH_KEYS]
-            (turn,) = await self.ask([(b"MGET", *asked)], records=len(asked))
-            found += turn
-        return found
+            deadline_s = self._deadline_s + len(asked) * self._record_s
+            for key, record in zip(
+                asked, await self._line.records(asked, deadline_s=deadline_s), strict=True
+            ):
+                if record is None or isinstance(record, bytes):
+                    found[key] = record
+                elif isinstance(record, SlotsUnavailable):
+                    lost = record
+                else:
+                    raise _failure(record)
+        if lost is not None:
+            raise SlotsUnavailable(str(lost), found)
+        return [found[key] for key in keys]
 
     async def run(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """The answers to many calls of one script, sent together.
@@ -102,7 +138,7 @@ class Wire:
                 replies[at] = reply
         for reply in replies:
             if isinstance(reply, ResponseError):
-                raise StoreUnavailable(f"Redis refused to write: {reply}") from reply
+                raise _failure(reply, "Redis refused to write")
         return replies
 
     async def ask(
@@ -119,33 +155,22 @@ class Wire:
         command among them may wait besides.
 
         Raises:
+            SlotsUnavailable: some of the keys lie on nodes of a cluster that are away.
             StoreUnavailable: no answer in time, or an error among the replies. Any of the commands
                 may have run or not.
         """
-        deadline_s = self._deadline_s + records * RECORD_S + wait_s
-        sent = b"".join(map(_packed, commands))
-        try:
-            async with asyncio.timeout(deadline_s):
-                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
-                try:
-                    await connection.send_packed_command(sent)
-                    replies = [await _reply(connection) for _ in commands]
-                except BaseException:
-                    # Replies may be outstanding, and nobody else may read them.
-                    await connection.disconnect(nowait=True)
-                    raise
-                finally:
-                    await self._pool.release(connection)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
-        wrong = next((each for each in replies if isinstance(each, RedisError)), None)
-        if wrong is not None and not refusals:
-            raise _unavailable(wrong)
+        deadline_s = self._deadline_s + records * self._record_s + wait_s
+        replies = await self._line.replies(commands, deadline_s=deadline_s)
+        for reply in replies:
+            if isinstance(reply, StoreUnavailable):
+                raise reply
+            if isinstance(reply, RedisError) and not refusals:
+                raise _failure(reply)
         return replies
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._line.close()
 
 
 def number(value: int) -> bytes:
@@ -153,17 +178,54 @@ def number(value: int) -> bytes:
     return b"%d" % value
 
 
-async def _reply(connection: AbstractConnection) -> object:
-    try:
-        return await connection.read_response(disable_decoding=True)
-    except ResponseError as refused:
-        return refused  # of this command alone: the replies to the others follow
+class _ServerLine:
+    """See `Line`: one server."""
+
+    def __init__(self, address: Address, *, connections: int) -> None:
+        self._node = Node(address.url, address.credentials, connections=connections)
+
+    async def replies(self, commands: Sequence[Command], *, deadline_s: float) -> list[object]:
+        until = asyncio.get_running_loop().time() + deadline_s
+        replies = await self._node.ask(commands, until=until)
+        refused = [at for at, reply in enumerate(replies) if _read_only(reply)]
+        if refused:
+            # It has become a replica; its name may lead to the primary by now. Nothing of these has
+            # run, so this is no repetition.
+            await self._node.forget()
+            again = await self._node.ask([commands[at] for at in refused], until=until)
+            for at, reply in zip(refused, again, strict=True):
+                replies[at] = reply
+        return replies
+
+    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[object]:
+        (reply,) = await self.replies([(b"MGET", *keys)], deadline_s=deadline_s)
+        if isinstance(reply, RedisError):
+            raise _failure(reply)
+        return list(reply) if isinstance(reply, list) else []
+
+    async def close(self) -> None:
+        await self._node.close()
 
 
-def _packed(parts: Command) -> bytes:
-    body = b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
-    return b"*%d\r\n%b" % (len(parts), body)
+def _line(address: Address, *, connections: int) -> Line:
+    if address.cluster:
+        return ClusterLine(address, connections=connections)
+    return _ServerLine(address, connections=connections)
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis did not answer: {str(error) or type(error).__name__}")
+def _read_only(reply: object) -> bool:
+    return isinstance(reply, ReadOnlyError) or (
+        isinstance(reply, ResponseError) and "READONLY" in str(reply)  # said within a script
+    )
+
+
+def _failure(reply: object, what: str = "") -> StoreUnavailable:
+    if isinstance(reply, StoreUnavailable):
+        return reply
+    if not isinstance(reply, Exception):
+        return StoreUnavailable("Redis did not answer: a reply of another kind")
+    failure = unavailable(reply)
+    if what and type(failure) is StoreUnavailable:
+        failure = StoreUnavailable(f"{what}: {reply}")
+    failure.__cause__ = reply
+    return failure

@@ -1,0 +1,128 @@
+"""Connections to one redis-server, for one asyncio loop: what commands travel through.
+
+Commands are sent together and answered in order, with one deadline over everything. Nothing is ever
+sent twice here: a reply that was lost may stand for a change that was made. redis-py's own way
+takes twice the time of all that a decision asks of Redis.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+
+from oferta.errors import StoreForbidden, StoreUnavailable
+from oferta.store.address import FilePassword
+
+Command = Sequence[bytes]
+"""A command and its arguments. Its key, by which a cluster finds the node, is the second part; of
+EVALSHA and EVAL the fourth, where all keys of one call lie in one slot."""
+
+TELL_EVERY_S: Final = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """One server. Any number of calls may run at once; up to `connections` are open."""
+
+    def __init__(self, url: str, credentials: FilePassword | None, *, connections: int) -> None:
+        self._pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=None,  # a call has one deadline, over everything
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            credential_provider=credentials,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=15,
+        )
+        self.busy = 0
+        """Calls under way."""
+
+    async def ask(self, commands: Sequence[Command], *, until: float) -> list[object]:
+        """The replies, errors of single commands among them; `until` is an instant of the loop.
+
+        Raises:
+            StoreUnavailable: not all replies came in time. Any command may have run or not.
+        """
+        sent = b"".join(map(packed, commands))
+        self.busy += 1
+        try:
+            async with asyncio.timeout_at(until):
+                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
+                try:
+                    await connection.send_packed_command(sent)
+                    return [await _reply(connection) for _ in commands]
+                except BaseException:
+                    # Replies may be outstanding, and nobody else may read them.
+                    await connection.disconnect(nowait=True)
+                    raise
+                finally:
+                    await self._pool.release(connection)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unavailable(error) from error
+        finally:
+            self.busy -= 1
+
+    async def forget(self) -> None:
+        """Close the connections that nobody uses: the next ones look up the address again."""
+        await self._pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+def packed(parts: Command) -> bytes:
+    """The command as it is sent."""
+    body = b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
+    return b"*%d\r\n%b" % (len(parts), body)
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """What a failure of Redis, or a refusal, is to those who asked; a denial is logged besides."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
+        _denials.tell(said)
+        return StoreForbidden(said)
+    return StoreUnavailable(f"Redis did not answer: {said}")
+
+
+async def _reply(connection: AbstractConnection) -> object:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except ResponseError as refused:
+        return refused  # of this command alone: the replies to the others follow
+
+
+class _Denials:
+    """Says that we were denied, once a minute: it comes with every call, or with none."""
+
+    def __init__(self) -> None:
+        self._told_at = float("-inf")
+
+    def tell(self, said: str) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= TELL_EVERY_S:
+            self._told_at = now
+            log.warning(
+                "Redis denied us: %s. Check the user and the password of OFERTA_REDIS_URL, and "
+                "what that user may do: docs/redis.md has the rules.",
+                said,
+            )
+
+
+_denials = _Denials()
