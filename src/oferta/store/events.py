@@ -1,0 +1,335 @@
+"""The ports to events on their way: from the API to a customer's record, to the archive.
+
+An event id is claimed in its customer's slot, then the event is appended to the stream of the
+customer's shard. A consumer applies it and marks the claim in one step, and acknowledges the entry
+afterwards. Whoever dies between two steps leaves something that is done again and has no effect
+twice: the claim tells. docs/events.md says it in plain words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal, NamedTuple, Protocol
+
+from oferta.events.event import Position
+
+SAID_CHARS: Final = 24
+"""Hexadecimal digits of the hash of what a sender said."""
+
+UNKNOWN_SAID: Final = b"-" * SAID_CHARS
+"""Of a claim that had expired when its event was applied: whatever is sent again is a duplicate."""
+
+State = Literal["pending", "applied", "parked", "dead"]
+_LETTERS: Final[dict[State, bytes]] = {
+    "pending": b"p",
+    "applied": b"a",
+    "parked": b"w",
+    "dead": b"d",
+}
+_STATES: Final = {letter: state for state, letter in _LETTERS.items()}
+
+
+class Claim(NamedTuple):
+    """What is known of an event id.
+
+    Attributes:
+        state: what became of the event.
+        said: hash of what the sender said, or `UNKNOWN_SAID`.
+        position: where the entry that was applied stands in its shard's stream.
+    """
+
+    state: State
+    said: bytes
+    position: Position | None = None
+
+    def same_as(self, said: bytes) -> bool:
+        """Whether the sender says the same again."""
+        return self.said in (said, UNKNOWN_SAID)
+
+
+def letter_of(state: State) -> bytes:
+    """How a claim writes its state."""
+    return _LETTERS[state]
+
+
+def write_claim(claim: Claim) -> bytes:
+    """As bytes: a letter, the hash, the position."""
+    position = b"" if claim.position is None else str(claim.position).encode()
+    return _LETTERS[claim.state] + claim.said + position
+
+
+def read_claim(record: bytes | None) -> Claim | None:
+    """What `write_claim` or a script wrote; None where there is none, or none of ours."""
+    if record is None or len(record) <= SAID_CHARS or record[:1] not in _STATES:
+        return None
+    said, rest = record[1 : SAID_CHARS + 1], record[SAID_CHARS + 1 :]
+    try:
+        position = Position.parse(rest.decode()) if rest else None
+    except ValueError:
+        return None
+    return Claim(_STATES[record[:1]], said, position)
+
+
+class Arrival(NamedTuple):
+    """An event to be accepted.
+
+    Attributes:
+        owner: hash of the customer, or of the session where no customer is known.
+        event_id: the sender's.
+        said: hash of what the sender said, `SAID_CHARS` hexadecimal digits.
+        data: as `encode_event` makes it.
+    """
+
+    owner: bytes
+    event_id: str
+    said: bytes
+    data: bytes
+
+
+class Fate(Enum):
+    """What became of an arrival."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"  # it was there already; safe either way
+    CONFLICT = "conflict"  # the id was used for something else
+    FULL = "full"  # too many wait in its shard: nothing was done
+
+
+class Entry(NamedTuple):
+    """An entry of a shard's stream.
+
+    Attributes:
+        claim: key of the event's claim; empty where the entry has none.
+        data: as `encode_event` made it.
+        deliveries: how often it was given to a consumer, this time included.
+    """
+
+    position: Position
+    claim: bytes
+    data: bytes
+    deliveries: int = 1
+
+
+class TakenOver(NamedTuple):
+    """Entries that were delivered before and not acknowledged.
+
+    Attributes:
+        lost: how many had been removed from the stream meanwhile.
+    """
+
+    entries: list[Entry]
+    lost: int = 0
+
+
+Aside = Literal["parked", "dead"]
+
+
+class Letter(NamedTuple):
+    """An entry that was set aside.
+
+    Attributes:
+        position: among those set aside, not in the shard's stream.
+        reason: why.
+        at: when, epoch seconds.
+    """
+
+    position: Position
+    claim: bytes
+    data: bytes
+    reason: str
+    deliveries: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecentChange:
+    """What events change of one customer or session, all of it or nothing.
+
+    Attributes:
+        owner: whose, by their hash.
+        mark: of the record that this was computed on.
+        record: the record that replaces it; None leaves it as it is.
+        claims: key and position of each event that it holds from now on.
+    """
+
+    owner: bytes
+    mark: bytes
+    record: bytes | None
+    claims: Sequence[tuple[bytes, Position]]
+
+
+class Settled(Enum):
+    """What became of an entry, as the archive must know it."""
+
+    PENDING = "pending"  # not acknowledged yet: it and all after it wait
+    APPLIED = "applied"  # this very entry was applied: it belongs into the archive
+    ELSEWHERE = "elsewhere"  # parked, dead, or another entry of the same event was applied
+    FORGOTTEN = "forgotten"  # acknowledged, and its claim is gone: expired, or erased
+
+
+class Intake(Protocol):
+    """Where events come in."""
+
+    async def accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
+        """What became of each, in order. Those accepted are stored before this returns.
+
+        Raises:
+            StoreUnavailable: no answer in time, or Redis refused to write. Any of them may have
+                been accepted or not: sent again, they are told apart.
+        """
+        ...
+
+
+class Shards(Protocol):
+    """A consumer's side of the shards' streams."""
+
+    async def read(self, shard: int, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
+        """The next entries that nobody was given, waiting for the first of them.
+
+        Raises:
+            StoreUnavailable: no answer in time; entries may have been given all the same, and are
+                found by `again`.
+        """
+        ...
+
+    async def again(self, shard: int, consumer: str, *, count: int) -> list[Entry]:
+        """Entries that were given to this consumer, in their order; this is no further delivery.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def take_over(
+        self, shard: int, consumer: str, *, idle_s: float | None, count: int
+    ) -> TakenOver:
+        """Entries that were given to anybody `idle_s` ago or longer; None: to this consumer, ever.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
+        """These are settled: nobody is given them again.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+
+class Effects(Protocol):
+    """What events change."""
+
+    async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Records and claims at their keys.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def apply(self, changes: Sequence[RecentChange]) -> list[bool]:
+        """Whether each was written. False: its record or one of its claims had changed.
+
+        Raises:
+            StoreUnavailable: no answer in time. Any of the changes may have been written or not.
+        """
+        ...
+
+    async def settle(self, claims: Sequence[tuple[bytes, Position | None]], state: State) -> None:
+        """Say what became of events whose claims are not marked by `apply`.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+
+class Letters(Protocol):
+    """Events that were set aside: parked, or dead."""
+
+    async def set_aside(
+        self, shard: int, to: Aside, letters: Sequence[tuple[Entry, str]], *, at: float
+    ) -> int:
+        """Move entries of the stream there, each with a reason; how many were moved.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def letters(
+        self, shard: int, where: Aside, *, after: Position, count: int
+    ) -> list[Letter]:
+        """Those set aside, in their order.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def put_back(self, shard: int, where: Aside, positions: Sequence[Position]) -> int:
+        """Append them to the shard's stream again; how many were there to be moved.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def bury(
+        self, shard: int, positions: Sequence[Position], reason: str, *, at: float
+    ) -> int:
+        """Make dead letters of parked ones; how many were there to be moved.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+
+class Passed(Protocol):
+    """The archive's side of the shards' streams."""
+
+    async def entries(self, shard: int, *, after: Position, count: int) -> list[Entry]:
+        """The entries after a position, in their order, whatever became of them.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def claims(self, shard: int, entries: Sequence[Entry]) -> list[Settled]:
+        """What became of each of `entries`, which `entries()` gave.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def trim(self, shard: int, upto: Position | None = None) -> int:
+        """Remove the entries up to this position; None: all that are settled. How many there were.
+
+        Never removes an entry that is not settled, whatever `upto` says.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def depths(self) -> list[int]:
+        """How many entries each shard's stream holds.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+
+class EventStore(Intake, Shards, Effects, Letters, Passed, Protocol):
+    """Everything about events on their way."""
+
+    async def close(self) -> None:
+        """Leave the store."""
+        ...

@@ -1,0 +1,362 @@
+"""Events on their way, in Redis: streams of shards, claims and records in customers' slots.
+
+A write is never repeated here: whoever asked and was not told sends again, and the claim tells.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from oferta.errors import StoreUnavailable
+from oferta.events.event import START, Position
+from oferta.store import event_scripts
+from oferta.store.event_streams import GROUP, Streams, entry_of, letter_in, position_of
+from oferta.store.events import (
+    Arrival,
+    Aside,
+    Claim,
+    Entry,
+    Fate,
+    Letter,
+    RecentChange,
+    Settled,
+    State,
+    TakenOver,
+    letter_of,
+    read_claim,
+    write_claim,
+)
+from oferta.store.keys import SHARDS, KeySpace
+from oferta.store.node import Command
+from oferta.store.wire import CONNECTIONS, DEADLINE_S, Call, Script, Wire, number
+
+TURN: Final = 128
+"""Events sent at once: about 100 KB."""
+
+DEPTHS_S: Final = 0.1
+"""For how long a shard's length is believed."""
+
+SHED_AT: Final = 0.8
+"""Of a shard's cap: from there on events are refused, never the oldest forgotten."""
+
+REPLICAS_MS: Final = 100
+"""How long an accepted event waits for its replicas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long and how much is kept.
+
+    Attributes:
+        claim_s: how long an event id is known.
+        recent_s: how long what somebody did lately is kept after the last event.
+        cap: entries of a shard's stream.
+        replicas: how many must have an event before it counts as accepted.
+    """
+
+    claim_s: float = 8 * 86_400
+    recent_s: float = 90 * 86_400
+    cap: int = 50_000
+    replicas: int = 0
+
+
+class RedisEvents:
+    """All of `events.EventStore`, for one asyncio loop. Any number of calls may run at once.
+
+    Args:
+        url: of Redis.
+        space: the keys.
+        keeping: how long and how much is kept.
+        connections, deadline_s: bounds of what a call of few records may take.
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        space: KeySpace,
+        *,
+        keeping: Keeping | None = None,
+        connections: int = CONNECTIONS,
+        deadline_s: float = DEADLINE_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._space = space
+        self._keeping = keeping or Keeping()
+        self._wire = Wire(url, connections=connections, deadline_s=deadline_s)
+        self._streams = Streams(self._wire, space)
+        self._monotonic = monotonic
+        self._depths: tuple[float, list[int]] = (-DEPTHS_S, [])
+
+    async def accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
+        """See `events.Intake`. In turns of 128, each with two round trips."""
+        fates: list[Fate] = []
+        for start in range(0, len(arrivals), TURN):
+            fates += await self._accept(arrivals[start : start + TURN])
+        return fates
+
+    async def _accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
+        space = self._space
+        full = await self._full()
+        shards = [space.shard(one.owner) for one in arrivals]
+        fates = [Fate.FULL if shard in full else Fate.ACCEPTED for shard in shards]
+        taken = [at for at, fate in enumerate(fates) if fate is Fate.ACCEPTED]
+        life = _ms(self._keeping.claim_s)
+        calls: list[Call] = []
+        for at in taken:
+            one = arrivals[at]
+            claim = write_claim(Claim("pending", one.said))
+            calls.append(([space.event(one.owner, one.event_id)], [claim, life]))
+        if not calls:
+            return fates
+        sent: dict[bytes, tuple[int, Arrival]] = {}
+        for at, (keys, _), reply in zip(
+            taken, calls, await self._wire.run(_CLAIM, calls), strict=True
+        ):
+            was = read_claim(reply)
+            if was is not None:
+                same = was.same_as(arrivals[at].said)
+                fates[at] = Fate.DUPLICATE if same else Fate.CONFLICT
+            # Who claimed it may have died before it was in the stream; two entries do no harm.
+            if was is None or (was.state == "pending" and fates[at] is Fate.DUPLICATE):
+                sent.setdefault(keys[0], (shards[at], arrivals[at]))
+        await self._append([(shard, key, one.data) for key, (shard, one) in sent.items()])
+        return fates
+
+    async def _append(self, entries: Sequence[tuple[int, bytes, bytes]]) -> None:
+        if not entries:
+            return
+        commands: list[Command] = []
+        replicas = self._keeping.replicas
+        for shard, key, data in entries:
+            commands.append((b"XADD", self._space.events(shard), b"*", b"e", data, b"k", key))
+            if replicas:
+                commands.append((b"WAIT", number(replicas), number(REPLICAS_MS)))
+        replies = await self._wire.ask(commands, records=len(commands))
+        if replicas and any(copies < replicas for copies in replies[1::2]):
+            raise StoreUnavailable(f"fewer than {replicas} replicas have the events")
+
+    async def _full(self) -> frozenset[int]:
+        read_at, depths = self._depths
+        now = self._monotonic()
+        if now - read_at > DEPTHS_S:
+            depths = await self.depths()
+            self._depths = (now, depths)
+        most = SHED_AT * self._keeping.cap
+        return frozenset(shard for shard, depth in enumerate(depths) if depth >= most)
+
+    async def read(self, shard: int, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
+        """See `events.Shards`. Makes the group where there is none yet, or none any more."""
+        key = self._space.events(shard)
+        command = (
+            *(b"XREADGROUP", b"GROUP", GROUP, consumer.encode(), b"COUNT", number(count)),
+            *(b"BLOCK", number(max(1, round(wait_s * 1000))), b"STREAMS", key, b">"),
+        )
+        (reply,) = await self._streams.grouped(shard, [command], wait_s=wait_s)
+        if not reply:
+            return []
+        ((_, found),) = reply.items() if isinstance(reply, dict) else reply
+        return [entry for each in found if (entry := entry_of(each)) is not None]
+
+    async def again(self, shard: int, consumer: str, *, count: int) -> list[Entry]:
+        """See `events.Shards`."""
+        waiting = await self._streams.waiting(shard, consumer=consumer, count=count)
+        if not waiting:
+            return []
+        key = self._space.events(shard)
+        replies = await self._wire.ask(
+            [(b"XRANGE", key, position, position) for position in waiting], records=len(waiting)
+        )
+        entries = [entry_of(each, waiting[each[0]]) for each in chain.from_iterable(replies)]
+        return [entry for entry in entries if entry is not None]
+
+    async def take_over(
+        self, shard: int, consumer: str, *, idle_s: float | None, count: int
+    ) -> TakenOver:
+        """See `events.Shards`.
+
+        XPENDING and XCLAIM instead of XAUTOCLAIM, which does not say how often an entry was
+        delivered, and before Redis 7 not which ones were removed meanwhile.
+        """
+        own = consumer if idle_s is None else None
+        waiting = await self._streams.waiting(
+            shard, consumer=own, idle_s=idle_s or 0.0, count=count
+        )
+        if not waiting:
+            return TakenOver([])
+        key = self._space.events(shard)
+        idle = number(round((idle_s or 0.0) * 1000))
+        (claimed,) = await self._wire.ask(
+            [(b"XCLAIM", key, GROUP, consumer.encode(), idle, *waiting)], records=len(waiting)
+        )
+        found = {each[0]: each for each in claimed if each is not None and each[1] is not None}
+        entries = [entry_of(each, waiting[position] + 1) for position, each in found.items()]
+        lost = 0
+        missing = [position for position in waiting if position not in found]
+        if missing:  # somebody was faster, or it is not in the stream any more
+            replies = await self._wire.ask(
+                [(b"XRANGE", key, position, position) for position in missing]
+            )
+            gone = [at for at, reply in zip(missing, replies, strict=True) if not reply]
+            if gone:
+                await self._wire.ask([(b"XACK", key, GROUP, *gone)])
+            lost = len(gone)
+        return TakenOver([entry for entry in entries if entry is not None], lost)
+
+    async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
+        """See `events.Shards`."""
+        if positions:
+            names = [str(position).encode() for position in positions]
+            await self._wire.ask([(b"XACK", self._space.events(shard), GROUP, *names)])
+
+    async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """See `events.Effects`."""
+        return await self._wire.fetch(keys)
+
+    async def apply(self, changes: Sequence[RecentChange]) -> list[bool]:
+        """See `events.Effects`."""
+        done: list[bool] = []
+        lives = [_ms(self._keeping.recent_s), _ms(self._keeping.claim_s)]
+        for start in range(0, len(changes), TURN):
+            calls: list[Call] = []
+            for change in changes[start : start + TURN]:
+                keys = [self._space.recent(change.owner), *(key for key, _ in change.claims)]
+                positions = [str(position).encode() for _, position in change.claims]
+                calls.append((keys, [change.mark, change.record or b"", *lives, *positions]))
+            done += [reply == b"done" for reply in await self._wire.run(_APPLY, calls)]
+        return done
+
+    async def settle(self, claims: Sequence[tuple[bytes, Position | None]], state: State) -> None:
+        """See `events.Effects`."""
+        life = _ms(self._keeping.claim_s)
+        calls: list[Call] = [
+            ([key], [letter_of(state), b"" if position is None else str(position).encode(), life])
+            for key, position in claims
+            if key
+        ]
+        if calls:
+            await self._wire.run(_SETTLE, calls)
+
+    async def set_aside(
+        self, shard: int, to: Aside, letters: Sequence[tuple[Entry, str]], *, at: float
+    ) -> int:
+        """See `events.Letters`. In turns of 128: the script's arguments are bounded."""
+        moved = 0
+        keys = [self._space.events(shard), self._aside(shard, to)]
+        for start in range(0, len(letters), TURN):
+            values = [GROUP, _ms(at)]
+            for entry, reason in letters[start : start + TURN]:
+                values += [str(entry.position).encode(), entry.data, entry.claim]
+                values += [reason.encode(), number(entry.deliveries)]
+            (turn,) = await self._wire.run(_SET_ASIDE, [(keys, values)])
+            moved += turn
+        return moved
+
+    async def letters(
+        self, shard: int, where: Aside, *, after: Position, count: int
+    ) -> list[Letter]:
+        """See `events.Letters`."""
+        found = await self._streams.range(self._aside(shard, where), after, count)
+        return [letter for each in found if (letter := letter_in(each)) is not None]
+
+    async def put_back(self, shard: int, where: Aside, positions: Sequence[Position]) -> int:
+        """See `events.Letters`."""
+        return await self._put(shard, where, self._space.events(shard), positions, [b"", b"0"])
+
+    async def bury(
+        self, shard: int, positions: Sequence[Position], reason: str, *, at: float
+    ) -> int:
+        """See `events.Letters`."""
+        why = [reason.encode(), _ms(at)]
+        return await self._put(shard, "parked", self._space.dead(shard), positions, why)
+
+    async def entries(self, shard: int, *, after: Position, count: int) -> list[Entry]:
+        """See `events.Passed`."""
+        found = await self._streams.range(self._space.events(shard), after, count)
+        return [entry for each in found if (entry := entry_of(each)) is not None]
+
+    async def claims(self, shard: int, entries: Sequence[Entry]) -> list[Settled]:
+        """See `events.Passed`."""
+        if not entries:
+            return []
+        first, last = (str(entries[at].position).encode() for at in (0, -1))
+        delivered = await self._streams.delivered(shard)
+        open_: dict[bytes, int] = {}
+        if delivered > START:  # asked after `delivered`: what was delivered meanwhile is above it
+            open_ = await self._streams.waiting(shard, count=len(entries), first=first, last=last)
+        named = list({entry.claim: None for entry in entries if entry.claim})
+        known = dict(zip(named, map(read_claim, await self._wire.fetch(named)), strict=True))
+        return [
+            Settled.PENDING
+            if entry.position > delivered or str(entry.position).encode() in open_
+            else _settled(entry, known.get(entry.claim))
+            for entry in entries
+        ]
+
+    async def trim(self, shard: int, upto: Position | None = None) -> int:
+        """See `events.Passed`."""
+        key = self._space.events(shard)
+        delivered = await self._streams.delivered(shard)
+        if delivered == START:
+            return 0
+        first = min(map(position_of, await self._streams.waiting(shard, count=1)), default=None)
+        below = _next(delivered) if first is None else min(first, _next(delivered))
+        if upto is not None:
+            below = min(below, _next(upto))
+        (gone,) = await self._wire.ask([(b"XTRIM", key, b"MINID", str(below).encode())])
+        return int(gone)
+
+    async def depths(self) -> list[int]:
+        """See `events.Passed`."""
+        replies = await self._wire.ask(
+            [(b"XLEN", self._space.events(shard)) for shard in range(SHARDS)]
+        )
+        return [int(reply) for reply in replies]
+
+    async def close(self) -> None:
+        """See `events.EventStore`."""
+        await self._wire.close()
+
+    def _aside(self, shard: int, which: Aside) -> bytes:
+        return self._space.parked(shard) if which == "parked" else self._space.dead(shard)
+
+    async def _put(
+        self,
+        shard: int,
+        where: Aside,
+        to: bytes,
+        positions: Sequence[Position],
+        why: Sequence[bytes],
+    ) -> int:
+        moved = 0
+        for start in range(0, len(positions), TURN):
+            names = [str(position).encode() for position in positions[start : start + TURN]]
+            call = [self._aside(shard, where), to], [*why, *names]
+            (turn,) = await self._wire.run(_PUT_ON, [call])
+            moved += turn
+        return moved
+
+
+_CLAIM: Final = Script(event_scripts.CLAIM)
+_APPLY: Final = Script(event_scripts.APPLY_EVENTS)
+_SETTLE: Final = Script(event_scripts.SETTLE)
+_SET_ASIDE: Final = Script(event_scripts.SET_ASIDE)
+_PUT_ON: Final = Script(event_scripts.PUT_ON)
+
+
+def _ms(seconds: float) -> bytes:
+    return number(round(seconds * 1000))
+
+
+def _next(position: Position) -> Position:
+    return Position(position.ms, position.seq + 1)
+
+
+def _settled(entry: Entry, claim: Claim | None) -> Settled:
+    if claim is None:
+        return Settled.FORGOTTEN if entry.claim else Settled.ELSEWHERE
+    if claim.state == "applied":
+        return Settled.APPLIED if claim.position == entry.position else Settled.ELSEWHERE
+    return Settled.ELSEWHERE
