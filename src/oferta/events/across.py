@@ -112,8 +112,13 @@ def _judge_consent(
     )
 
 
-def strangers(staged: Staged, known: Staged, *, column: str, reason: str) -> pl.DataFrame:
-    """Rows whose `column` is not in the table `known`."""
+def strangers(staged: Staged, known: Staged, *, column: str, archive: int | None) -> pl.DataFrame:
+    """Rows whose `column` is not in the table `known`; of the part `archive` it is no fault."""
+    what = column.removesuffix("_id")
+    reason = pl.lit(f"{what}.unknown")
+    if archive is not None:
+        live = pl.col(PART) == archive
+        reason = pl.when(live).then(pl.lit(f"archive.{what}")).otherwise(reason)
     rows = scan(staged)
     unknown = (
         rows.select(column)
@@ -125,9 +130,28 @@ def strangers(staged: Staged, known: Staged, *, column: str, reason: str) -> pl.
         return REMOVALS.to_frame()
     return (
         rows.join(unknown.lazy(), on=column, how="semi")
-        .select(PART, ROW, pl.lit(reason).alias(REASON))
+        .select(PART, ROW, reason.alias(REASON))
         .collect(engine="streaming")
     )
+
+
+def told_before(staged: Staged, *, archive: int) -> pl.DataFrame:
+    """Rows of the part `archive` whose event the parts before it tell: these count."""
+    if "event_id" not in {name for file in staged.plan.files[:archive] for name in file.known}:
+        return REMOVALS.to_frame()
+    rows = scan(staged).filter(pl.col("event_id").is_not_null())
+    partitions = 1 + staged.tally.accepted // PARTITION_ROWS
+    found = [REMOVALS.to_frame()]
+    for number in range(partitions):
+        here = rows.filter(pl.col("event_id").hash() % partitions == number)
+        told = here.filter(pl.col(PART) < archive).select("event_id")
+        found.append(
+            here.filter(pl.col(PART) == archive)
+            .join(told, on="event_id", how="semi")
+            .select(PART, ROW, pl.lit(None, pl.String).alias(REASON))
+            .collect(engine="streaming")
+        )
+    return pl.concat(found)
 
 
 def over_cap(staged: Staged, *, cap: int) -> pl.DataFrame:

@@ -10,6 +10,8 @@ from typing import Final
 REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "amount.negative": "a contract or a vehicle with an amount of money below zero",
+        "archive.customer": "a live event of a customer who is not in the customers table (yet)",
+        "archive.product": "a live event of a product that is not in the products table (any more)",
         "arrears.negative": "a contract in arrears for fewer than no days",
         "attribute.name": "an attribute whose name is empty, too long or has control characters",
         "attribute.value": "an attribute without a value",
@@ -51,6 +53,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
 
 REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "archive.not_found": "an archive of live events that is not there",
         "column.dtype": "a column whose type cannot be what its name says",
         "columns.duplicate": "two columns of one name, or two that map to one",
         "columns.missing": "a required column is not there",

@@ -21,7 +21,8 @@ from oferta.columns import (
 )
 from oferta.errors import SourceRefused
 from oferta.events.guards import IngestOptions
-from oferta.events.ingest import ingest_inspected, inspect_source
+from oferta.events.ingest import ingest_inspected
+from oferta.events.inspected import inspect_source
 from oferta.events.manifest import FORMAT, DatasetManifest, Order, read_manifest
 from oferta.events.types import EventType, event_types
 from oferta.progress import Progress

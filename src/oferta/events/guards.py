@@ -18,8 +18,10 @@ CUSTOMERS_MAY_SHRINK: Final = 0.10
 CONTRACTS_MAY_SHRINK: Final = 0.20
 MAX_EVENT_TYPES: Final = 1_000
 
-_BY_DESIGN: Final = frozenset({"customer.too_many_events", "consent.outvoted"})
-"""Reasons that say nothing bad of the source."""
+_BY_DESIGN: Final = frozenset(
+    {"customer.too_many_events", "consent.outvoted", "archive.customer", "archive.product"}
+)
+"""Reasons that say nothing bad of the source: live events may be of customers of today."""
 
 
 @dataclass(frozen=True, slots=True)

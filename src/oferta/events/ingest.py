@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,16 @@ from oferta.columns import (
     VEHICLES,
 )
 from oferta.errors import SourceRefused
-from oferta.events.across import duplicates, over_cap, remove, scan, strangers
+from oferta.events.across import (
+    PART,
+    duplicates,
+    over_cap,
+    remove,
+    scan,
+    strangers,
+    told_before,
+)
+from oferta.events.archive import reading
 from oferta.events.guards import (
     IngestOptions,
     check_consent_age,
@@ -31,17 +40,16 @@ from oferta.events.guards import (
     check_shrink,
     within,
 )
-from oferta.events.integrity import SourceFile, check_unchanged, inspect
-from oferta.events.locate import Located, locate
+from oferta.events.inspected import Inspected, inspect_source, read_live
+from oferta.events.integrity import check_unchanged
 from oferta.events.manifest import (
-    FORMAT,
     DatasetManifest,
     FileEntry,
     SourceEntry,
     TableEntry,
 )
 from oferta.events.output import Output, open_output
-from oferta.events.plan import plan_table
+from oferta.events.plan import TablePlan, plan_table
 from oferta.events.read import header
 from oferta.events.report import IngestReport, report_of
 from oferta.events.stage import Staged, stage_table
@@ -59,23 +67,17 @@ _KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Per table, the ids that the products and the customers table must know, if there are such."""
 
-SourceFiles = Mapping[str, tuple[SourceFile, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """A source whose files are whole, and the hash over them and all that decides their reading."""
-
-    located: Located
-    files: SourceFiles
-    fingerprint: str
-    repeated: tuple[str, ...]
-
 
 def ingest(
-    source: Path, out: Path, *, options: IngestOptions, clock: Clock, progress: Progress
+    source: Path,
+    out: Path,
+    *,
+    options: IngestOptions,
+    clock: Clock,
+    progress: Progress,
+    archive: Path | None = None,
 ) -> IngestReport:
-    """Read `source` and make it the dataset `out`.
+    """Read `source`, and the live events in `archive`, and make them the dataset `out`.
 
     Memory does not grow with the events; it does with the number of different customers and
     products. Killed at any moment, `out` is what it was before.
@@ -83,65 +85,13 @@ def ingest(
     Raises:
         SourceRefused: with a code of `oferta.events.codes.REFUSALS`; `out` is untouched.
         SettingsInvalid: the `source.toml` is wrong.
+        ArchiveUnreadable: a file of the archive is damaged; `out` is untouched.
         OutputFailed: no room to write; `out` is untouched.
     """
-    return ingest_inspected(
-        inspect_source(source, options, progress=progress),
-        out,
-        options=options,
-        clock=clock,
-        progress=progress,
-    )
-
-
-def inspect_source(source: Path, options: IngestOptions, *, progress: Progress) -> Inspected:
-    """Locate and check the files of `source`, without reading rows.
-
-    Raises:
-        SourceRefused: `source.*`, `table.*`, `file.*`, `gzip.*`, `csv.*` or `parquet.*`.
-        SettingsInvalid: the `source.toml` is wrong.
-    """
-    located = locate(source)
-    paths = [(name, path) for name, table in located.tables.items() for path in table.files]
-    total = sum(path.stat().st_size for _, path in paths)
-    files: dict[str, list[SourceFile]] = {}
-    repeated: list[str] = []
-    with progress.task("checking files", total=total) as advance:
-        for name, path in paths:
-            file = inspect(path, located.root, located.settings.table(name), advance=advance)
-            here = files.setdefault(name, [])
-            same = [other.name for other in here if other.sha256 == file.sha256]
-            if same:
-                repeated.append(f"{file.name} is the same file as {same[0]}: read once")
-            else:
-                here.append(file)
-    listing = [[name, [file.sha256 for file in files[name]]] for name in sorted(files)]
-    content = [
-        FORMAT,
-        listing,
-        _settings_of(located),
-        options.max_customer_events,
-    ]
-    fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    frozen = {name: tuple(found) for name, found in files.items()}
-    return Inspected(located, frozen, fingerprint, tuple(repeated))
-
-
-def _settings_of(located: Located) -> dict[str, object]:
-    """All that decides the reading; what is not spoken of leaves no trace.
-
-    So a dataset made before there was such a setting is still the same.
-    """
-    dump: dict[str, object] = located.settings.model_dump(mode="json")
-    for name in TABLES:
-        table = dump[name]
-        if isinstance(table, dict):
-            for setting in ("words", "attributes"):
-                if not table[setting]:
-                    del table[setting]
-        if name in {CONTRACTS.name, VEHICLES.name, ATTRIBUTES.name} and name not in located.tables:
-            del dump[name]
-    return dump
+    # Who puts archived files together, or takes a customer out of them, waits until it was read.
+    with nullcontext() if archive is None or not archive.is_dir() else reading(archive):
+        inspected = inspect_source(source, options, progress=progress, archive=archive)
+        return ingest_inspected(inspected, out, options=options, clock=clock, progress=progress)
 
 
 def ingest_inspected(
@@ -186,20 +136,25 @@ def _build(
     now = clock.now()
     located, folder = source.located, output.folder
     types = event_types(located.settings.event_types)
+    live = read_live(source, folder / "live.parquet")
     plans = {}
     for name, files in source.files.items():
         settings = located.settings.table(name)
         headers = [(file, header(file, settings)) for file in files]
-        plans[name] = plan_table(TABLES[name], settings, files=headers)
+        ours = [] if live is None or name != EVENTS.name else [(live.file, live.header)]
+        plans[name] = plan_table(TABLES[name], settings, files=headers, ours=ours)
     staged: dict[str, Staged] = {}
     for table in _READ_ORDER:
         if table.name not in plans:
             continue
         one = stage_table(plans[table.name], folder, now=now, types=types, progress=progress)
         staged[table.name] = one
-        refused = _second_pass(one, staged, options, progress)
+        archive = len(one.parts) - 1 if live is not None and table == EVENTS else None
+        refused = _second_pass(one, staged, options, progress, archive=archive)
         _join_rejected(one.rejected, refused)
         check_rejected(one, options, place=_place(source, table.name))
+    if live is not None:
+        live.file.path.unlink()
     for found in source.files.values():
         for file in found:
             check_unchanged(file)
@@ -207,7 +162,10 @@ def _build(
     events = scan(staged[EVENTS.name])
     times = survey_times(events)
     if CONSENT.name in staged:
-        check_consent_age(staged[CONSENT.name], times.last)
+        # What was said since then is in the consent ledger, as what was done is in the archive.
+        delivered = events.filter(pl.col(PART) < len(source.files[EVENTS.name]))
+        last = times.last if live is None else survey_times(delivered).last
+        check_consent_age(staged[CONSENT.name], last)
     tables = {name: _entry(one, folder) for name, one in staged.items()}
     for table in (PRODUCTS, CUSTOMERS):
         if table.name not in tables:
@@ -221,6 +179,7 @@ def _build(
     with progress.task("looking at the whole", total=None):
         warnings = [
             *source.repeated,
+            *([] if live is None else _no_ids(plans[EVENTS.name])),
             *(warning for plan in plans.values() for warning in plan.warnings),
             *(
                 f"event type '{entry.name}' is not declared: {entry.events:,} events count as "
@@ -249,7 +208,7 @@ def _build(
         sources=tuple(
             SourceEntry(table=name, name=f.name, format=f.format, bytes=f.size, sha256=f.sha256)
             for name, found in source.files.items()
-            for f in found
+            for f in (*found, *((live.file,) if live is not None and name == EVENTS.name else ()))
         ),
         ignored=located.ignored,
         tables=tables,
@@ -259,22 +218,42 @@ def _build(
         last_time=times.last,
         undated=times.undated,
         timezone=", ".join(zones) if naive else None,
+        archive=None if live is None else live.entry,
+        covered=() if source.archive is None else source.archive.covered,
         warnings=tuple(warnings),
     )
     return manifest, {name: one.tally.examples for name, one in staged.items()}
 
 
+def _no_ids(plan: TablePlan) -> list[str]:
+    """Where the delivered events cannot be told from the live ones."""
+    if any("event_id" in file.known for file in plan.files[:-1]):
+        return []
+    return ["events of the files have no event_id: what was also sent live counts twice"]
+
+
 def _second_pass(
-    one: Staged, staged: Mapping[str, Staged], options: IngestOptions, progress: Progress
+    one: Staged,
+    staged: Mapping[str, Staged],
+    options: IngestOptions,
+    progress: Progress,
+    *,
+    archive: int | None,
 ) -> list[Path]:
-    """Apply the rules across rows, one after the other; the files of what they rejected."""
+    """Apply the rules across rows, one after the other; the files of what they rejected.
+
+    `archive` is the part that was read of the archive, if any.
+    """
     name = one.plan.table.name
-    steps: dict[str, Callable[[], pl.DataFrame]] = {"duplicates": partial(duplicates, one)}
+    steps: dict[str, Callable[[], pl.DataFrame]] = {}
+    if archive is not None:
+        steps["told"] = partial(told_before, one, archive=archive)
+    steps["duplicates"] = partial(duplicates, one)
     for column in _KNOWN.get(name, ()):
         table = PRODUCTS if column == "product_id" else CUSTOMERS
         if table.name in staged:
-            known, reason = staged[table.name], column.replace("_id", ".unknown")
-            steps[reason] = partial(strangers, one, known, column=column, reason=reason)
+            known, step = staged[table.name], column.replace("_id", ".unknown")
+            steps[step] = partial(strangers, one, known, column=column, archive=archive)
     if name == EVENTS.name:
         steps["cap"] = partial(over_cap, one, cap=options.max_customer_events)
     refused: list[Path] = []

@@ -52,6 +52,20 @@ class TableEntry(Settings):
     """Made from the events, since the source had no such table."""
 
 
+class ArchiveEntry(Settings):
+    """What was read of the archive of live events, and what was left out of it."""
+
+    files: int
+    events: int
+    """All that the archive held."""
+    without_product: int
+    """Left out: nothing was bought, viewed or declined."""
+    of_nobody: int
+    """Left out: of sessions that never turned out to be a customer."""
+    of_sessions: int
+    """Among those that were read: of sessions that turned out to be a customer."""
+
+
 class EventTypeEntry(Settings):
     """One event type that occurs, or that was declared."""
 
@@ -91,6 +105,9 @@ class DatasetManifest(Settings):
     """Events without a time, where others have one."""
     timezone: str | None = None
     """What naive times were taken to be in; absent when none were."""
+    archive: ArchiveEntry | None = None
+    covered: tuple[str, ...] = ()
+    """Position of every shard's last archived event that was read; empty without an archive."""
     warnings: tuple[str, ...] = ()
 
 

@@ -53,7 +53,7 @@ def parse(frame: pl.DataFrame, plan: TablePlan, *, file: FilePlan) -> Parsed:
     Raises:
         SourceRefused: `time.unit` when times turn out to be integers in a text file.
     """
-    settings = plan.settings
+    settings = file.settings
     dtypes = dict(file.header.columns)
     frame = frame.rename({name: RAW + name for name in dtypes})
     frame = frame.with_columns(_absent(dtypes, settings, csv=file.file.format == "csv"))

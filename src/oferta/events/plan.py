@@ -30,11 +30,13 @@ _DECLARED: Final[Mapping[AttributeType, pl.DataType]] = MappingProxyType(
 class FilePlan:
     """One file: which of its columns is which of ours, and which are attributes.
 
-    Both map our names to the file's.
+    Both map our names to the file's. `settings` are how it is read: the archive's file as ours,
+    all others as the source declares.
     """
 
     file: SourceFile
     header: Header
+    settings: TableSource
     known: Mapping[str, str]
     attributes: Mapping[str, str]
 
@@ -65,9 +67,13 @@ class TablePlan:
 
 
 def plan_table(
-    table: Table, settings: TableSource, *, files: Sequence[tuple[SourceFile, Header]]
+    table: Table,
+    settings: TableSource,
+    *,
+    files: Sequence[tuple[SourceFile, Header]],
+    ours: Sequence[tuple[SourceFile, Header]] = (),
 ) -> TablePlan:
-    """The plan of `table`.
+    """The plan of `table`; `ours` are files that we wrote ourselves: nothing declared is of them.
 
     Raises:
         SourceRefused: `columns.missing`, `columns.duplicate`, `column.dtype`, `id.float` or
@@ -75,6 +81,7 @@ def plan_table(
     """
     warnings: list[str] = []
     plans = [_plan_file(table, settings, file, header, warnings) for file, header in files]
+    plans += [_plan_file(table, TableSource(), file, header, warnings) for file, header in ours]
     declared = {
         name: _DECLARED[said.type]
         for name, said in settings.attributes.items()
@@ -155,7 +162,7 @@ def _plan_file(
             )
         else:
             attributes[name] = name
-    return FilePlan(file, header, known, attributes)
+    return FilePlan(file, header, settings, known, attributes)
 
 
 def _declared_attributes(

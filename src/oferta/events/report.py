@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from oferta.events.manifest import DatasetManifest
+from oferta.events.manifest import ArchiveEntry, DatasetManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,21 @@ def _notes(manifest: DatasetManifest) -> list[str]:
     derived = [name for name, table in manifest.tables.items() if table.derived]
     if derived:
         notes.append(f"no {' and no '.join(derived)} file: made from the events")
+    if manifest.archive is not None:
+        notes.append(_of_archive(manifest.archive))
     if manifest.ignored:
         names = ", ".join(manifest.ignored[:6])
         more = f" and {len(manifest.ignored) - 6} more" if len(manifest.ignored) > 6 else ""  # noqa: PLR2004
         notes.append(f"other files, not read: {names}{more}")
     return notes
+
+
+def _of_archive(archive: ArchiveEntry) -> str:
+    return (
+        f"archive: {archive.events:,} events; left out: {archive.without_product:,} without a "
+        f"product, {archive.of_nobody:,} of sessions of nobody known. {archive.of_sessions:,} of "
+        "sessions count for the customer that each turned out to be"
+    )
 
 
 def _iso(at: datetime | None) -> str | None:

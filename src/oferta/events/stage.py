@@ -90,7 +90,7 @@ def stage_table(
             done = 0
             with (
                 # Left to the collector, a refusal half way would leave the file open for a while.
-                closing(batches(file.file, plan.settings, file.header)) as rows,
+                closing(batches(file.file, file.settings, file.header)) as rows,
                 PartWriter(part, accepted_schema(plan)) as accepted,
             ):
                 for batch in rows:

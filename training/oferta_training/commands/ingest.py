@@ -19,6 +19,10 @@ def ingest(
     ],
     *,
     out: Annotated[Path, typer.Option("--out", help="The dataset to write.", metavar="DATASET")],
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="Read the live events archived there, too.", metavar="FOLDER"),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse any rejected row.")] = False,
     max_rejected: Annotated[
         float,
@@ -39,7 +43,8 @@ def ingest(
     """Check source files and make them a dataset: accepted rows, and rejected ones with reasons.
 
     SOURCE holds events.csv (or .parquet, .ndjson, also .gz), and products, customers and consent
-    where there are such files. A source.toml in it maps foreign names: see docs/data.md.
+    where there are such files. A source.toml in it maps foreign names: see docs/data.md. Events
+    that arrived live are read from --archive, which `oferta consume` writes (.oferta/archive).
 
     Example: oferta ingest shop/ --out datasets/shop
     """
@@ -57,7 +62,9 @@ def ingest(
         replace=replace,
         accept_shrink=accept_shrink,
     )
-    report = run(source, out, options=options, clock=SystemClock(), progress=Terminal())
+    report = run(
+        source, out, options=options, clock=SystemClock(), progress=Terminal(), archive=archive
+    )
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
     else:
