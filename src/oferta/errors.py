@@ -26,6 +26,7 @@
     ├── StoreError
     │   ├── StoreUnavailable        Redis cannot be reached, or did not answer in time
     │   │   ├── SlotsUnavailable    some nodes of a cluster; with what the others answered
+    │   │   ├── StoreRefused        Redis answered, and refused: full, no disk, a replica
     │   │   └── StoreForbidden      Redis denied our user, our password or a command
     │   ├── RecordCorrupt           a record whose checksum, magic or shape is wrong
     │   └── ReleaseMissing          a release whose manifest or head is not in the store
@@ -310,6 +311,15 @@ class SlotsUnavailable(StoreUnavailable):
     def __init__(self, problem: str, found: Mapping[bytes, bytes | None] | None = None) -> None:
         self.found = {} if found is None else found
         super().__init__(problem)
+
+
+class StoreRefused(StoreUnavailable):
+    """Redis answered and refused: it is full, cannot write to its disk, or is a replica.
+
+    Unlike one that does not answer, it can still be read.
+    """
+
+    code = "store.refused"
 
 
 class StoreForbidden(StoreUnavailable):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from oferta.errors import StoreUnavailable
+from oferta.errors import StoreRefused, StoreUnavailable
 from oferta_serving.breaker import Breaker
 from oferta_serving.live import Releases
 from oferta_serving.problems import RequestRefused
@@ -17,20 +17,27 @@ RETRY: Final = ((b"retry-after", b"1"),)
 
 
 class StoreHealth:
-    """Goes through the breaker that recommendations go through."""
+    """Goes through the breaker that recommendations go through. `code`: of its refusals."""
 
-    def __init__(self, breaker: Breaker, releases: Releases) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        releases: Releases,
+        *,
+        code: str = "decisions.store_unavailable",
+    ) -> None:
         self._breaker = breaker
         self._releases = releases
+        self._code = code
 
     def check(self) -> None:
         """Refuse at once while Redis is known to be lost.
 
         Raises:
-            RequestRefused: `decisions.store_unavailable`.
+            RequestRefused: `code`.
         """
         if self._breaker.is_open:
-            raise RequestRefused("decisions.store_unavailable", headers=RETRY)
+            raise RequestRefused(self._code, headers=RETRY)
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -38,7 +45,9 @@ class StoreHealth:
         self.check()
         try:
             yield
+        except StoreRefused:  # a full Redis is read all the same
+            raise RequestRefused(self._code, headers=RETRY) from None
         except StoreUnavailable:
             self._releases.store_failed()
-            raise RequestRefused("decisions.store_unavailable", headers=RETRY) from None
+            raise RequestRefused(self._code, headers=RETRY) from None
         self._releases.store_succeeded()

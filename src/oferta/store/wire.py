@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from oferta.errors import SlotsUnavailable, StoreUnavailable
+from oferta.errors import SlotsUnavailable, StoreRefused, StoreUnavailable
 from oferta.store.address import Address, read_address
 from oferta.store.node import Command, Node, unavailable
 from oferta.store.wire_cluster import ClusterLine
@@ -125,8 +125,8 @@ class Wire:
         """The answers to many calls of one script, sent together.
 
         Raises:
-            StoreUnavailable: no answer in time, or Redis refused to write. Any of the calls may
-                have run or not.
+            StoreRefused: Redis refused to write. Others of the calls may have run.
+            StoreUnavailable: no answer in time. Any of the calls may have run or not.
         """
         sent = [script.called(call) for call in calls]
         replies = await self.ask(sent, refusals=True, records=len(calls))
@@ -225,7 +225,7 @@ def _failure(reply: object, what: str = "") -> StoreUnavailable:
     if not isinstance(reply, Exception):
         return StoreUnavailable("Redis did not answer: a reply of another kind")
     failure = unavailable(reply)
-    if what and type(failure) is StoreUnavailable:
-        failure = StoreUnavailable(f"{what}: {reply}")
+    if isinstance(reply, ResponseError) and type(failure) is StoreUnavailable:
+        failure = StoreRefused(f"{what or 'Redis refused'}: {reply}")
     failure.__cause__ = reply
     return failure
