@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format accuracy bench load chaos system clean
+.PHONY: help demo test setup check format accuracy bench load chaos fuzz system clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,10 @@ load: $(VENV)/.setup ## Requests a second and latencies at 1 to 128 clients, as 
 
 chaos: $(VENV)/.setup ## The long form of the chaos tests
 	@OFERTA_CHAOS_ROUNDS=$(or $(ROUNDS),100) OFERTA_CHAOS_DECISIONS=$(or $(DECISIONS),100000) $(BIN)/pytest -q -m chaos -s
+
+fuzz: $(VENV)/.setup ## Every decoder and parser under a fuzzer (SECONDS=60 each; CPython 3.11)
+	@$(PIP) -e '.[fuzz]'
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(ONLY)
 
 system: ## Optional tools (Redis 7, wrk, browser) by the system's package manager
 	@if command -v apt-get >/dev/null; then \
