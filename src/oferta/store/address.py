@@ -66,7 +66,9 @@ class Address:
     def of_node(self, where: Where) -> str:
         """The address of one node of the cluster, with all else that was given."""
         parts = urlsplit(self.url)
-        return _with_hosts(parts, f"[{where.host}]" if ":" in where.host else where.host, where)
+        user, at, _ = parts.netloc.rpartition("@")
+        host = f"[{where.host}]" if ":" in where.host else where.host
+        return _joined(parts, f"{user}{at}{host}:{where.port}", parts.query)
 
 
 def read_address(url: str) -> Address:
@@ -91,8 +93,7 @@ def read_address(url: str) -> Address:
     if len(listed) > 1 and not cluster:
         raise ValueError("several hosts are a cluster's: add ?cluster=true")
     seeds = tuple(map(_where, listed)) if cluster else ()
-    rest = parts._replace(netloc=f"{user}{at}{listed[0]}", query=urlencode(words))
-    plain = rest.geturl()
+    plain = _joined(parts, f"{user}{at}{listed[0]}", urlencode(words))
     options = parse_url(plain)
     if cluster and ("path" in options or options.get("db", 0) != 0):
         raise ValueError("a cluster has hosts, no socket, and no database but 0")
@@ -116,6 +117,6 @@ def _where(text: str) -> Where:
     return Where(parts.hostname, port or PORT)
 
 
-def _with_hosts(parts: SplitResult, host: str, where: Where) -> str:
-    user, at, _ = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user}{at}{host}:{where.port}").geturl()
+def _joined(parts: SplitResult, hosts: str, query: str) -> str:
+    # Not urlunsplit, which drops the slashes of a socket's address.
+    return f"{parts.scheme}://{hosts}{parts.path}" + (f"?{query}" if query else "")

@@ -1,35 +1,27 @@
-"""Redis: an impatient asynchronous reader and a patient blocking writer.
+"""Redis, or a Redis Cluster: an impatient asynchronous reader and a patient blocking writer.
 
 redis-py's defaults would hold a request for up to a minute (ten retries of five seconds), so the
-reader has its own: 50 ms a socket operation, no retry, 60 ms over everything. The writer never
-repeats a write either: a reply that was lost must not turn into a second effect.
+reader has its own: 60 ms over everything, no retry. The writer never repeats a write either: a
+reply that was lost must not turn into a second effect.
 """
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-from redis import Redis
-from redis import asyncio as aioredis
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.connection import ConnectionInterface
-from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
-from redis.retry import Retry
+from redis.exceptions import OutOfMemoryError, ResponseError
 
-from oferta.errors import PublishRefused, RecordCorrupt, StoreError, StoreUnavailable
+from oferta.errors import PublishRefused, RecordCorrupt, StoreError
 from oferta.store import head, scripts
+from oferta.store.blocking import BlockingWire, checked
 from oferta.store.contract import Capacity, Pointer, swap_refused
 from oferta.store.keys import KeySpace
-from oferta.store.wire import FETCH_KEYS
+from oferta.store.node import unavailable
+from oferta.store.wire import Script, Wire, number
 
 DEADLINE_S: Final = 0.06
 """Over one call of the reader, waiting for a connection included."""
-
-STEP_SHARE: Final = 5 / 6
-"""Of the deadline, for one socket operation: 50 ms."""
 
 READER_CONNECTIONS: Final = 32
 WRITER_TIMEOUT_S: Final = 30.0
@@ -38,7 +30,6 @@ BATCH_RECORDS: Final = 256
 """Records a pipeline: about 1 MB of buckets. Neither side ever holds more than that in flight."""
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
 
 
 class RedisReader:
@@ -53,23 +44,12 @@ class RedisReader:
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._space = space
-        self._deadline_s = deadline_s
-        step_s = deadline_s * STEP_SHARE
-        # The blocking pool: the usual one raises at its limit instead of waiting its turn.
-        pool = aioredis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=step_s,
-            socket_timeout=step_s,
-            socket_connect_timeout=step_s,
-            retry=AsyncRetry(NoBackoff(), 0),
-            health_check_interval=15,
-        )
-        self._redis = aioredis.Redis.from_pool(pool)
+        self._wire = Wire(url, connections=connections, deadline_s=deadline_s, record_s=0.0)
 
     async def pointer(self) -> Pointer | None:
         """See `contract.Reader`."""
-        return _pointer(await _within(self._deadline_s, self._redis.get(self._space.pointer())))
+        (reply,) = await self._wire.ask([(b"GET", self._space.pointer())], refusals=True)
+        return _pointer(reply)
 
     async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `contract.Reader`. MGET, which answers nil for a key of another type too.
@@ -77,15 +57,11 @@ class RedisReader:
         Many keys are asked for in turns of 128, each with the whole deadline: 500 buckets are
         1.6 MB, which a busy machine does not move within the time that one answer has.
         """
-        found: list[bytes | None] = []
-        for start in range(0, len(keys), FETCH_KEYS):
-            turn = self._redis.mget(keys[start : start + FETCH_KEYS])
-            found += _records(await _within(self._deadline_s, turn))
-        return found
+        return await self._wire.fetch(keys)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._redis.aclose()
+        await self._wire.close()
 
 
 class RedisWriter:
@@ -93,16 +69,11 @@ class RedisWriter:
 
     def __init__(self, url: str, space: KeySpace, *, timeout_s: float = WRITER_TIMEOUT_S) -> None:
         self._space = space
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._wire = BlockingWire(url, timeout_s=timeout_s)
 
     def reserve_fence(self, *, above: int = 0) -> int:
         """See `contract.Writer`."""
-        return int(self._script(scripts.RESERVE, [self._space.fence()], [above]))
+        return int(self._wire.run(_RESERVE, ([self._space.fence()], [number(above)])))
 
     def put(self, records: Iterable[tuple[bytes, bytes]], *, ttl_s: int) -> int:
         """See `contract.Writer`. Up to 2 MB in flight: one batch is packed while Redis takes one.
@@ -110,33 +81,26 @@ class RedisWriter:
         The commands are spelled out: redis-py's own pipeline takes as long as all else together.
         """
         expiry = b"$2\r\nEX\r\n$%d\r\n%d\r\n" % (len(str(ttl_s)), ttl_s)
-        pool = self._redis.connection_pool
-        connection = _call(pool.get_connection)
-        sent: list[int] = []
+        put = 0
         try:
             for batch in _batches(records):
-                command = b"".join(
-                    b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b"
-                    % (len(key), key, len(record), record, expiry)
+                replies = self._wire.post(
+                    (
+                        key,
+                        b"*5\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b"
+                        % (len(key), key, len(record), record, expiry),
+                    )
                     for key, record in batch
                 )
-                _call(connection.send_packed_command, [command])
-                sent.append(len(batch))
-                if len(sent) > 1:
-                    _call(_read_answers, connection, sent[-2])
-            if sent:
-                _call(_read_answers, connection, sent[-1])
+                put += _written(replies)
+            return put + _written(self._wire.posted())
         except BaseException:
-            # Answers may be outstanding, and nobody else may read them.
-            connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+            self._wire.drop()
             raise
-        finally:
-            pool.release(connection)
-        return sum(sent)
 
     def remove(self, keys: Iterable[bytes]) -> int:
         """See `contract.Writer`."""
-        return sum(_call(self._redis.unlink, *batch) for batch in _batches(keys))
+        return self._counted(b"UNLINK", keys)
 
     def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """See `contract.Writer`."""
@@ -146,122 +110,123 @@ class RedisWriter:
             raise swap_refused(pointer.release, "missing")
         if head.manifest_digest(manifest) != pointer.manifest:
             raise swap_refused(pointer.release, "differs")
-        outcome = self._script(
-            scripts.SWAP,
-            [self._space.pointer(), key],
-            [
-                pointer.release,
-                pointer.fence,
-                head.pointer_instant(pointer.swapped_at),
-                pointer.manifest,
-                hashlib.sha1(manifest, usedforsecurity=False).hexdigest(),
-                "" if replacing is None else replacing,
-            ],
-        )
+        values: list[str | int] = [
+            pointer.release,
+            pointer.fence,
+            head.pointer_instant(pointer.swapped_at),
+            pointer.manifest,
+            hashlib.sha1(manifest, usedforsecurity=False).hexdigest(),
+            "" if replacing is None else replacing,
+        ]
+        call = [self._space.pointer(), key], [str(value).encode() for value in values]
+        outcome = self._wire.run(_SWAP, call)
         if outcome in (b"missing", b"differs"):
             raise swap_refused(pointer.release, outcome.decode())
         return bool(outcome == b"swapped")
 
     def live(self) -> Pointer | None:
         """See `contract.Inspector`."""
-        return _pointer(_call(self._redis.get, self._space.pointer()))
+        (reply,) = self._wire.ask([(b"GET", self._space.pointer())])
+        return _pointer(reply)
 
     def records(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `contract.Inspector`."""
         found: list[bytes | None] = []
         for batch in _batches(keys):
-            found += _records(_call(self._redis.mget, batch))
+            turn: list[bytes | None] = [None] * len(batch)
+            for places, records in self._wire.spread(b"MGET", batch):
+                for at, record in zip(places, records, strict=True):
+                    turn[at] = record
+            found += turn
         return found
 
     def count(self, keys: Iterable[bytes]) -> int:
         """See `contract.Inspector`."""
-        return sum(_call(self._redis.exists, *batch) for batch in _batches(keys))
+        return self._counted(b"EXISTS", keys)
 
     def capacity(self) -> Capacity:
-        """See `contract.Inspector`."""
-        facts = _call(self._redis.info)
-        limit = int(facts["maxmemory"])
+        """See `contract.Inspector`. Of a cluster: all of it, as if all were as full as the fullest.
+
+        Rows spread evenly over a cluster, so what has no room in one node has none in any.
+        """
+        nodes = [_facts(reply) for reply in self._wire.everywhere(b"INFO")]
+        used = sum(int(facts["used_memory"]) for facts in nodes)
+        limits = [(int(facts["maxmemory"]), int(facts["used_memory"])) for facts in nodes]
+        left = [limit - taken for limit, taken in limits if limit]
+        policies = [facts["maxmemory_policy"] for facts in nodes]
         return Capacity(
-            policy=str(facts["maxmemory_policy"]),
-            used_bytes=int(facts["used_memory"]),
-            limit_bytes=limit or None,
-            version=str(facts["redis_version"]),
-            replicas=int(facts["connected_slaves"]),
+            policy=next((each for each in policies if each != "noeviction"), "noeviction"),
+            used_bytes=used,
+            limit_bytes=used + len(nodes) * min(left) if left else None,
+            version=min((facts["redis_version"] for facts in nodes), key=_in_order),
+            replicas=min(int(facts["connected_slaves"]) for facts in nodes),
         )
 
     def announce(self, release: int, note: bytes) -> None:
         """See `contract.Announcements`."""
-        _call(self._redis.hset, self._space.releases(), str(release), note)
+        self._wire.one(b"HSET", self._space.releases(), number(release), note)
 
     def announced(self) -> dict[int, bytes]:
         """See `contract.Announcements`."""
-        notes = _call(self._redis.hgetall, self._space.releases())
-        return {int(release): _bytes(note) for release, note in notes.items()}
+        notes = self._wire.one(b"HGETALL", self._space.releases())
+        pairs = notes.items() if isinstance(notes, dict) else zip(*[iter(notes)] * 2, strict=True)
+        return {int(release): note for release, note in pairs}
 
     def withdraw(self, release: int) -> None:
         """See `contract.Announcements`."""
-        _call(self._redis.hdel, self._space.releases(), str(release))
+        self._wire.one(b"HDEL", self._space.releases(), number(release))
 
     def replicated(self, replicas: int, *, timeout_s: float) -> int:
-        """See `contract.Announcements`."""
-        return int(_call(self._redis.wait, replicas, round(timeout_s * 1000)))
+        """See `contract.Announcements`. Of a cluster: on the node that has the fewest."""
+        wait = (b"WAIT", number(replicas), number(round(timeout_s * 1000)))
+        return min(int(reply) for reply in self._wire.everywhere(*wait))
 
     def close(self) -> None:
         """Close all connections."""
-        self._redis.close()
+        self._wire.close()
 
-    def _script(self, script: str, keys: list[bytes], values: list[str | int]) -> Any:  # noqa: ANN401 - a script answers what it likes
-        sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-        try:
-            return self._redis.evalsha(sha, len(keys), *keys, *values)
-        except NoScriptError:  # nothing has run yet, so this is no repetition
-            return _call(self._redis.eval, script, len(keys), *keys, *values)
-        except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
+    def _counted(self, name: bytes, keys: Iterable[bytes]) -> int:
+        return sum(
+            int(reply) for batch in _batches(keys) for _, reply in self._wire.spread(name, batch)
+        )
 
 
-async def _within(deadline_s: float, answer: Awaitable[_T]) -> _T:
-    try:
-        # Every operation may be short enough alone, connecting included, and their sum not.
-        async with asyncio.timeout(deadline_s):
-            return await answer
-    except (RedisError, OSError, TimeoutError) as error:
-        raise _unavailable(error) from error
+_RESERVE: Final = Script(scripts.RESERVE)
+_SWAP: Final = Script(scripts.SWAP)
 
 
-def _call(ask: Callable[_P, _T], *values: _P.args, **named: _P.kwargs) -> _T:
-    try:
-        return ask(*values, **named)
-    except (RedisError, OSError) as error:
-        raise _unavailable(error) from error
-
-
-def _read_answers(connection: ConnectionInterface, count: int) -> None:
-    for _ in range(count):
-        try:
-            connection.read_response()
-        except OutOfMemoryError:
+def _written(replies: Iterable[object]) -> int:
+    count = 0
+    for reply in replies:
+        if isinstance(reply, OutOfMemoryError):
             raise PublishRefused(
                 "store.full", "write rows", "Redis is full: raise its maxmemory"
             ) from None
+        checked(reply)
+        count += 1
+    return count
 
 
-def _pointer(reply: bytes | str | None) -> Pointer | None:
-    return None if reply is None else head.read_pointer(_bytes(reply))
+def _pointer(reply: object) -> Pointer | None:
+    if isinstance(reply, ResponseError):
+        raise _unreadable(reply) from reply
+    return None if reply is None else head.read_pointer(bytes(reply))  # type: ignore[call-overload]  # a string is all that GET gives
 
 
-def _records(replies: Iterable[bytes | str | None]) -> list[bytes | None]:
-    return cast("list[bytes | None]", list(replies))  # nothing here asks redis-py to decode
-
-
-def _bytes(reply: bytes | str) -> bytes:
-    return cast("bytes", reply)
-
-
-def _unavailable(error: Exception) -> StoreError:
+def _unreadable(error: ResponseError) -> StoreError:
     if str(error).startswith("WRONGTYPE"):
         return RecordCorrupt("what lies at the pointer's key is no pointer")
-    return StoreUnavailable(f"Redis did not answer: {str(error) or type(error).__name__}")
+    return unavailable(error)
+
+
+def _facts(reply: Any) -> Mapping[str, str]:  # noqa: ANN401 - INFO's bytes, or text by the protocol
+    text = reply.decode() if isinstance(reply, bytes) else str(reply)
+    lines = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
+    return {name: value for name, _, value in lines}
+
+
+def _in_order(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _batches(source: Iterable[_T]) -> Iterator[list[_T]]:
