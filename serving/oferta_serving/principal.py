@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from oferta.home import DEFAULT_TENANT
 from oferta_serving.problems import RequestRefused
 
 Scope = Literal["serve", "explain", "events", "consent", "privacy", "operate"]
@@ -14,9 +15,6 @@ SCOPES: Final[tuple[Scope, ...]] = (
     "privacy",  # export and erasure of a customer
     "operate",  # the detailed state of the service
 )
-
-DEFAULT_TENANT: Final = "default"
-"""Whose data it is where nobody said: the top level of the settings, and of the state folder."""
 
 PRINCIPAL: Final = "principal"
 """Where the principal lies in a request's ASGI scope."""

@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from oferta.errors import InputError, OfertaError
+from oferta.home import TENANT_VARIABLE
 
 _DEBUG = "OFERTA_DEBUG"
 
@@ -42,8 +43,14 @@ def _root(
             "--version", help="Print the version.", callback=_print_version, is_eager=True
         ),
     ] = False,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Whose data the command is about (default: OFERTA_TENANT, else ours)."),
+    ] = None,
 ) -> None:
     """Recommendations and next best offers for sellers of financial products."""
+    if tenant is not None:
+        os.environ[TENANT_VARIABLE] = tenant  # read by whatever asks for the state folder
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:

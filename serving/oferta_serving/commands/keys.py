@@ -21,18 +21,21 @@ def create(
     scopes: Annotated[
         str, typer.Option(help="serve, explain, events, consent, privacy, operate; with commas.")
     ] = "serve",
-    tenant: Annotated[str, typer.Option(help="Whose customers it is for.")] = "default",
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose customers it is for (default: OFERTA_TENANT).")
+    ] = None,
     expires: _Expires = "90d",
     home: _Home = None,
 ) -> None:
     """Make a key and print it, once: what is kept of it cannot give it back."""
     from oferta.clock import SystemClock
+    from oferta.home import tenant_of_environment
     from oferta_serving.access.keyfile import lifetime
 
     new = _file(home).create(
         name,
         scopes=_scopes(scopes),
-        tenant=tenant,
+        tenant=tenant or tenant_of_environment(),
         lives=lifetime(expires),
         now=SystemClock().now(),
     )
@@ -84,10 +87,10 @@ def list_keys(home: _Home = None) -> None:
 
 
 def _file(home: Path | None) -> "KeyFile":
-    from oferta.home import home_folder
+    from oferta.home import top_folder
     from oferta_serving.access.keyfile import KeyFile
 
-    return KeyFile(home_folder(home))
+    return KeyFile(top_folder(home))
 
 
 def _scopes(text: str) -> tuple["Scope", ...]:

@@ -9,20 +9,21 @@ from typing import Self
 from redis.asyncio import BlockingConnectionPool
 
 from oferta.errors import SettingsInvalid
-from oferta.store.keys import KeySpace, load_secret
+from oferta.home import owner_of
+from oferta.store.keys import KeySpace
 from oferta.store.local import LocalServer
 from oferta.store.redis import RedisReader, RedisWriter
+from oferta.store.tenants import space_of
 
 URL_VARIABLE = "OFERTA_REDIS_URL"
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Which store. `redis_url` None: the embedded server under `home`."""
+    """Which store. `redis_url` None: the embedded server under `home`, a tenant's or their own."""
 
     home: Path
     redis_url: str | None = None
-    tenant: str = "default"
 
     @classmethod
     def from_environment(cls, home: Path) -> "StoreSettings":
@@ -72,11 +73,11 @@ def connect(settings: StoreSettings) -> Store:
         SettingsInvalid: the address is none that Redis understands, or the key secret is too short.
         StoreUnavailable: the embedded server cannot be started.
     """
-    space = KeySpace(load_secret(settings.home), settings.tenant)
+    space = space_of(settings.home)
     server = None
     url = settings.redis_url
     if url is None:
-        server = LocalServer.join(settings.home)
+        server = LocalServer.join(owner_of(settings.home).top)
         url = server.url
     else:
         _check_url(url)
