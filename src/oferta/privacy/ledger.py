@@ -35,7 +35,10 @@ _COLUMNS: Final = (
     "seq, customer_id, purpose, channel, state, at, received_at, source, proof, policy_version"
 )
 _WORDS: Final = "SELECT subject, state, seq FROM words WHERE customer_id = ?"
-_FORGOTTEN: Final = "SELECT seq FROM forgotten WHERE tombstone = ?"
+_FORGOTTEN: Final = (
+    "SELECT seq FROM forgotten WHERE tombstone = ?1 AND seq NOT IN"
+    " (SELECT seq FROM returned WHERE tombstone = ?1) ORDER BY seq DESC LIMIT 1"
+)
 
 _Facts = tuple[str, str | None, State, int, int, str | None, str | None, str | None]
 """An entry's columns after the customer."""

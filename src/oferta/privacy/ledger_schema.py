@@ -28,9 +28,19 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_customer ON entries (customer_id);
 
 CREATE TABLE forgotten (
-    tombstone TEXT PRIMARY KEY,
+    tombstone TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    PRIMARY KEY (tombstone, seq)
+) WITHOUT ROWID;
+
+-- Who became a customer anew, and which erasure that ended.
+CREATE TABLE returned (
+    tombstone TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (tombstone, seq)
 ) WITHOUT ROWID;
 
 -- The next entry's number is above this: higher numbers were given before a backup was restored.

@@ -229,14 +229,6 @@ class KeySpace:
         """The key of which decisions were made for the customer with this hash."""
         return b"{%s:%03x}:k:%s" % (self.tenant.encode(), self.tag(digest), digest.hex().encode())
 
-    def tombstone(self, customer_id: str) -> str:
-        """What an erased customer is known by, 32 hexadecimal digits.
-
-        Not the hash that keys are made of: it leads to none, in an old backup neither.
-        """
-        message = b"e\0" + self.tenant.encode() + b"\0" + _customer(customer_id)
-        return self._hmac(message)[:DIGEST_BYTES].hex()
-
     def signature(self, document: bytes) -> str:
         """The keyed hash of a document, hexadecimal: only who has the secret can make it."""
         return self._hmac(b"z\0" + self.tenant.encode() + b"\0" + document).hex()

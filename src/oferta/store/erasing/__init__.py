@@ -1,0 +1,1 @@
+"""The places of the store, where customers are erased, exported and looked for."""
