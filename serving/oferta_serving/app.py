@@ -24,6 +24,7 @@ from oferta_serving.gate import Gate
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
 from oferta_serving.metrics import Metrics
+from oferta_serving.overload import Turnstile
 from oferta_serving.pages import add_pages
 from oferta_serving.problems import RequestRefused
 from oferta_serving.responses import BareRoute, Refusals
@@ -38,6 +39,7 @@ from oferta_serving.routes.profiles import add_profile_routes
 from oferta_serving.schemas import ProblemAnswer
 from oferta_serving.services import Draining, Services
 from oferta_serving.settings import ServingSettings
+from oferta_serving.turns import Turns
 
 if TYPE_CHECKING:
     from oferta_serving.base.live import LiveBase
@@ -96,6 +98,7 @@ def create_app(
         metrics=metrics,
         clock=clock,
     )
+    turnstile = Turnstile(settings.overload, metrics, clock=time.monotonic)
     services = Services(
         settings=settings,
         clock=clock,
@@ -106,6 +109,7 @@ def create_app(
         lookup=Lookup(reader, space, releases, breaker=breaker, metrics=metrics),
         answers=Answers(clock, metrics, settings.freshness, settings.fallback),
         draining=draining or Draining(),
+        turnstile=turnstile,
         deciding=deciding,
         base=None if deciding is None else _base(deciding, settings, home=home, clock=clock),
     )
@@ -151,6 +155,7 @@ def create_app(
         limits=settings.limits,
         keyring=keyring or Keyring(home, clock),
         tenants={},
+        turns=Turns(turnstile),
         metrics=metrics,
         access_log=settings.access_log,
     )

@@ -23,6 +23,8 @@ COMMON = (
     "key.scope",
     "key.tenant",
     "rate.exceeded",
+    "overloaded",
+    "deadline.invalid",
     "internal",
 )
 """What any route under /v1 may answer."""

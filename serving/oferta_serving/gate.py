@@ -6,6 +6,7 @@ also routes by the *raw* path: a `%2F` within an id must not become a separator,
 percent-encoded segments and decode them afterwards (`strict.path_id`).
 """
 
+import asyncio
 import re
 import secrets
 import time
@@ -22,6 +23,7 @@ from oferta_serving.metrics import Metrics
 from oferta_serving.principal import DEFAULT_TENANT, NOBODY, PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 from oferta_serving.settings import LimitSettings
+from oferta_serving.turns import GONE, Turns
 
 REQUEST_ID = "request_id"
 """Where the request's id lies in its ASGI scope."""
@@ -30,6 +32,9 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _JSON_RANGES = frozenset({b"*/*", b"application/*", b"application/json"})
 _OURS = frozenset({b"x-api-key", b"x-request-id", b"accept"})
 _NO_ROUTE = "none"
+_CLIENT_GONE = 499
+"""Counted of requests whose client went before they were answered; nobody is sent it."""
+
 _KEY_IN_QUERY = re.compile(rb"(?i)(?:^|&)(?:x[-_])?api[-_]?key=|oferta_[0-9a-f]{12}(?:\.|%2e)")
 _SECURE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 _BARE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
@@ -49,6 +54,7 @@ class Gate:
         limits: LimitSettings,
         keyring: Keyring,
         tenants: Mapping[str, ASGIApp],
+        turns: Turns,
         metrics: Metrics,
         access_log: bool,
         clock: Callable[[], float] = time.perf_counter,
@@ -57,6 +63,7 @@ class Gate:
         self._limits = limits
         self._keyring = keyring
         self._apps = {DEFAULT_TENANT: app, **tenants}
+        self._turns = turns
         self._metrics = metrics
         self._access_log = access_log
         self._clock = clock
@@ -82,14 +89,21 @@ class Gate:
             await send(message)
 
         try:
-            request_id = self._admit(scope)
-        except RequestRefused as refused:
-            request_id = scope[REQUEST_ID].encode()
-            self._metrics.refused.labels(refused.code).inc()
-            await send_problem(send_on, refused, scope[REQUEST_ID])
-        else:
-            await self._apps[scope[PRINCIPAL].tenant](scope, receive, send_on)
+            try:
+                request_id = self._admit(scope)
+                receive = await self._turns.enter(scope, receive)
+            except RequestRefused as refused:
+                request_id = scope[REQUEST_ID].encode()
+                self._metrics.refused.labels(refused.code).inc()
+                await send_problem(send_on, refused, scope[REQUEST_ID])
+            else:
+                await self._apps[scope[PRINCIPAL].tenant](scope, receive, send_on)
+        except asyncio.CancelledError:
+            if GONE not in scope:
+                raise
+            status = _CLIENT_GONE
         finally:
+            self._turns.leave(scope)
             route = getattr(scope.get("route"), "path_format", _NO_ROUTE)
             seconds = self._clock() - started
             self._metrics.observe(route, status, seconds)

@@ -97,6 +97,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.overloaded = Counter(
+            "oferta_requests_overloaded",
+            "Requests turned away because too much was going on, by how urgent they were.",
+            ["turn"],
+            registry=registry,
+        )
         self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._served: dict[tuple[str, str], Counter] = {}
 

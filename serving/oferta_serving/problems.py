@@ -272,6 +272,12 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             503, "The scores of everybody are not here", "Name their folder: `decisions.base`."
         ),
         # Ours.
+        "overloaded": Problem(
+            503, "Too much is going on", "Try again after `Retry-After`, not all at once."
+        ),
+        "deadline.invalid": Problem(
+            422, "Not a deadline", "Send whole milliseconds, at most 6 digits, once."
+        ),
         "internal": Problem(
             500, "The fault is ours", "Try again; report the request id if it stays."
         ),

@@ -8,27 +8,39 @@ closing at once would reset a client that is still sending.
 import asyncio
 import secrets
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from oferta_serving.overload import RETRY, Turn, Turnstile
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 from oferta_serving.settings import LimitSettings
+from oferta_serving.turns import call_off
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+
+    from starlette.types import Scope
 
 LINGER_S = 1.0
 MAX_DISCARDED = 128 * 1024 * 1024
 """How much of a body is read and thrown away after it was refused, before the line is cut."""
 
 
+_END: Final = b"\r\n\r\n"
+_NOT_SHED: Final = (b"/consent", b"x-request-id", b"connection: close")
+
+
 class GuardedHttp(HttpToolsProtocol):
-    """One connection. `limits` is set once per process, by `guarded`."""
+    """One connection. `limits` and `turnstile` are set once per process, by `guarded`."""
 
     limits = LimitSettings()
+    turnstile: ClassVar[Turnstile | None] = None
+    _shed_ids: "ClassVar[count[int]]" = count(1)
+    _shed_prefix: ClassVar[str] = secrets.token_hex(4)
 
     def __init__(
         self,
@@ -52,11 +64,16 @@ class GuardedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went, or was told to."""
         self._head_arrived()
+        if self.cycle is not None and not self.cycle.response_complete:
+            call_off(cast("Scope", self.cycle.scope))
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""
         if self._refused:
+            return
+        if self.turnstile is not None and self.turnstile.shedding and self._is_plain_get(data):
+            self._shed(self.turnstile)
             return
         under_way = self._head_under_way
         super().data_received(data)
@@ -101,6 +118,34 @@ class GuardedHttp(HttpToolsProtocol):
     def _begun(self) -> bool:
         return getattr(self, "url", None) is not None
 
+    def _is_plain_get(self, data: bytes) -> bool:
+        """Whether these bytes are one whole question that nothing else is going on beside."""
+        idle = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
+        between = not self._begun if self.cycle is None else not self._head_under_way
+        if not (idle and between and data.startswith(b"GET /v1/") and data.endswith(_END)):
+            return False
+        if data.find(_END) != len(data) - len(_END):
+            return False
+        head = data.lower()
+        return not any(word in head for word in _NOT_SHED)
+
+    def _shed(self, turnstile: Turnstile) -> None:
+        """Refuse without parsing: a refusal that costs a fifth of an answer would be no relief."""
+        self._head_arrived()
+        self._unset_keepalive_if_required()
+        request_id = f"{self._shed_prefix}{next(self._shed_ids):08x}"
+        refused = turnstile.refusal(Turn.SERVE)
+        body = problem_body(refused, request_id)
+        self.transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+            b"content-length: %d\r\ncache-control: no-store\r\nretry-after: %b\r\n"
+            b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n%b"
+            % (len(body), RETRY[0][1], request_id.encode(), body)
+        )
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(self.limits.arrival_s, self._head_overdue)
 
@@ -137,7 +182,8 @@ class GuardedHttp(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
 
-def guarded(limits: LimitSettings) -> type[GuardedHttp]:
-    """The protocol under these limits."""
+def guarded(limits: LimitSettings, turnstile: Turnstile | None = None) -> type[GuardedHttp]:
+    """The protocol under these limits; it sheds what the turnstile would only turn away."""
     GuardedHttp.limits = limits
+    GuardedHttp.turnstile = turnstile
     return GuardedHttp

@@ -53,7 +53,7 @@ class AppFactory:
             log_lines=self.settings.decisions.log_lines,
             deadline_s=self.settings.decisions.deadline_ms / 1000,
         )
-        return create_app(
+        app = create_app(
             self.settings,
             reader,
             space=space,
@@ -62,6 +62,8 @@ class AppFactory:
             draining=self.draining,
             on_stop=reader.close,
         )
+        guarded(self.settings.limits, app.state.services.turnstile)
+        return app
 
 
 class PoliteServer(Server):

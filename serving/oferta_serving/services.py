@@ -11,6 +11,7 @@ from oferta_serving.breaker import Breaker
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
 from oferta_serving.metrics import Metrics
+from oferta_serving.overload import Turnstile
 from oferta_serving.settings import ServingSettings
 
 if TYPE_CHECKING:  # imported by `app` where decisions are made, and else never
@@ -40,6 +41,7 @@ class Services:
     lookup: Lookup
     answers: Answers
     draining: Draining
+    turnstile: Turnstile
     deciding: "Deciding | None" = None
     base: "Callable[[], LiveBase] | None" = None
     """Imports data frames at the first call: half a second that no other process spends."""

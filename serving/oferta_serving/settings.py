@@ -92,6 +92,16 @@ class DecisionSettings(Settings):
         )
 
 
+class OverloadSettings(Settings):
+    """How much a worker does at once, and how long the rest may wait."""
+
+    concurrent: int = Field(default=32, ge=1, le=10_000)  # requests under way
+    queue_ms: float = Field(
+        default=20, ge=1, le=10_000
+    )  # that lists, decisions and events may wait for their turn
+    batches: int = Field(default=4, ge=1, le=1000)  # of them: batches and what staff ask
+
+
 class StopSettings(Settings):
     """How the server goes when it is told to (SIGTERM)."""
 
@@ -115,6 +125,7 @@ class ServingSettings(Settings):
     freshness: FreshnessSettings = FreshnessSettings()
     fallback: FallbackSettings = FallbackSettings()
     decisions: DecisionSettings = DecisionSettings()
+    overload: OverloadSettings = OverloadSettings()
     stop: StopSettings = StopSettings()
 
     @property

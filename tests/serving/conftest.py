@@ -124,8 +124,9 @@ def make_app(
 def serving(app: FastAPI) -> Iterator[httpx.Client]:
     """The app behind our own HTTP protocol, in a thread of this process."""
     listener = socket.create_server(("127.0.0.1", 0))
-    limits = app.state.services.settings.limits
-    config = Config(app, http=guarded(limits), log_config=None, ws="none", server_header=False)
+    services = app.state.services
+    http = guarded(services.settings.limits, services.turnstile)
+    config = Config(app, http=http, log_config=None, ws="none", server_header=False)
     server = Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -121,6 +121,7 @@ class Decider:
         # Batches at once would starve each other's, and everybody's, answers from Redis.
         self._batches = asyncio.Lock()
         self._bundle: tuple[str, float] = ("", float("-inf"))
+        self._committing: set[asyncio.Task[list[Outcome | Full]]] = set()
 
     async def decide(self, request: Request, *, at: float | None = None) -> Answered:
         """The decision on one request, stored unless it is a dry run.
@@ -184,7 +185,7 @@ class Decider:
             work.pending = []
             if drafts:
                 await self._keep_files(work.book, work.at)
-            outcomes = await commit(self._store, drafts, at=work.at) if drafts else []
+            outcomes = await self._commit(drafts, at=work.at) if drafts else []
             for one, outcome in zip(drafts, outcomes, strict=True):
                 self._settle(work, one, outcome)
             full = any(isinstance(outcome, Full) for outcome in outcomes)
@@ -197,6 +198,13 @@ class Decider:
             if isinstance(result, Answered):
                 self._metrics.decisions.labels(result.decision.outcome).inc()
         return [work.results[index] for index in range(len(work.requests))]
+
+    async def _commit(self, drafts: Sequence[Draft], *, at: float) -> list[Outcome | Full]:
+        """Commit beside the request: one whose client goes is finished, or places would be lost."""
+        committing = asyncio.create_task(commit(self._store, drafts, at=at))
+        self._committing.add(committing)
+        committing.add_done_callback(self._committing.discard)
+        return await asyncio.shield(committing)
 
     async def _drafts(self, work: _Work, *, anew: bool) -> list[Draft]:
         """Decide what is pending; what is not to be stored has its result."""

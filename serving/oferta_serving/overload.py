@@ -1,0 +1,174 @@
+"""Too much to do at once: few requests at a time, a short queue, and a fast no for the rest.
+
+A process that takes on everything answers nobody in time. Here a bounded number of requests is
+under way; the others wait, the most urgent first, and whoever has waited too long is told to come
+again while that is still worth something to them. Where the queue is so long that waiting cannot
+help, newcomers are told at once.
+
+What a customer agreed to counts most: consent goes before lists and decisions, these before events,
+these before batches and what staff ask. Consent may use a reserve that nobody else can.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from oferta_serving.metrics import Metrics
+from oferta_serving.problems import RequestRefused
+from oferta_serving.settings import OverloadSettings
+
+RETRY: Final = ((b"retry-after", b"1"),)
+
+RESERVE: Final = 8
+"""More than anybody else may have under way, consent may."""
+
+PATIENCE_S: Final = 2.0
+"""How long consent, batches and staff may wait: what they ask for is worth as much then."""
+
+STALL_S: Final = 0.1
+"""A queue younger than this is a stall of the machine, not an overload (CoDel's interval)."""
+
+_PACE_WEIGHT: Final = 0.1
+
+
+class Turn(IntEnum):
+    """How urgent a request is; the least number goes first."""
+
+    CONSENT = 0
+    SERVE = 1
+    EVENTS = 2
+    BATCH = 3
+    STAFF = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    turn: Turn
+    admitted: "asyncio.Future[None]"
+    timer: asyncio.TimerHandle
+
+
+class Turnstile:
+    """Lets requests in. For one event loop, shared by all tenants of a process."""
+
+    def __init__(
+        self, settings: OverloadSettings, metrics: Metrics, *, clock: Callable[[], float]
+    ) -> None:
+        self._most = settings.concurrent
+        self._most_batches = settings.batches
+        self._queue_s = settings.queue_ms / 1000
+        self._clock = clock  # monotonic seconds
+        self._metrics = metrics
+        self._inside = 0
+        self._batches = 0
+        self._queues: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Turn)
+        self._pace_s = 0.0  # between two that leave, while others wait
+        self._left_at: float | None = None
+        self._queued_since: float | None = None
+
+    @property
+    def inside(self) -> int:
+        """How many requests are under way."""
+        return self._inside
+
+    @property
+    def shedding(self) -> bool:
+        """Whether a list that is asked for now would wait too long: the protocol need not parse."""
+        since = self._queued_since
+        if since is None or self._clock() - since < STALL_S:
+            return False
+        return self._expected_s(Turn.SERVE) > self._queue_s
+
+    async def enter(self, turn: Turn, *, wait_s: float | None = None) -> None:
+        """Wait for one's turn; whoever entered leaves.
+
+        `wait_s`: how long the caller is willing to wait, if they said so.
+
+        Raises:
+            RequestRefused: `overloaded`: waited too long, or would.
+        """
+        if self._room(turn) and not self._before(turn):
+            self._take(turn)
+            return
+        patience = self._patience_s(turn) if wait_s is None else min(wait_s, self._patience_s(turn))
+        if self._standing() and self._expected_s(turn) > patience:
+            raise self.refusal(turn)
+        await self._wait(turn, patience)
+
+    def leave(self, turn: Turn) -> None:
+        """A request that had entered is over."""
+        self._inside -= 1
+        if turn >= Turn.BATCH:
+            self._batches -= 1
+        now = self._clock()
+        if self._left_at is not None and self._queued_since is not None:
+            gap = now - self._left_at
+            self._pace_s += _PACE_WEIGHT * (gap - self._pace_s)
+        self._left_at = now
+        self._admit()
+
+    def refusal(self, turn: Turn) -> RequestRefused:
+        """The refusal of one request, counted."""
+        self._metrics.overloaded.labels(turn.name.lower()).inc()
+        return RequestRefused("overloaded", headers=RETRY)
+
+    async def _wait(self, turn: Turn, patience: float) -> None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        waiter = _Waiter(turn, future, loop.call_later(patience, self._expire, future, turn))
+        self._queues[turn].append(waiter)
+        if self._queued_since is None:
+            self._queued_since = self._clock()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.leave(turn)  # let in and called off at the same moment
+            raise
+        finally:
+            waiter.timer.cancel()
+
+    def _expire(self, future: "asyncio.Future[None]", turn: Turn) -> None:
+        if not future.done():
+            future.set_exception(self.refusal(turn))
+
+    def _admit(self) -> None:
+        """Let in whoever is next, as long as there is room."""
+        for turn, queue in zip(Turn, self._queues, strict=True):
+            while queue and (queue[0].admitted.done() or self._room(turn)):
+                waiter = queue.popleft()
+                if not waiter.admitted.done():
+                    self._take(turn)
+                    waiter.admitted.set_result(None)
+        if not any(self._queues):
+            self._queued_since = None
+
+    def _take(self, turn: Turn) -> None:
+        self._inside += 1
+        if turn >= Turn.BATCH:
+            self._batches += 1
+
+    def _room(self, turn: Turn) -> bool:
+        if turn is Turn.CONSENT:
+            return self._inside < self._most + RESERVE
+        if turn >= Turn.BATCH and self._batches >= self._most_batches:
+            return False
+        return self._inside < self._most
+
+    def _before(self, turn: Turn) -> bool:
+        """Whether anybody waits who goes before a newcomer of this kind."""
+        return any(self._queues[at] for at in range(turn + 1))
+
+    def _standing(self) -> bool:
+        since = self._queued_since
+        return since is not None and self._clock() - since >= STALL_S
+
+    def _expected_s(self, turn: Turn) -> float:
+        ahead = sum(len(self._queues[at]) for at in range(turn + 1))
+        return (ahead + 1) * self._pace_s
+
+    def _patience_s(self, turn: Turn) -> float:
+        return self._queue_s if turn in (Turn.SERVE, Turn.EVENTS) else PATIENCE_S

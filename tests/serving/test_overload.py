@@ -1,0 +1,194 @@
+"""Too much at once: who is let in, who waits, who is told to come again."""
+
+import asyncio
+
+import pytest
+
+from oferta_serving.metrics import Metrics
+from oferta_serving.overload import RESERVE, STALL_S, Turn, Turnstile
+from oferta_serving.problems import RequestRefused
+from oferta_serving.settings import OverloadSettings
+from oferta_serving.turns import turn_of
+
+QUEUE_MS = 30
+
+
+class Hand:
+    """A clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def turnstile(clock: Hand, *, concurrent: int = 1, batches: int = 1) -> Turnstile:
+    settings = OverloadSettings(concurrent=concurrent, queue_ms=QUEUE_MS, batches=batches)
+    return Turnstile(settings, Metrics(), clock=clock)
+
+
+async def entering(gate: Turnstile, turn: Turn) -> "asyncio.Task[None]":
+    task = asyncio.create_task(gate.enter(turn))
+    await asyncio.sleep(0)
+    return task
+
+
+def test_so_many_are_let_in_and_the_next_when_one_leaves():
+    async def scene() -> None:
+        gate = turnstile(Hand(), concurrent=2)
+        await gate.enter(Turn.SERVE)
+        await gate.enter(Turn.SERVE)
+        third = await entering(gate, Turn.SERVE)
+        assert not third.done()
+        gate.leave(Turn.SERVE)
+        await third
+        assert gate.inside == 2
+
+    asyncio.run(scene())
+
+
+def test_the_most_urgent_goes_first_whoever_came_first():
+    async def scene() -> None:
+        gate = turnstile(Hand())
+        await gate.enter(Turn.SERVE)
+        for _ in range(RESERVE):
+            await gate.enter(Turn.CONSENT)  # has a reserve of its own
+        order: list[Turn] = []
+
+        async def one(turn: Turn) -> None:
+            await gate.enter(turn)
+            order.append(turn)
+            gate.leave(turn)
+
+        turns = (Turn.STAFF, Turn.BATCH, Turn.EVENTS, Turn.SERVE, Turn.CONSENT)
+        waiting = [asyncio.create_task(one(turn)) for turn in turns]
+        await asyncio.sleep(0)
+        for _ in range(RESERVE):
+            gate.leave(Turn.CONSENT)
+        gate.leave(Turn.SERVE)
+        await asyncio.gather(*waiting)
+        assert order == sorted(turns)
+        assert gate.inside == 0
+
+    asyncio.run(scene())
+
+
+def test_who_waited_too_long_is_told_to_come_again():
+    async def scene() -> None:
+        gate = turnstile(Hand())
+        await gate.enter(Turn.SERVE)
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(RequestRefused) as refused:
+            await gate.enter(Turn.SERVE)
+        assert refused.value.code == "overloaded"
+        assert dict(refused.value.headers)[b"retry-after"] == b"1"
+        assert asyncio.get_running_loop().time() - started >= QUEUE_MS / 1000
+        gate.leave(Turn.SERVE)
+        await gate.enter(Turn.SERVE)
+
+    asyncio.run(scene())
+
+
+def test_a_caller_in_a_hurry_is_told_sooner():
+    async def scene() -> None:
+        gate = turnstile(Hand())
+        await gate.enter(Turn.STAFF)
+        with pytest.raises(RequestRefused):
+            await asyncio.wait_for(gate.enter(Turn.STAFF, wait_s=0.005), timeout=1)
+
+    asyncio.run(scene())
+
+
+def test_batches_have_a_share_of_their_own():
+    async def scene() -> None:
+        gate = turnstile(Hand(), concurrent=3)
+        await gate.enter(Turn.BATCH)
+        second = await entering(gate, Turn.STAFF)
+        assert not second.done()
+        await gate.enter(Turn.SERVE)  # there is room for others
+        gate.leave(Turn.BATCH)
+        await second
+
+    asyncio.run(scene())
+
+
+def test_once_the_queue_stands_newcomers_are_told_at_once():
+    """Waiting cannot help them: a queue of several times 20 ms is before them."""
+
+    async def scene() -> None:
+        clock = Hand()
+        gate = turnstile(clock)
+        await gate.enter(Turn.SERVE)
+        waiting = [await entering(gate, Turn.STAFF) for _ in range(3)]
+        for _ in range(20):  # one leaves every 50 ms, another comes
+            clock.at += 0.05
+            waiting.append(await entering(gate, Turn.STAFF))
+            gate.leave(Turn.SERVE if clock.at < 100.06 else Turn.STAFF)
+            await asyncio.sleep(0)
+        assert clock.at - 100 > STALL_S
+        assert gate.shedding
+        with pytest.raises(RequestRefused):
+            gate.enter(Turn.SERVE).send(None)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_a_stall_of_the_machine_is_no_overload():
+    async def scene() -> None:
+        clock = Hand()
+        gate = turnstile(clock)
+        await gate.enter(Turn.SERVE)
+        queue = [await entering(gate, Turn.SERVE) for _ in range(50)]
+        clock.at += STALL_S / 2
+        assert not gate.shedding
+        late = await entering(gate, Turn.SERVE)
+        assert not late.done()
+        for one in [*queue, late]:
+            one.cancel()
+        await asyncio.gather(*queue, late, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_whoever_goes_while_waiting_or_being_let_in_leaves_no_place_taken():
+    async def scene() -> None:
+        gate = turnstile(Hand())
+        await gate.enter(Turn.SERVE)
+        waiting = await entering(gate, Turn.SERVE)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        let_in = await entering(gate, Turn.SERVE)
+        gate.leave(Turn.SERVE)  # lets it in, and in the same moment
+        let_in.cancel()
+        await asyncio.gather(let_in, return_exceptions=True)
+        assert gate.inside == 0
+        await gate.enter(Turn.SERVE)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "turn"),
+    [
+        ("GET", "/v1/customers/anna/recommendations", Turn.SERVE),
+        ("GET", "/v1/popular", Turn.SERVE),
+        ("POST", "/v1/decisions", Turn.SERVE),
+        ("POST", "/v1/feedback", Turn.SERVE),
+        ("POST", "/v1/events", Turn.EVENTS),
+        ("POST", "/v1/recommendations/batch", Turn.BATCH),
+        ("POST", "/v1/decisions/batch", Turn.BATCH),
+        ("PUT", "/v1/customers/anna/consents", Turn.CONSENT),
+        ("DELETE", "/v1/customers/anna", Turn.CONSENT),
+        ("GET", "/v1/customers/consent/recommendations", Turn.SERVE),
+        ("GET", "/v1/customers/anna/profile", Turn.STAFF),
+        ("GET", "/v1/triggers", Turn.STAFF),
+        ("GET", "/health/ready", None),
+        ("GET", "/metrics", None),
+    ],
+)
+def test_what_is_asked_says_how_urgent_it_is(method: str, path: str, turn: Turn | None):
+    assert turn_of(method, path) is turn
