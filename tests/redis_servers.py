@@ -24,6 +24,10 @@ SERVERS = tuple(
 )
 """The servers that tests run on, by where they come from: the wheel's 6.2, and PATH's."""
 
+CLUSTER = "cluster"
+STORES = (*SERVERS, pytest.param(CLUSTER, marks=pytest.mark.needs_tool("redis-server")))
+"""What stores are tested on: every server, and a cluster (fixture `redis_at` in conftest)."""
+
 
 def binary(name: str) -> str:
     """The program of the server `name` of `SERVERS`; skips where there is no such wheel."""
@@ -148,6 +152,13 @@ class RedisCluster:
         process = self.processes.pop(port)
         process.kill()
         process.wait()
+
+    def empty(self) -> None:
+        """Forget all data."""
+        for port in self.processes:
+            with self.client(port) as client:
+                if client.info("replication")["role"] == "master":
+                    client.flushall()
 
     def node_id(self, port: int) -> str:
         """By which the nodes know this one."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 from redis import Redis
-from redis_servers import SERVERS, RedisServer, binary
+from redis_servers import SERVERS, STORES, RedisServer, binary
 from release_worlds import NOON, SECRET
 
 from oferta.errors import InvalidId, RecordCorrupt, StoreUnavailable
@@ -81,19 +81,19 @@ class Bench:
         return asyncio.run(run())
 
 
-@pytest.fixture(params=["memory", *SERVERS])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["memory", *STORES])
+def bench(request: pytest.FixtureRequest, redis_at: Callable[[str], str]) -> Iterator[Bench]:
     if request.param == "memory":
         clock = Hourglass()
         memory = MemoryStore(SPACE, clock)
         decisions = MemoryDecisions(SPACE, memory, log_lines=TAGS * 200)
         yield Bench(lambda: decisions, clock.wait)
         return
-    with RedisServer(binary(request.param), tmp_path) as server:
-        yield Bench(
-            lambda: RedisDecisions(server.url, SPACE, log_lines=TAGS * 200, deadline_s=10.0),
-            time.sleep,
-        )
+    url = redis_at(request.param)
+    yield Bench(
+        lambda: RedisDecisions(url, SPACE, log_lines=TAGS * 200, deadline_s=10.0),
+        time.sleep,
+    )
 
 
 def state(version: int, body: bytes = b"state") -> bytes:

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from redis import Redis
-from redis_servers import SERVERS, RedisServer, binary
+from redis_servers import SERVERS, STORES, RedisServer, binary
 from release_worlds import NOON, SECRET
 
 from oferta.errors import PublishRefused, RecordCorrupt, StoreUnavailable
 from oferta.store import head
+from oferta.store.blocking import BlockingWire
 from oferta.store.contract import Pointer, PublisherStore, Reader
 from oferta.store.head import ManifestRecord
 from oferta.store.keys import KeySpace
@@ -49,8 +49,8 @@ class Hourglass:
         self.instant += timedelta(seconds=seconds)
 
 
-@pytest.fixture(params=["memory", *SERVERS])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["memory", *STORES])
+def bench(request: pytest.FixtureRequest, redis_at: Callable[[str], str]) -> Iterator[Bench]:
     if request.param == "memory":
         clock = Hourglass()
         memory = MemoryStore(SPACE, clock)
@@ -63,18 +63,18 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
             clock.wait,
         )
         return
-    with RedisServer(binary(request.param), tmp_path) as server:
-        writer = RedisWriter(server.url, SPACE)
-        raw = Redis.from_url(server.url)
-        yield Bench(
-            writer,
-            # What it answers is asked here; how fast, below: other tests keep this machine busy.
-            lambda: RedisReader(server.url, SPACE, deadline_s=5.0),
-            lambda key: raw.lpush(key, "foreign"),
-            time.sleep,
-        )
-        writer.close()
-        raw.close()
+    url = redis_at(request.param)
+    writer = RedisWriter(url, SPACE)
+    raw = BlockingWire(url, timeout_s=5.0)
+    yield Bench(
+        writer,
+        # What it answers is asked here; how fast, below: other tests keep this machine busy.
+        lambda: RedisReader(url, SPACE, deadline_s=5.0),
+        lambda key: raw.one(b"LPUSH", key, b"foreign"),
+        time.sleep,
+    )
+    writer.close()
+    raw.close()
 
 
 def manifest_record(release: int) -> bytes:
