@@ -1,11 +1,13 @@
 """The last release head seen, kept in a file: what is served when there is no Redis at boot.
 
-    magic 8s | SHA-256 of the rest | count u32 | per record: length u32, bytes
+    magic 8s | signature 32s of the rest | count u32 | per record: length u32, bytes
 
-The records are those of the store, each with its own checksum. A file that is not whole is no file.
+The records are those of the store, each with its own checksum. The signature is made with the key
+secret: who can write the folder, and does not have the secret, cannot make an offer. A file that is
+not whole, or not signed by us, is no file.
 """
 
-import hashlib
+import hmac
 import os
 import struct
 import tempfile
@@ -19,14 +21,16 @@ from oferta.store.head import (
     read_head,
     read_manifest,
 )
+from oferta.store.keys import KeySpace
 from oferta.store.release import Head
 
 FILE_NAME = "last-head"
-_MAGIC = b"OFRTHD1\n"
+_MAGIC = b"OFRTHD2\n"
+_START = len(_MAGIC) + 32
 _COUNT = struct.Struct("<I")
 
 
-def keep(folder: Path, head: Head) -> None:
+def keep(folder: Path, head: Head, space: KeySpace) -> None:
     """Write the head: the old file or the new one is there at any moment, never half of one.
 
     Raises:
@@ -48,7 +52,7 @@ def keep(folder: Path, head: Head) -> None:
     descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+            file.write(_MAGIC + space.signature(body) + body)
             file.flush()
             os.fsync(file.fileno())
         Path(draft).replace(folder / FILE_NAME)
@@ -56,11 +60,11 @@ def keep(folder: Path, head: Head) -> None:
         Path(draft).unlink(missing_ok=True)
 
 
-def restore(folder: Path) -> Head | None:
+def restore(folder: Path, space: KeySpace) -> Head | None:
     """The head that was kept last, or None where none was.
 
     Raises:
-        RecordCorrupt: the file is not whole.
+        RecordCorrupt: the file is not whole, or another secret signed it.
     """
     try:
         content = (folder / FILE_NAME).read_bytes()
@@ -68,10 +72,9 @@ def restore(folder: Path) -> Head | None:
         return None
     except OSError as error:
         raise RecordCorrupt(f"{folder / FILE_NAME}: {type(error).__name__}") from error
-    start = len(_MAGIC) + hashlib.sha256().digest_size
-    body = content[start:]
-    if content[:start] != _MAGIC + hashlib.sha256(body).digest():
-        raise RecordCorrupt(f"{folder / FILE_NAME}: altered or not whole")
+    body = content[_START:]
+    if not hmac.compare_digest(content[:_START], _MAGIC + space.signature(body)):
+        raise RecordCorrupt(f"{folder / FILE_NAME}: altered, not whole, or signed by another secret")
     records = _records(body)
     return read_head(read_manifest(records[0]), records[1:])
 

@@ -70,7 +70,7 @@ class Releases:
     async def restore(self) -> None:
         """Serve what was served last, until Redis says what is live."""
         try:
-            head = await asyncio.to_thread(lasthead.restore, self._folder)
+            head = await asyncio.to_thread(lasthead.restore, self._folder, self._space)
         except RecordCorrupt as error:
             log.warning("head.refused", problem=str(error))
             return
@@ -180,7 +180,7 @@ class Releases:
         if after is not None:
             await asyncio.wait({after})  # else the older release might be written last
         try:
-            await asyncio.to_thread(lasthead.keep, self._folder, view.head)
+            await asyncio.to_thread(lasthead.keep, self._folder, view.head, self._space)
         except OSError as error:
             log.warning("head.not_kept", problem=type(error).__name__)
 

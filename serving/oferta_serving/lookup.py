@@ -30,6 +30,9 @@ from oferta_serving.view import ReleaseView
 NEW_POINTER_WAIT_S = 0.05
 """How long a request waits for a release that was swapped in under it."""
 
+REPAIR_S = 0.06
+"""How long a request looks for rows that the live release lost: as long as for those it has."""
+
 Rows = list[CustomerRow | Damage | None]
 
 
@@ -87,7 +90,7 @@ class Lookup:
         found = [self._found(now.live, each) for each in records]
         rows = [each.row for each in records]
         if any(isinstance(row, Damage) for row in rows):
-            await self._repair(now, customer_ids, rows, found)
+            await self._repair_in_time(now, customer_ids, rows, found)
         return found
 
     async def similar(
@@ -153,6 +156,18 @@ class Lookup:
             return None
         self._releases.store_succeeded()
         return rows
+
+    async def _repair_in_time(
+        self, now: Serving, customer_ids: Sequence[str], rows: Rows, found: list[Found]
+    ) -> None:
+        for at, row in enumerate(rows):
+            if isinstance(row, Damage) and found[at].trouble is None:
+                found[at] = replace(found[at], trouble=f"record_{row.value}")
+        try:
+            async with asyncio.timeout(REPAIR_S):
+                await self._repair(now, customer_ids, rows, found)
+        except TimeoutError:
+            return  # what could not be mended yet falls back
 
     async def _repair(
         self, now: Serving, customer_ids: Sequence[str], rows: Rows, found: list[Found]
