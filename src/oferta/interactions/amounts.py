@@ -4,8 +4,9 @@ A sum can be added to: training makes these of all events, serving adds the even
 Both make weights of them here, so that a past means the same in either place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ _NOTHING: Final = 1e-6  # a share that only rounding keeps from zero is a return
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Amounts:
-    """Sums of `n` customers over the products that they ever had something of.
+    """Sums of `n` customers over the products that they ever had, or gave back, something of.
 
     The entries of customer `u` are `indptr[u]:indptr[u + 1]`, ascending by product.
 
@@ -32,7 +33,7 @@ class Amounts:
         indptr: `(n + 1,) int64`.
         product: `(entries,) int32`, rows of the product map.
         amount: `(entries,) float64`: of events that gave something, each decayed by its age.
-        had: `(entries,) float64`, positive: the same, not decayed.
+        had: `(entries,) float64`, not negative: the same, not decayed.
         back: `(entries,) float64`, 0 or below: what was taken back, not decayed.
         recency: `(entries,) int32`: how many of the customer's steps ago something was given last.
         time_us: `(entries,) int64`: when that was, epoch microseconds, `UNDATED` where unknown.
@@ -65,15 +66,22 @@ class Amounts:
         return replace(self._at(np.flatnonzero(keep)), indptr=kept[self.indptr])
 
     def _at(self, entries: NDArray[np.int64]) -> "Amounts":
-        return Amounts(
-            self.indptr,
-            self.product[entries],
-            self.amount[entries],
-            self.had[entries],
-            self.back[entries],
-            self.recency[entries],
-            self.time_us[entries],
-        )
+        return Amounts(self.indptr, *(column[entries] for column in self.columns()))
+
+    @staticmethod
+    def concat(several: Sequence["Amounts"]) -> "Amounts":
+        """All customers of `several`, in order."""
+        if len(several) == 1:
+            return several[0]
+        counts = [np.diff(each.indptr) for each in several]
+        columns = zip(*(each.columns() for each in several), strict=True)
+        joined = [np.concatenate(column) for column in columns]
+        indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+        return Amounts(indptr, *joined)
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The arrays of the entries, in the order of the attributes."""
+        return self.product, self.amount, self.had, self.back, self.recency, self.time_us
 
     @staticmethod
     def nothing(n: int) -> "Amounts":
@@ -105,7 +113,8 @@ def weighed(
         segment: likewise.
         features: likewise.
     """
-    stays = (amounts.had + amounts.back) / amounts.had
+    stays = amounts.had + amounts.back
+    np.divide(stays, amounts.had, out=stays, where=amounts.had > 0)
     left = amounts.where(stays > _NOTHING)
     return Histories(
         indptr=left.indptr,

@@ -67,7 +67,7 @@ def amounts_of(
 ) -> Amounts:
     """What each customer of the id map had of each product, decayed to `now_us`.
 
-    A pair that was only shown has no entry; one of which all was taken back has. Recency counts the
+    A pair that was only shown has no entry; one of which all was taken back, or more, has. Recency counts the
     customer's steps with positive events, so what was merely shown makes nothing older. Events
     without a time are as old as the oldest one that has one.
     """
@@ -87,7 +87,7 @@ def amounts_of(
         )
         .group_by("c", "p")
         .agg(pl.col("a", "had", "back").sum(), pl.col("r").min(), pl.col("t").max())
-        .filter(pl.col("had") > 0)
+        .filter((pl.col("had") > 0) | (pl.col("back") < 0))
         .sort("c", "p")
     )
     counts = np.bincount(pairs["c"].to_numpy(), minlength=n_customers)

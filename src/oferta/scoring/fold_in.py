@@ -57,6 +57,27 @@ class _Stack:
     extra: NDArray[np.float32]  # confidence minus what the Gram matrix already counts
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Eigenspace:
+    """The precision's eigenvectors as columns `(d, d)`, their values, and the products on them."""
+
+    axes: NDArray[np.float32]
+    values: NDArray[np.float64]
+    products: NDArray[np.float32]
+
+    def scale(self, stack: _Stack) -> NDArray[np.float32]:
+        """`(b, 1, d)`: times this, the products are such that each customer's precision is one."""
+        values = self.values + stack.ridge[:, None]
+        return np.asarray(1 / np.sqrt(values)[:, None, :], np.float32)
+
+
+def eigenspace(fold_in: FoldIn, products: NDArray[np.float32]) -> Eigenspace:
+    """What folding in starts from: some tenths of a millisecond at 64 dimensions, and a product."""
+    values, vectors = np.linalg.eigh(fold_in.precision.astype(np.float64))
+    axes = vectors.astype(np.float32)
+    return Eigenspace(axes, values, products @ axes)
+
+
 @one_blas_thread()
 def fold_in_vectors(
     fold_in: FoldIn,
@@ -64,10 +85,14 @@ def fold_in_vectors(
     histories: Histories,
     *,
     into: NDArray[np.float32],
+    space: Eigenspace | None = None,
 ) -> None:
-    """Write the vectors of the customers who have a past into the rows of `into` `(n, d)`."""
+    """Write the vectors of the customers who have a past into the rows of `into` `(n, d)`.
+
+    `space`: what `eigenspace` made of the first two, for who folds in often.
+    """
     width = products.shape[1]
-    space = _eigenspace(fold_in, products)
+    space = space or eigenspace(fold_in, products)
     for stack in _stacks(histories, fold_in, width, width):
         if stack.past.shape[1] <= width:
             scale = space.scale(stack)
@@ -86,14 +111,17 @@ def because_vectors(
     products: NDArray[np.float32],
     histories: Histories,
     listed: NDArray[np.int32],
+    *,
+    space: Eigenspace | None = None,
 ) -> NDArray[np.int32]:
     """`(n, k) int32`: for each listed product the one of the past whose term is the largest.
 
-    Terms are `c_i y_j^T A^-1 y_i`. -1 where none is positive, or the list has -1.
+    Terms are `c_i y_j^T A^-1 y_i`. -1 where none is positive, or the list has -1. `space` as for
+    `fold_in_vectors`.
     """
     named = np.full(listed.shape, -1, np.int32)
     width = products.shape[1]
-    space = _eigenspace(fold_in, products)
+    space = space or eigenspace(fold_in, products)
     for stack in _stacks(histories, fold_in, width, max(width, listed.shape[1])):
         wanted = listed[stack.rows]
         rows = np.maximum(wanted, 0)
@@ -113,26 +141,6 @@ def because_vectors(
         name = np.take_along_axis(stack.past, first, axis=1)
         named[stack.rows] = np.where((best > 0) & (wanted >= 0), name, -1)
     return named
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Eigenspace:
-    """The precision's eigenvectors as columns `(d, d)`, their values, and the products on them."""
-
-    axes: NDArray[np.float32]
-    values: NDArray[np.float64]
-    products: NDArray[np.float32]
-
-    def scale(self, stack: _Stack) -> NDArray[np.float32]:
-        """`(b, 1, d)`: times this, the products are such that each customer's precision is one."""
-        values = self.values + stack.ridge[:, None]
-        return np.asarray(1 / np.sqrt(values)[:, None, :], np.float32)
-
-
-def _eigenspace(fold_in: FoldIn, products: NDArray[np.float32]) -> _Eigenspace:
-    values, vectors = np.linalg.eigh(fold_in.precision.astype(np.float64))
-    axes = vectors.astype(np.float32)
-    return _Eigenspace(axes, values, products @ axes)
 
 
 def _small(own: NDArray[np.float32], stack: _Stack) -> NDArray[np.float32]:

@@ -118,7 +118,7 @@ class NeighbourScorer:
             terms = self._weights_at(cells, part.product[:, None], listed)
             terms *= self._past_weights(part)[:, None]
             terms[listed == part.product[:, None]] = 0
-            named[start:stop] = _largest(part, terms)
+            named[start:stop] = largest_terms(part, terms)
         return named
 
     def _past_weights(self, histories: Histories) -> NDArray[np.float32]:
@@ -194,8 +194,11 @@ def _pieces(
         start = stop
 
 
-def _largest(histories: Histories, terms: NDArray[np.float32]) -> NDArray[np.int32]:
-    # `terms` is `(entries, k)`; per customer and column the product of the first largest term.
+def largest_terms(histories: Histories, terms: NDArray[np.float32]) -> NDArray[np.int32]:
+    """`(customers, k) int32`: of `terms`, `(entries, k)`, the product of the first largest.
+
+    Per customer and column; -1 where none is positive.
+    """
     named = np.full((len(histories), terms.shape[1]), -1, np.int32)
     with_past = np.flatnonzero(np.diff(histories.indptr))
     if not len(with_past):
