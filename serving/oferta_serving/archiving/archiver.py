@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from oferta.clock import Clock
-from oferta.errors import ArchiveUnreadable, StoreUnavailable
+from oferta.errors import ArchiveUnreadable, RecordCorrupt, StoreUnavailable
 from oferta.events.archive import (
     LOCK,
     NOWHERE,
@@ -31,8 +31,8 @@ from oferta.events.archive import (
     rows_of,
 )
 from oferta.events.archive_rewrite import join_days
-from oferta.events.event import Position
-from oferta_serving.archiving.source import Accepted
+from oferta.events.event import Event, Position, decode_event
+from oferta.store.events import Entry, Passed, Settled
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -48,6 +48,9 @@ TURN_S: Final = 1.0
 
 RETRY_S: Final = 5.0
 """How long after a failure the next attempt: each reads again what waits."""
+
+CLAIM_S: Final = 8 * 86_400.0
+"""How long a claim is kept at least. A younger one that is gone was erased."""
 
 _T = TypeVar("_T")
 
@@ -86,7 +89,7 @@ class Archiver:
 
     def __init__(
         self,
-        source: Accepted,
+        source: Passed,
         archive: Path,
         *,
         clock: Clock,
@@ -197,16 +200,27 @@ class Archiver:
 
     async def _page(self, shard: int, batch: _Batch, count: int) -> bool:
         """Take one page of a shard; whether it may have more that is not open."""
-        entries = await self._source.page(shard, after=batch.positions[shard], count=count)
-        fates = await self._source.fates(entries) if entries else ()
-        for entry, fate in zip(entries, fates, strict=True):
-            if fate == "open":
+        entries = await self._source.entries(shard, after=batch.positions[shard], count=count)
+        settled = await self._source.claims(shard, entries) if entries else []
+        for entry, became in zip(entries, settled, strict=True):
+            if became is Settled.PENDING:
                 return False
-            if fate == "applied":
-                batch.events.append(entry)
+            event = _event(entry) if self._counts(entry, became) else None
+            if event is not None:
+                batch.events.append(Archived(shard, entry.position, event))
             batch.positions[shard] = entry.position
             batch.seen += 1
         return len(entries) == count
+
+    def _counts(self, entry: Entry, became: Settled) -> bool:
+        """Whether this very entry belongs into the archive.
+
+        Not one that repeats another, or that nobody could apply, or that waits for its product:
+        replayed, it is a new entry. Of one whose claim is gone: only if it had expired.
+        """
+        if became is Settled.FORGOTTEN:
+            return entry.position.ms < (self._clock.now().timestamp() - CLAIM_S) * 1000
+        return became is Settled.APPLIED
 
     def _write(self, batch: _Batch) -> None:
         rows = rows_of(batch.events)
@@ -240,6 +254,13 @@ class Archiver:
         if self.status.problem is not None:
             log.info("archive.resumed")
         self.status.state, self.status.problem = "archiving", None
+
+
+def _event(entry: Entry) -> Event | None:
+    try:
+        return decode_event(entry.data)
+    except RecordCorrupt:
+        return None  # nobody has applied it either
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

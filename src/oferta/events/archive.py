@@ -83,9 +83,9 @@ class Archived(NamedTuple):
     event: Event
 
 
-def archive_folder(home: Path, tenant: str = "default") -> Path:
-    """Where the events of a tenant are archived under a state folder."""
-    return home / "archive" if tenant == "default" else home / "tenants" / tenant / "archive"
+def archive_folder(home: Path) -> Path:
+    """Where events are archived under a state folder."""
+    return home / "archive"
 
 
 def archive_files(archive: Path) -> list[ArchiveFile]:
