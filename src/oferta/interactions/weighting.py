@@ -67,9 +67,9 @@ def amounts_of(
 ) -> Amounts:
     """What each customer of the id map had of each product, decayed to `now_us`.
 
-    A pair that was only shown has no entry; one of which all was taken back, or more, has. Recency counts the
-    customer's steps with positive events, so what was merely shown makes nothing older. Events
-    without a time are as old as the oldest one that has one.
+    A pair that was only shown has no entry; one of which all was taken back, or more, has one.
+    Recency counts the customer's steps with positive events, so what was merely shown makes nothing
+    older. Events without a time are as old as the oldest one that has one.
     """
     positive = log.amount > 0
     decay = _decay(log.time_us, weighting.half_life_days, now_us)

@@ -185,8 +185,10 @@ def _recencies(
         own = np.flatnonzero(given & (deeds.owner == owner))
         when, known = deeds.time_us[own], past.time_us[mine]
         steps = np.setdiff1d(when, known)
-        old[mine] += (len(steps) - np.searchsorted(steps, known, side="right")).astype(np.int32)
+        # What was only given back is no step, and infinitely old.
+        shift = np.where(past.had[mine] > 0, len(steps) - np.searchsorted(steps, known, "right"), 0)
+        old[mine] += shift.astype(np.int32)
         later = known[None, :] > when[:, None]
-        behind = np.where(later, past.recency[mine] + 1, 0).max(axis=1, initial=0)
+        behind = np.where(later, past.recency[mine].astype(np.int64) + 1, 0).max(axis=1, initial=0)
         new[own] = behind + len(steps) - np.searchsorted(steps, when, side="right")
     return old, new
