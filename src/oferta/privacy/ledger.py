@@ -31,6 +31,7 @@ DEFAULT_TENANT: Final = "default"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST_LINK: Final = bytes(32)
+_LAST: Final = 2**62
 _COLUMNS: Final = (
     "seq, customer_id, purpose, channel, state, at, received_at, source, proof, policy_version"
 )
@@ -113,8 +114,8 @@ class Ledger:
         """
         return self._entries("WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
 
-    def snapshot(self, *, upto: int | None = None) -> Snapshot:
-        """How far it goes; or how it was when entry number `upto` was its last.
+    def snapshot(self, *, upto: int = _LAST) -> Snapshot:
+        """How far it goes; or how it was when number `upto` was the last that was given.
 
         Raises:
             LedgerUnavailable: it cannot be read.
@@ -134,7 +135,7 @@ class Ledger:
                 rows = self._file.execute(
                     "SELECT customer_id FROM words WHERE subject = ? AND state = 'out'", (purpose,)
                 )
-                return Refusals(purpose, frozenset(row[0] for row in rows), self._snapshot(None))
+                return Refusals(purpose, frozenset(row[0] for row in rows), self._snapshot())
             finally:
                 self._file.execute("ROLLBACK")
 
@@ -250,9 +251,8 @@ class Ledger:
         return replace(found[0], repeated=True) if found else None
 
     def _write(self, customer_id: str, facts: _Facts) -> int:
-        last = self._snapshot(None)
-        (floor,) = self._file.execute("SELECT seq FROM floor").fetchone()
-        seq = max(last.seq, int(floor)) + 1
+        last = self._snapshot()
+        seq = last.seq + 1
         row = (seq, customer_id, *facts)
         salt = secrets.token_bytes(16)
         self._file.execute(
@@ -269,12 +269,13 @@ class Ledger:
             ).fetchall()
         return [_entry(row) for row in rows]
 
-    def _snapshot(self, upto: int | None) -> Snapshot:
+    def _snapshot(self, upto: int = _LAST) -> Snapshot:
+        (floor,) = self._file.execute("SELECT seq FROM floor").fetchone()
         row = self._file.execute(
-            "SELECT seq, link FROM entries WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
-            (2**62 if upto is None else upto,),
+            "SELECT seq, link FROM entries WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (upto,)
         ).fetchone()
-        return Snapshot(0, _FIRST_LINK.hex()) if row is None else Snapshot(row[0], row[1].hex())
+        seq, link = (0, _FIRST_LINK) if row is None else row
+        return Snapshot(max(seq, floor) if floor <= upto else seq, link.hex())
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

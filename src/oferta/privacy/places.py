@@ -85,7 +85,6 @@ PLACES: Final[Mapping[str, str]] = MappingProxyType(
         "datasets": "their rows in ingested datasets, rejected rows too",
         "scores": "their lists and wide rows in folders of scores",
         "models": "their row in stored models: id, past and vector",
-        "triggers": "ids of triggers that fired for them",
     }
 )
 """Every place, and what lies there of a customer."""
@@ -132,7 +131,6 @@ FILE_FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
         "datasets/": "datasets",
         "scores/": "scores",
         "mlflow-artifacts/": "models",
-        "triggers/": "triggers",
         "privacy/ledger.sqlite": "consents",
         "redis/": "recent",  # the append-only file of all families of keys above
     }
@@ -141,11 +139,13 @@ FILE_FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
 
 FILES_OF_NOBODY: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "triggers/": "hashes over trigger, customer and value together: none leads to anybody",
         "mlflow.db": "settings and figures of runs",
         "studies/": "figures, and values of test rows by their number",
         "ledger.jsonl": "numbers of releases and versions",
         "key-secret": "the key secret",
         "privacy/receipts/": "receipts of erasures, by tombstone",
+        "privacy/folders.jsonl": "where datasets and scores lie that are not in the state folder",
     }
 )
 """Families of files that hold nothing of any one customer, and why."""
