@@ -12,7 +12,13 @@ from pathlib import Path
 
 import structlog
 
-from oferta.errors import RecordCorrupt, ReleaseMissing, StoreError, StoreUnavailable
+from oferta.errors import (
+    RecordCorrupt,
+    ReleaseMissing,
+    SlotsUnavailable,
+    StoreError,
+    StoreUnavailable,
+)
 from oferta.store.contract import Pointer, Reader
 from oferta.store.keys import KeySpace
 from oferta.store.reading import load_head
@@ -119,6 +125,11 @@ class Releases:
             return
         try:
             await self._follow_pointer(await self._reader.pointer())
+        except SlotsUnavailable:
+            # The pointer's node of a cluster is away. The others' customers are served as before.
+            self._breaker.succeeded()
+            self._metrics.store_failures.inc()
+            self._tell("pointer_unavailable")
         except StoreUnavailable:
             self.store_failed()
             if self._breaker.is_open:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from oferta.errors import StoreRefused, StoreUnavailable
+from oferta.errors import SlotsUnavailable, StoreRefused, StoreUnavailable
 from oferta_serving.breaker import Breaker
 from oferta_serving.live import Releases
 from oferta_serving.problems import RequestRefused
@@ -45,7 +45,8 @@ class StoreHealth:
         self.check()
         try:
             yield
-        except StoreRefused:  # a full Redis is read all the same
+        except (StoreRefused, SlotsUnavailable):
+            # A full Redis is read all the same, and so are the other nodes of a cluster.
             raise RequestRefused(self._code, headers=RETRY) from None
         except StoreUnavailable:
             self._releases.store_failed()

@@ -94,7 +94,7 @@ def read_address(url: str) -> Address:
         raise ValueError("several hosts are a cluster's: add ?cluster=true")
     seeds = tuple(map(_where, listed)) if cluster else ()
     plain = _joined(parts, f"{user}{at}{listed[0]}", urlencode(words))
-    options = parse_url(plain)
+    options = parse_url(plain)  # type: ignore[no-untyped-call]  # redis-py has no types here
     if cluster and ("path" in options or options.get("db", 0) != 0):
         raise ValueError("a cluster has hosts, no socket, and no database but 0")
     return Address(plain, cluster, seeds, credentials)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis import ConnectionPool
+from redis import Connection, ConnectionPool
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionInterface
+from redis.crc import key_slot
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
@@ -126,7 +126,7 @@ class BlockingWire:
             StoreUnavailable: the store went away.
         """
         cluster = self._address.cluster
-        parcels = [Parcel(0, slots.key_slot(key) if cluster else None, sent) for key, sent in batch]
+        parcels = [Parcel(0, key_slot(key) if cluster else None, sent) for key, sent in batch]
         self._flights.append(self._sent(parcels))
         return self._landed() if len(self._flights) > 1 else []
 
@@ -284,7 +284,7 @@ class _Server:
             credential_provider=credentials,
             retry=Retry(NoBackoff(), 0),
         )
-        self._connection: ConnectionInterface | None = None
+        self._connection: Connection | None = None
         self._flights = 0
 
     def send(self, commands: Sequence[bytes]) -> None:
@@ -292,7 +292,7 @@ class _Server:
             if self._connection is None:
                 self._connection = self._pool.get_connection()
             self._flights += 1
-            self._connection.send_packed_command([b"".join(commands)])
+            self._connection.send_packed_command([b"".join(commands)])  # type: ignore[no-untyped-call]  # redis-py has no types here
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 

@@ -10,12 +10,18 @@ from redis.asyncio import BlockingConnectionPool
 
 from oferta.errors import SettingsInvalid
 from oferta.home import owner_of
+from oferta.store.address import read_address
 from oferta.store.keys import KeySpace
 from oferta.store.local import LocalServer
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta.store.tenants import space_of
 
 URL_VARIABLE = "OFERTA_REDIS_URL"
+
+_EXAMPLES = (
+    "redis://localhost:6379/0, unix:///run/redis.sock or "
+    "redis://node1:6379,node2:6379/?cluster=true"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,18 @@ def connect(settings: StoreSettings) -> Store:
 
 def _check_url(url: str) -> None:
     try:
-        BlockingConnectionPool.from_url(url)
+        address = read_address(url)
+        # Words that redis-py does not know come to light where it makes something of them.
+        BlockingConnectionPool.from_url(address.url).make_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
     except ValueError as error:
         # Never the address itself: it may carry a password.
-        raise SettingsInvalid(
-            URL_VARIABLE,
-            [f"{error}; for example redis://localhost:6379/0 or unix:///run/redis.sock"],
-        ) from None
+        raise SettingsInvalid(URL_VARIABLE, [f"{error}; for example {_EXAMPLES}"]) from None
+    except TypeError as error:
+        word = str(error).rpartition(" ")[2]
+        raise SettingsInvalid(URL_VARIABLE, [f"no connection takes the word {word}"]) from None
+    if address.credentials is not None:
+        try:
+            address.credentials.get_credentials()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"the password_file cannot be read: {type(error).__name__}"
+            raise SettingsInvalid(URL_VARIABLE, [problem]) from None

@@ -58,6 +58,7 @@ class Reader(Protocol):
         """The records at `keys`, in their order; None where there is none (or a foreign type).
 
         Raises:
+            SlotsUnavailable: nodes of a cluster are away; it carries what the others have.
             StoreUnavailable: no answer within the deadline.
         """
         ...

@@ -8,8 +8,9 @@ answer instead is the reader's decision.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
-from oferta.errors import RecordCorrupt, ReleaseMissing
+from oferta.errors import RecordCorrupt, ReleaseMissing, SlotsUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents
 from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.store import codec, head, keys, profiles
@@ -26,6 +27,7 @@ class Damage(Enum):
 
     MISSING = "missing"  # removed, expired or lost
     CORRUPT = "corrupt"  # checksum, release or shape is wrong
+    UNREACHABLE = "unreachable"  # on a node of a cluster that is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,10 @@ async def load_customers(
 ) -> list[CustomerRecords]:
     """What is kept of the customers, in their order: one round trip, one slot a customer.
 
+    Where a node of a cluster is away, all that is kept of its customers is `Damage.UNREACHABLE`.
+
     Raises:
-        StoreUnavailable: no answer within the deadline.
+        StoreUnavailable: no answer within the deadline, on anybody.
     """
     digests = [space.digest(customer_id) for customer_id in customer_ids]
     per_tag, mark = manifest.buckets_per_tag, codec.stamp(manifest)
@@ -139,9 +143,12 @@ async def load_customers(
         wanted[space.bucket(manifest.release, per_tag, digest)] = None
         wanted[space.recent(digest)] = None
         wanted[space.consent(digest)] = None
-    records = dict(zip(wanted, await reader.fetch(list(wanted)), strict=True))
+    records = await fetch_reachable(reader, list(wanted))
     found: list[CustomerRecords] = []
     for digest in digests:
+        if space.consent(digest) not in records:
+            found.append(_OUT_OF_REACH)
+            continue
         record = records[space.bucket(manifest.release, per_tag, digest)]
         row: CustomerRow | Damage | None = Damage.MISSING
         if record is not None:
@@ -157,6 +164,29 @@ async def load_customers(
             )
         )
     return found
+
+
+_OUT_OF_REACH = CustomerRecords(Damage.UNREACHABLE, Damage.UNREACHABLE, Damage.UNREACHABLE)
+
+
+class _Fetches(Protocol):
+    """Whoever reads many keys: `contract.Reader`, `decisions.Records`."""
+
+    async def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+
+async def fetch_reachable(reader: _Fetches, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+    """The records at `keys`, by key; without those whose node of a cluster is away.
+
+    Raises:
+        StoreUnavailable: no answer within the deadline, or all of them are away.
+    """
+    try:
+        return dict(zip(keys, await reader.fetch(keys), strict=True))
+    except SlotsUnavailable as partly:
+        if not partly.found:
+            raise
+        return partly.found
 
 
 def recent_of(
