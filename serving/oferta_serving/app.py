@@ -13,13 +13,21 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from oferta.clock import Clock, SystemClock
+from oferta.privacy.ledger import ledger_path
+from oferta.store.consent_copies import ConsentCopies
 from oferta.store.contract import Reader
 from oferta.store.decisions import DecisionStore
+from oferta.store.events import EventStore
 from oferta.store.keys import KeySpace
 from oferta_serving.access.keyring import Keyring
 from oferta_serving.answers import Answers
 from oferta_serving.breaker import Breaker
+from oferta_serving.consent.following import Following
+from oferta_serving.consent.keeping import Keeping
+from oferta_serving.consent.words import Words
+from oferta_serving.deciding.store_health import StoreHealth
 from oferta_serving.documented import with_problem_schema
+from oferta_serving.events.receiver import UNAVAILABLE, Receiver
 from oferta_serving.gate import Gate
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
@@ -30,8 +38,10 @@ from oferta_serving.problems import RequestRefused
 from oferta_serving.responses import BareRoute, Refusals
 from oferta_serving.routes.base import add_base_routes
 from oferta_serving.routes.batch import add_batch_routes
+from oferta_serving.routes.consent import add_consent_routes
 from oferta_serving.routes.customers import add_customer_routes
 from oferta_serving.routes.decisions import add_decision_routes
+from oferta_serving.routes.events import add_event_routes
 from oferta_serving.routes.feedback import add_feedback_routes
 from oferta_serving.routes.operations import add_operation_routes
 from oferta_serving.routes.products import add_product_routes
@@ -56,6 +66,8 @@ def create_app(
     space: KeySpace,
     home: Path,
     decisions: DecisionStore | None = None,
+    events: EventStore | None = None,
+    copies: ConsentCopies | None = None,
     keyring: Keyring | None = None,
     clock: Clock | None = None,
     draining: Draining | None = None,
@@ -69,6 +81,8 @@ def create_app(
         space: the keys, under the publisher's secret.
         home: the state folder, where the last head is kept.
         decisions: where decisions are kept; needed where the settings say what they are made with.
+        events: where events go; None: they are not taken.
+        copies: where words of consent are copied to for other machines; None: there are none.
         keyring: who may call; None: those whose keys the state folder has.
         clock: tells when offers start and end; the machine's, unless given.
         draining: set by the server when it is told to stop.
@@ -89,9 +103,11 @@ def create_app(
         folder=home / "serving",
         refresh_s=settings.store.refresh_ms / 1000,
     )
+    consent = _consent(settings, copies, space=space, home=home, clock=clock, metrics=metrics)
     deciding = _deciding(
         settings,
         decisions,
+        words=consent.words,
         space=space,
         releases=releases,
         breaker=breaker,
@@ -106,13 +122,27 @@ def create_app(
         metrics=metrics,
         breaker=breaker,
         releases=releases,
-        lookup=Lookup(reader, space, releases, breaker=breaker, metrics=metrics),
+        lookup=Lookup(
+            reader, space, releases, words=consent.words, breaker=breaker, metrics=metrics
+        ),
         answers=Answers(clock, metrics, settings.freshness, settings.fallback),
         draining=draining or Draining(),
         turnstile=turnstile,
+        consent=consent,
+        receiver=None
+        if events is None
+        else Receiver(
+            events,
+            space=space,
+            releases=releases,
+            health=StoreHealth(breaker, releases, code=UNAVAILABLE),
+            metrics=metrics,
+            deciding=deciding,
+        ),
         deciding=deciding,
         base=None if deciding is None else _base(deciding, settings, home=home, clock=clock),
     )
+    on_stop = _closing(events, on_stop)
     app = FastAPI(
         title="oferta",
         version=version("oferta"),
@@ -136,9 +166,11 @@ def create_app(
     for add in (
         add_customer_routes,
         add_batch_routes,
+        add_consent_routes,
         add_product_routes,
         add_decision_routes,
         add_feedback_routes,
+        add_event_routes,
         add_profile_routes,
         add_base_routes,
         add_operation_routes,
@@ -162,10 +194,45 @@ def create_app(
     return app
 
 
+def _consent(
+    settings: ServingSettings,
+    copies: ConsentCopies | None,
+    *,
+    space: KeySpace,
+    home: Path,
+    clock: Clock,
+    metrics: Metrics,
+) -> Keeping | Following:
+    follow_s = settings.store.refresh_ms / 1000
+    if not settings.privacy.ledger:
+        return Following(copies, metrics=metrics, follow_s=follow_s)
+    return Keeping(
+        ledger_path(home, space.tenant),
+        copies,
+        space,
+        clock=clock,
+        metrics=metrics,
+        follow_s=follow_s,
+    )
+
+
+def _closing(
+    events: EventStore | None, on_stop: Callable[[], Awaitable[None]] | None
+) -> Callable[[], Awaitable[None]]:
+    async def closed() -> None:
+        if events is not None:
+            await events.close()
+        if on_stop is not None:
+            await on_stop()
+
+    return closed
+
+
 def _deciding(
     settings: ServingSettings,
     store: DecisionStore | None,
     *,
+    words: Words,
     space: KeySpace,
     releases: Releases,
     breaker: Breaker,
@@ -180,6 +247,7 @@ def _deciding(
     return deciding_parts(
         settings,
         store,
+        words=words,
         space=space,
         releases=releases,
         breaker=breaker,
@@ -207,12 +275,12 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         releases = services.releases
         await releases.restore()
-        following = asyncio.create_task(releases.follow())
         try:
             async with asyncio.timeout(FIRST_READ_S):
-                await releases.refresh()
+                await asyncio.gather(releases.refresh(), services.consent.look())
         except TimeoutError:
             pass  # it goes on in the background
+        following = asyncio.gather(releases.follow(), services.consent.follow())
         try:
             async with _following(services):
                 yield
@@ -220,6 +288,7 @@ def _lifespan(
             following.cancel()
             await asyncio.wait({following})
             await releases.close()
+            await services.consent.close()
             if on_stop is not None:
                 await on_stop()
 

@@ -1,10 +1,13 @@
-"""What the service counts. Labels are routes, codes and our own words: never an id."""
+"""What the service counts. Labels are routes, codes, tenants and our own words: never an id."""
 
 import os
+from copy import copy
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from oferta.home import DEFAULT_TENANT
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
@@ -58,21 +61,24 @@ class Metrics:
             "Calls of Redis that failed or came too late.",
             registry=registry,
         )
-        self.breaker_open = Gauge(
+        self._breaker_open = Gauge(
             "oferta_store_breaker_open",
             "1 while Redis is left alone.",
+            ["tenant"],
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self.release = Gauge(
+        self._release = Gauge(
             "oferta_release",
             "Number of the release being served, 0 for none.",
+            ["tenant"],
             registry=registry,
             multiprocess_mode="livemin",
         )
-        self.release_created = Gauge(
+        self._release_created = Gauge(
             "oferta_release_created_seconds",
             "When that release was made, epoch seconds.",
+            ["tenant"],
             registry=registry,
             multiprocess_mode="livemin",
         )
@@ -91,9 +97,16 @@ class Metrics:
         self.feedback = Counter(
             "oferta_feedback", "Feedback heard, by type.", ["type"], registry=registry
         )
-        self.rules_refused = Gauge(
+        self.events = Counter(
+            "oferta_events",
+            "Events, by what was answered: accepted, parked, duplicate or refused.",
+            ["state"],
+            registry=registry,
+        )
+        self._rules_refused = Gauge(
             "oferta_rules_refused",
             "1 while policy, catalogue or rate cards on disk have mistakes and are not used.",
+            ["tenant"],
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -103,8 +116,27 @@ class Metrics:
             ["turn"],
             registry=registry,
         )
+        self.consent_behind = Gauge(
+            "oferta_consent_copy_behind",
+            "1 while words of the consent ledger are missing in Redis.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._observed: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._served: dict[tuple[str, str], Counter] = {}
+        self._look_at(DEFAULT_TENANT)
+
+    def of(self, tenant: str) -> "Metrics":
+        """The same counters, and the gauges of this tenant."""
+        own = copy(self)
+        own._look_at(tenant)  # noqa: SLF001 - a copy of ourselves
+        return own
+
+    def _look_at(self, tenant: str) -> None:
+        self.breaker_open = self._breaker_open.labels(tenant)
+        self.release = self._release.labels(tenant)
+        self.release_created = self._release_created.labels(tenant)
+        self.rules_refused = self._rules_refused.labels(tenant)
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""

@@ -267,9 +267,76 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "decisions.contended": Problem(
             503, "Others decided for this customer all the time", "Try again after `Retry-After`."
         ),
+        # Events.
+        "events.empty": Problem(422, "No event was sent", "Send 1 to 500 events."),
+        "events.too_large": Problem(
+            413, "Too many events in one call", "Send at most 500; split the rest."
+        ),
+        "events.all_refused": Problem(
+            422, "Not one event can be used", "`errors` gives the code for each position."
+        ),
+        "event.row": Problem(
+            422, "An event has a wrong or missing field", "See `where`, and docs/events.md."
+        ),
+        "event.type": Problem(
+            422, "No such type of event", "See `nearest`, or declare it in [events] types."
+        ),
+        "event.time": Problem(
+            422,
+            "Not an instant at which this can have happened",
+            "Send RFC 3339 with an offset, at most `max_age_d` days old and not in the future.",
+        ),
+        "event.decision": Problem(
+            422,
+            "The customer was not made this decision",
+            "Send the id as it was answered to this customer, or leave it out.",
+        ),
+        "event.offer": Problem(
+            422, "The decision did not make this offer", "Name an offer of its answer."
+        ),
+        "event.conflict": Problem(
+            409, "The event id was used for something else", "Give every event an id of its own."
+        ),
+        "events.backlog": Problem(
+            503,
+            "Too many events wait to be applied",
+            "Send it again after `Retry-After`; nothing of it was stored.",
+        ),
+        "events.store_unavailable": Problem(
+            503,
+            "Redis does not take events now",
+            "Send the same again after `Retry-After`: what was stored is recognised.",
+        ),
         "day.invalid": Problem(422, "Not a day", "Write it as 2027-03-01."),
         "base.unavailable": Problem(
             503, "The scores of everybody are not here", "Name their folder: `decisions.base`."
+        ),
+        # Consent.
+        "consent.invalid": Problem(
+            422, "A word of consent cannot be used", "See `errors`; nothing was stored."
+        ),
+        "consent.word": Problem(
+            422, "Not a word of consent", "Mend the field that `where` names; see docs/privacy.md."
+        ),
+        "consent.channel": Problem(
+            422, "Only marketing has channels", "Leave `channel` out, or set purpose marketing."
+        ),
+        "consent.time": Problem(
+            422,
+            "Not an instant at which it can have been said",
+            "Send RFC 3339, not in the future.",
+        ),
+        "consent.count": Problem(422, "Too few or too many words", "Send 1 to 50 words."),
+        "consent.not_stored": Problem(
+            503,
+            "The word could not be stored",
+            "Send it again after `Retry-After`; nothing holds yet.",
+        ),
+        "consent.ledger_unavailable": Problem(
+            503, "The consent ledger cannot be read", "Try again after `Retry-After`."
+        ),
+        "consent.not_kept_here": Problem(
+            404, "Another machine keeps the consent ledger", "Send it there (`privacy.ledger`)."
         ),
         # Ours.
         "overloaded": Problem(

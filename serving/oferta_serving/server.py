@@ -17,9 +17,12 @@ from fastapi import FastAPI
 from uvicorn import Config, Server
 
 from oferta.errors import SettingsInvalid
+from oferta.store.consent_copies import ConsentCopies
 from oferta.store.decisions_redis import RedisDecisions
+from oferta.store.events_redis import RedisEvents
 from oferta.store.keys import KeySpace, load_secret
 from oferta.store.redis import RedisReader
+from oferta.store.wire import Wire
 from oferta_serving import logs
 from oferta_serving.app import create_app
 from oferta_serving.metrics import share_between_workers
@@ -29,6 +32,8 @@ from oferta_serving.settings import ServingSettings
 from oferta_serving.workers import Workers
 
 _BACKLOG = 2048
+_COPYING = 4  # connections that words of consent are copied through
+_COPY_S = 0.2  # how long a word that is on disk waits for Redis
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,26 @@ class AppFactory:
             log_lines=self.settings.decisions.log_lines,
             deadline_s=self.settings.decisions.deadline_ms / 1000,
         )
+        copies = ConsentCopies(
+            Wire(self.redis_url, connections=_COPYING, deadline_s=_COPY_S), space
+        )
+
+        async def close() -> None:
+            await reader.close()
+            await copies.close()
+
         app = create_app(
             self.settings,
             reader,
             space=space,
             home=self.home,
             decisions=decisions,
+            events=RedisEvents(
+                self.redis_url, space, keeping=self.settings.events.keeping, connections=connections
+            ),
+            copies=copies,
             draining=self.draining,
-            on_stop=reader.close,
+            on_stop=close,
         )
         guarded(self.settings.limits, app.state.services.turnstile)
         return app

@@ -8,6 +8,9 @@ from oferta.clock import Clock
 from oferta.store.keys import KeySpace
 from oferta_serving.answers import Answers
 from oferta_serving.breaker import Breaker
+from oferta_serving.consent.following import Following
+from oferta_serving.consent.keeping import Keeping
+from oferta_serving.events.receiver import Receiver
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
 from oferta_serving.metrics import Metrics
@@ -42,6 +45,8 @@ class Services:
     answers: Answers
     draining: Draining
     turnstile: Turnstile
+    consent: Keeping | Following
+    receiver: Receiver | None = None
     deciding: "Deciding | None" = None
     base: "Callable[[], LiveBase] | None" = None
     """Imports data frames at the first call: half a second that no other process spends."""

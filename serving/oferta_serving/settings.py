@@ -5,15 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from oferta.errors import SettingsInvalid
+from oferta.errors import SettingsInvalid, UnknownName
+from oferta.home import DEFAULT_TENANT, TENANT, tenant_of_environment
 from oferta.settings import Settings, parse, read_toml
 from oferta.store.connecting import URL_VARIABLE
 from oferta_serving.access.keyfile import KeyFile
+from oferta_serving.events.settings import EventSettings
 
+TenantName = Annotated[str, Field(pattern=TENANT)]
+_Files = TypeVar("_Files", "DecisionSettings", "TenantSettings")
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -81,16 +85,6 @@ class DecisionSettings(Settings):
             raise ValueError(f"{' and '.join(missing)} missing: decisions need all three")
         return self
 
-    def relative_to(self, folder: Path) -> "DecisionSettings":
-        """The same with absolute paths, those that were relative under `folder`."""
-        paths = ("policy", "catalogue", "rate_cards", "base")
-        given = {name: getattr(self, name) for name in paths}
-        return self.model_copy(
-            update={
-                name: (folder / path).absolute() for name, path in given.items() if path is not None
-            }
-        )
-
 
 class OverloadSettings(Settings):
     """How much a worker does at once, and how long the rest may wait."""
@@ -100,6 +94,22 @@ class OverloadSettings(Settings):
         default=20, ge=1, le=10_000
     )  # that lists, decisions and events may wait for their turn
     batches: int = Field(default=4, ge=1, le=1000)  # of them: batches and what staff ask
+
+
+class PrivacySettings(Settings):
+    """Whether answers may depend on who asks, and who keeps what customers agreed to."""
+
+    ledger: bool = True  # the consent ledger is kept on this machine; false: on another one
+    personalise: bool = True  # false: no list and no decision depends on anybody
+
+
+class TenantSettings(Settings):
+    """What a further tenant decides by; all else is as at the top. Paths as in `[decisions]`."""
+
+    policy: Path | None = None
+    catalogue: Path | None = None
+    rate_cards: Path | None = None
+    base: Path | None = None
 
 
 class StopSettings(Settings):
@@ -125,8 +135,33 @@ class ServingSettings(Settings):
     freshness: FreshnessSettings = FreshnessSettings()
     fallback: FallbackSettings = FallbackSettings()
     decisions: DecisionSettings = DecisionSettings()
+    events: EventSettings = EventSettings()
     overload: OverloadSettings = OverloadSettings()
+    privacy: PrivacySettings = PrivacySettings()
     stop: StopSettings = StopSettings()
+    tenants: dict[TenantName, TenantSettings] = Field(default_factory=dict)
+
+    def of(self, tenant: str) -> "ServingSettings":
+        """The settings of a tenant.
+
+        Raises:
+            UnknownName: `tenants` has no such one.
+        """
+        if tenant == DEFAULT_TENANT:
+            return self
+        if tenant not in self.tenants:
+            raise UnknownName("tenant", tenant, (DEFAULT_TENANT, *self.tenants))
+        files = self.tenants[tenant].model_dump()
+        decisions = DecisionSettings.model_validate(self.decisions.model_dump() | files)
+        return self.model_copy(update={"decisions": decisions, "tenants": {}})
+
+    @model_validator(mode="after")
+    def _tenants_are_whole(self) -> Self:
+        if DEFAULT_TENANT in self.tenants:
+            raise ValueError("tenants.default: its settings are those at the top")
+        for name in self.tenants:
+            self.of(name)
+        return self
 
     @property
     def shows_docs(self) -> bool:
@@ -137,14 +172,28 @@ class ServingSettings(Settings):
 def load_settings(config: Path | None, given: Mapping[str, object]) -> ServingSettings:
     """The settings of a file, those `given` winning over it; paths of the file made absolute.
 
+    Where `OFERTA_TENANT` names a tenant, as they are for that one.
+
     Raises:
+        UnknownName: the file has no such tenant.
         SettingsInvalid: every unknown key (with the nearest known one) and every wrong value.
     """
     values = {} if config is None else read_toml(config)
     values |= given
     settings = parse(values, ServingSettings, place=config or "oferta serve")
     folder = Path() if config is None else config.parent
-    return settings.model_copy(update={"decisions": settings.decisions.relative_to(folder)})
+    tenants = {name: _under(folder, tenant) for name, tenant in settings.tenants.items()}
+    decisions = _under(folder, settings.decisions)
+    found = settings.model_copy(update={"decisions": decisions, "tenants": tenants})
+    return found.of(tenant_of_environment())
+
+
+def _under(folder: Path, files: _Files) -> _Files:
+    """The same with absolute paths, those that were relative under `folder`."""
+    paths = ("policy", "catalogue", "rate_cards", "base")
+    given = {name: getattr(files, name) for name in paths}
+    absolute = {name: (folder / path).absolute() for name, path in given.items() if path}
+    return files.model_copy(update=absolute)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

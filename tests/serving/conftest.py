@@ -28,6 +28,7 @@ from uvicorn import Config, Server
 
 from oferta.clock import Clock, FixedClock
 from oferta.store.decisions_redis import RedisDecisions
+from oferta.store.events_redis import RedisEvents
 from oferta.store.keys import KeySpace
 from oferta.store.local import find_binary
 from oferta.store.redis import RedisReader, RedisWriter
@@ -115,6 +116,7 @@ def make_app(
         space=redis_process.space,
         home=home,
         decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
+        events=RedisEvents(redis_process.url, redis_process.space, deadline_s=5.0),
         clock=clock,
         on_stop=reader.close,
     )

@@ -27,8 +27,11 @@ ROUTES: Mapping[str, Scope] = MappingProxyType(
         "POST /v1/decisions": "serve",
         "POST /v1/decisions/batch": "serve",
         "POST /v1/feedback": "serve",
+        "POST /v1/events": "events",
         "GET /v1/offers/{offer_id}/audience": "serve",
         "GET /v1/triggers": "serve",
+        "PUT /v1/customers/{customer_id}/consent": "consent",
+        "GET /v1/customers/{customer_id}/consent": "consent",
         "GET /v1/decisions/{decision_id}": "explain",
         "GET /v1/customers/{customer_id}/profile": "explain",
     }

@@ -47,6 +47,7 @@ class Event:
             becomes the customer's.
         value: money in the main unit, or any other amount.
         placement, release: where it happened to which list: told back for the funnel.
+        decision_id, offer_id: what it answers.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Event:
     placement: str | None = None
     release: int | None = None
     decision_id: str | None = None
+    offer_id: str | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 

@@ -1,0 +1,1 @@
+"""Applying events: from the shards' streams to what is kept of customers."""

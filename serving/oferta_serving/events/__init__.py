@@ -1,0 +1,1 @@
+"""Events in: what senders may say, and what becomes of it before a consumer sees it."""
