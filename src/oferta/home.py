@@ -31,7 +31,9 @@ TENANT_VARIABLE: Final = "OFERTA_TENANT"
 DEFAULT_TENANT: Final = "default"
 """Whose data it is where nobody said."""
 
-_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+TENANT: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+"""What a tenant may be called."""
+
 _MARK: Final = "tenant"
 
 
@@ -72,7 +74,7 @@ def tenant_folder(top: Path, tenant: str) -> Path:
     """
     if tenant == DEFAULT_TENANT:
         return top
-    if not _TENANT.fullmatch(tenant):
+    if not re.fullmatch(TENANT, tenant):
         raise SettingsInvalid(
             "tenant", [f"'{tenant}': 1 to 32 of a-z, 0-9, '-' and '_', no other characters"]
         )

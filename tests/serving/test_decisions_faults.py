@@ -241,7 +241,7 @@ def test_files_with_mistakes_are_refused_whole_and_the_old_ones_stay(
     time.sleep(0.06)
     during = ask(client)
     assert during["versions"] == before["versions"]
-    assert "oferta_rules_refused 1.0" in client.get("/metrics").text
+    assert 'oferta_rules_refused{tenant="default"} 1.0' in client.get("/metrics").text
     ready = client.get("/health/ready").json()
     assert ready["status"] == "degraded"
     (check,) = [one for one in ready["checks"] if one["name"] == "rules"]
@@ -253,7 +253,7 @@ def test_files_with_mistakes_are_refused_whole_and_the_old_ones_stay(
     time.sleep(0.06)
     after = ask(client)
     assert after["versions"]["rate_card"] != before["versions"]["rate_card"]
-    assert "oferta_rules_refused 0.0" in client.get("/metrics").text
+    assert 'oferta_rules_refused{tenant="default"} 0.0' in client.get("/metrics").text
     assert client.get("/health/ready").json()["status"] == "ready"
 
 

@@ -88,7 +88,7 @@ def test_fault_69_a_hung_redis(client: httpx.Client, redis_process: RealRedis):
             client.get(PATH)
             times.append(time.perf_counter() - started)
         assert sorted(times)[50] < 0.01  # with a wait for Redis it would be 50 ms
-        assert "oferta_store_breaker_open 1.0" in client.get("/metrics").text
+        assert 'oferta_store_breaker_open{tenant="default"} 1.0' in client.get("/metrics").text
     finally:
         redis_process.signal(signal.SIGCONT)
     heals(client)

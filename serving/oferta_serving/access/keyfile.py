@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import AwareDatetime, Field, ValidationError
 
 from oferta.errors import SettingsInvalid, UnknownName
+from oferta.home import DEFAULT_TENANT, TENANT
 from oferta.settings import Settings, parse
 from oferta_serving.principal import Scope
 
@@ -33,7 +34,7 @@ _LIFETIME: Final = re.compile(r"([1-9][0-9]{0,4})([dhm])")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Tenant = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Tenant = Annotated[str, Field(pattern=TENANT)]
 
 
 _Said = TypeVar("_Said")
@@ -46,7 +47,7 @@ class StoredKey(Settings):
     prefix: str = Field(pattern=r"^[0-9a-f]{12}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: tuple[Scope, ...] = Field(min_length=1)
-    tenant: Tenant = "default"
+    tenant: Tenant = DEFAULT_TENANT
     created: AwareDatetime
     expires: AwareDatetime | None = None
     revoked: AwareDatetime | None = None

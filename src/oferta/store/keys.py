@@ -16,7 +16,7 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default:0a3}:q:<request>         the decision that a request id belongs to
     {default:0a3}:k:<customer>        the ids of a customer's decisions, as long as these are kept
     {default:0a3}:l                   the decision log of the tag's customers
-    {default:0a3}:o:<release>:<bucket>     the pasts of about 16 customers, as the model saw them
+    {default:0a3}:o:<release>:<bucket>     the pasts of about 4 customers, as the model saw them
     {default:0a3}:y:<customer>        what a customer, or a session, did lately
     {default:0a3}:i:<event>           an event id that was claimed, and what became of it
     {default:0a3}:g:<customer>        what a customer agreed to, copied from the consent ledger
@@ -26,6 +26,8 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default:e5}:w                    those that wait for their product to appear
     {default:e5}:x                    those that nobody could apply: dead letters
     {default:t}:t:<counter>           a counter over all customers
+    {default:u}:u:<key>               how much an API key may still ask for now
+    {default:u}:n:<key>:<day>         how many customers an API key asked for on a day: a sketch
     {default:b}:b:<version>           policy, catalogue and rate cards that decisions were made with
 
 The braces are Redis's hash tag. A customer's tag depends on the customer alone, so whatever is kept
@@ -84,6 +86,11 @@ def buckets_per_tag(customers: int) -> int:
 def profile_buckets_per_tag(customers: int) -> int:
     """Likewise for the profiles of so many customers."""
     return max(1, round(customers / (TAGS * PROFILES_PER_BUCKET)))
+
+
+def past_buckets_per_tag(customers: int) -> int:
+    """Likewise for the pasts of so many customers, which are as large."""
+    return profile_buckets_per_tag(customers)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -306,10 +313,21 @@ class KeySpace:
         name = self._hmac(b"t\0" + counter.encode())[:DIGEST_BYTES]
         return b"{%s:t}:t:%s" % (self.tenant.encode(), name.hex().encode())
 
+    def tokens(self, caller: str) -> bytes:
+        """The key of the bucket of tokens of an API key."""
+        return b"{%s:u}:u:%s" % (self.tenant.encode(), self._caller(caller))
+
+    def asked_for(self, caller: str, day: int) -> bytes:
+        """The key of the customers that an API key asked for on a day since 1970."""
+        return b"{%s:u}:n:%s:%d" % (self.tenant.encode(), self._caller(caller), day)
+
     def bundle(self, version: str) -> bytes:
         """The key of a bundle of files."""
         name = self._hmac(b"b\0" + version.encode())[:DIGEST_BYTES]
         return b"{%s:b}:b:%s" % (self.tenant.encode(), name.hex().encode())
+
+    def _caller(self, caller: str) -> bytes:
+        return self._hmac(b"u\0" + caller.encode())[:DIGEST_BYTES].hex().encode()
 
     def _hmac(self, message: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()
