@@ -1,0 +1,30 @@
+"""Archiving under real kills: every accepted event is in the archive, once."""
+
+import os
+from pathlib import Path
+
+import pytest
+from chaos.archive_chaos import run, summary
+
+KILLS = int(os.environ.get("OFERTA_CHAOS_KILLS", "8"))
+EVENTS = int(os.environ.get("OFERTA_CHAOS_EVENTS", "3000"))
+SEED = int(os.environ.get("OFERTA_CHAOS_SEED", "1"))
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("fault", "seen"), [("forgetful", "double"), ("hasty", "lost")])
+def test_an_archiver_with_a_fault_is_noticed(tmp_path: Path, fault: str, seen: str):
+    """Else the next test would mean nothing."""
+    counts = run(tmp_path, kills=4, events=1500, seed=2, fault=fault)
+    print(summary(counts))  # noqa: T201 - what was counted is the result
+    assert counts[seen] > 0
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(120 + 5 * KILLS)
+def test_every_event_is_archived_once_whatever_is_killed_when(tmp_path: Path):
+    counts = run(tmp_path, kills=KILLS, events=EVENTS, seed=SEED)
+    print(summary(counts))  # noqa: T201
+    assert counts["kills"] >= KILLS
+    named = ("lost", "double", "foreign", "left in the streams")
+    assert {name: counts[name] for name in named} == dict.fromkeys(named, 0)
