@@ -22,11 +22,17 @@ def configure(log_format: Literal["text", "json"]) -> None:
     if log_format == "json":
         finish = structlog.processors.JSONRenderer()
     else:
-        finish = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # The rich form would print the values of variables, customers' among them, and take a
+        # second for it, in which nobody is answered.
+        finish = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if log_format == "json":
+        shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, finish],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

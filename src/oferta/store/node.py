@@ -64,7 +64,7 @@ class Node:
             async with asyncio.timeout_at(until):
                 connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
                 try:
-                    await connection.send_packed_command(sent)
+                    await _send(connection, sent)
                     return [await _reply(connection) for _ in commands]
                 except BaseException:
                     # Replies may be outstanding, and nobody else may read them.
@@ -99,6 +99,14 @@ def unavailable(error: Exception) -> StoreUnavailable:
         _denials.tell(said)
         return StoreForbidden(said)
     return StoreUnavailable(f"Redis did not answer: {said}")
+
+
+async def _send(connection: AbstractConnection, sent: bytes) -> None:
+    try:
+        await connection.send_packed_command(sent)
+    except RuntimeError as error:
+        # What uvloop says of a transport that was reset since it was last used.
+        raise ConnectionResetError(str(error)) from error
 
 
 async def _reply(connection: AbstractConnection) -> object:
