@@ -51,6 +51,8 @@ SIMILAR: Final = 2
 MANIFEST: Final = 3
 HEAD: Final = 4
 PROFILE: Final = 5
+PAST: Final = 6
+SCORER: Final = 7
 
 _CRC_AT: Final = HEADER.size - 4
 _REASONS: Final = len(REASONS)

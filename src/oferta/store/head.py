@@ -23,6 +23,8 @@ PART_BYTES: Final = 256 * 1024
 
 MAX_HEAD_BYTES: Final = 1 << 30
 
+_LISTS: Final = ("profile_facts", "past_columns", "covered")
+
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -108,12 +110,13 @@ def read_manifest(record: bytes) -> ManifestRecord:
     try:
         fields: dict[str, Any] = orjson.loads(record[codec.HEADER.size :])
         stored = fields["manifest"]
-        facts = tuple(map(str, stored.get("profile_facts", ())))
-        manifest = Manifest(**{**stored, "profile_facts": facts})
+        lists = {name: tuple(map(str, stored.get(name, ()))) for name in _LISTS}
+        manifest = Manifest(**{**stored, **lists})
         found = ManifestRecord(**{**fields, "manifest": manifest})
         counts = [found.rows, found.row_bytes, found.head_parts, found.head_bytes]
         counts += [manifest.customers, manifest.products, manifest.similar, manifest.release]
-        counts += [manifest.profile_buckets_per_tag]
+        counts += [manifest.profile_buckets_per_tag, manifest.past_buckets_per_tag]
+        counts += [manifest.scorer_parts, manifest.scorer_bytes]
         if (
             min(counts) < 0
             or manifest.buckets_per_tag < 1

@@ -103,6 +103,14 @@ class Manifest:
         profile_facts: names of the facts that a profile holds, in the order of its values.
         profile_at: epoch seconds of the instant that the profiles describe.
         profile_zone: time zone whose days their dates are.
+        scorer: shape of the live scorer; "": the release has none.
+        scorer_parts, scorer_bytes, scorer_sha256: of it.
+        past_buckets_per_tag: how many buckets the pasts of one slot tag are spread over; 0: the
+            release has no pasts, so lists do not follow what customers do.
+        past_columns: what a past's rows hold beside product and amount.
+        covered: for each shard of events the position up to which the data scored held them; ""
+            where that is not known. Empty: of no shard.
+        data_until: epoch seconds of the latest event in those data; 0: they have no times.
     """
 
     release: int
@@ -123,6 +131,14 @@ class Manifest:
     profile_facts: tuple[str, ...] = ()
     profile_at: float = 0.0
     profile_zone: str = "UTC"
+    scorer: str = ""
+    scorer_parts: int = 0
+    scorer_bytes: int = 0
+    scorer_sha256: str = ""
+    past_buckets_per_tag: int = 0
+    past_columns: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
+    data_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
