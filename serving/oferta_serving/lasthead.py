@@ -52,7 +52,7 @@ def keep(folder: Path, head: Head, space: KeySpace) -> None:
     descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + space.signature(body) + body)
+            file.write(_MAGIC + space.file_signature(body) + body)
             file.flush()
             os.fsync(file.fileno())
         Path(draft).replace(folder / FILE_NAME)
@@ -73,8 +73,10 @@ def restore(folder: Path, space: KeySpace) -> Head | None:
     except OSError as error:
         raise RecordCorrupt(f"{folder / FILE_NAME}: {type(error).__name__}") from error
     body = content[_START:]
-    if not hmac.compare_digest(content[:_START], _MAGIC + space.signature(body)):
-        raise RecordCorrupt(f"{folder / FILE_NAME}: altered, not whole, or signed by another secret")
+    if not hmac.compare_digest(content[:_START], _MAGIC + space.file_signature(body)):
+        raise RecordCorrupt(
+            f"{folder / FILE_NAME}: altered, not whole, or signed by another secret"
+        )
     records = _records(body)
     return read_head(read_manifest(records[0]), records[1:])
 

@@ -144,7 +144,7 @@ class KeySpace:
         """What this secret makes of a constant: equal for two processes if their keys are."""
         return self._hmac(b"check\0" + self.tenant.encode())[:8].hex()
 
-    def signature(self, content: bytes) -> bytes:
+    def file_signature(self, content: bytes) -> bytes:
         """What only who knows the secret can make of a file's content, 32 bytes."""
         return self._hmac(b"f\0" + self.tenant.encode() + hashlib.sha256(content).digest())
 
