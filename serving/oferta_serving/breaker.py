@@ -54,10 +54,14 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """Redis answered."""
+        """Redis answered a request. That alone closes nothing: it may have been asked before."""
         self._in_a_row = 0
-        self.is_open = False
         self._count(failed=0)
+
+    def recovered(self) -> None:
+        """Redis answered the background task."""
+        self.succeeded()
+        self.is_open = False
 
     def failed(self) -> None:
         """Redis did not answer in time, or cannot be reached."""

@@ -127,7 +127,7 @@ class Releases:
             await self._follow_pointer(await self._reader.pointer())
         except SlotsUnavailable:
             # The pointer's node of a cluster is away. The others' customers are served as before.
-            self._breaker.succeeded()
+            self._breaker.recovered()
             self._metrics.store_failures.inc()
             self._tell("pointer_unavailable")
         except StoreUnavailable:
@@ -135,11 +135,11 @@ class Releases:
             if self._breaker.is_open:
                 self._tell("store_unavailable")
         except (RecordCorrupt, ReleaseMissing) as error:
-            self._breaker.succeeded()
+            self._breaker.recovered()
             self._metrics.damaged.labels("head").inc()
             self._suffer("release_unreadable", problem=str(error))
         else:
-            self._breaker.succeeded()
+            self._breaker.recovered()
         self._show_breaker()
 
     async def _follow_pointer(self, pointer: Pointer | None) -> None:

@@ -66,6 +66,8 @@ def test_open_it_lets_one_probe_through_per_period_and_closes_on_success():
     clock.at += 0.1
     assert breaker.may_probe()
     assert not breaker.may_probe()
-    breaker.succeeded()
+    breaker.succeeded()  # a request that was under way when it opened
+    assert breaker.is_open
+    breaker.recovered()
     assert not breaker.is_open
     assert breaker.may_probe()
