@@ -29,11 +29,10 @@ from oferta.progress import Progress
 from oferta_training import registry
 from oferta_training.batch import Scoring, score_everyone
 from oferta_training.job import Job
-from oferta_training.scores import MANIFEST, ScoresFolder
+from oferta_training.scores import DRAFT, ScoresFolder, finished
 from oferta_training.whole_base import Scope, end_of, told_by
 
 _KEPT = 3  # of each model: the live release's, the previous one's and the ones just made
-_DRAFT = ".draft-"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 
 
@@ -143,7 +142,7 @@ def scores_for(
     if dataset is not None:
         opened = open_dataset(dataset, home=home, clock=clock, progress=progress)
         fingerprint = opened.fingerprint
-    for folder in _finished(home):
+    for folder in finished(home):
         with suppress(SourceRefused):
             found = ScoresFolder.glance(folder)
             same = (found.model, found.dataset) == (version.label, fingerprint)
@@ -167,7 +166,7 @@ def _has(found: ScoresFolder, wanted: Wanted) -> bool:
 
 def _profiles_before(home: Path, model: str) -> ScoresFolder | None:
     """The newest scores of the model that have profiles."""
-    for folder in _finished(home):
+    for folder in finished(home):
         with suppress(SourceRefused):
             found = ScoresFolder.glance(folder)
             if found.base is not None and found.model.partition("/")[0] == model:
@@ -181,27 +180,17 @@ def newest_scores(home: Path) -> Path:
     Raises:
         SourceRefused: there is none.
     """
-    finished = _finished(home)
-    if not finished:
+    made = finished(home)
+    if not made:
         raise SourceRefused(
             "scores.none", home / "scores", "holds no scores", remedy="Run `oferta publish` first."
         )
-    return finished[0]
-
-
-def _finished(home: Path) -> list[Path]:
-    """Finished scores, the newest first."""
-    ages = {}
-    for manifest in (home / "scores").glob(f"*/{MANIFEST}"):
-        if not manifest.parent.name.startswith(_DRAFT):
-            with suppress(FileNotFoundError):  # another run has just forgotten it
-                ages[manifest.parent] = manifest.stat().st_mtime_ns
-    return sorted(ages, key=lambda folder: ages[folder], reverse=True)
+    return made[0]
 
 
 def _forget_old(home: Path) -> None:
     seen: Counter[str] = Counter()
-    for folder in _finished(home):
+    for folder in finished(home):
         try:
             name = ScoresFolder.glance(folder).model.partition("/")[0]
         except SourceRefused:
@@ -231,7 +220,7 @@ def _draft(scores: Path) -> Iterator[Path]:
 
 
 def _draft_name(scores: Path) -> Path:
-    return scores / f"{_DRAFT}{secrets.token_hex(4)}"
+    return scores / f"{DRAFT}{secrets.token_hex(4)}"
 
 
 def _named(draft: Path, name: str) -> Path:
@@ -248,7 +237,7 @@ def _named(draft: Path, name: str) -> Path:
 
 
 def _remove_dead(scores: Path) -> None:
-    for draft in scores.glob(f"{_DRAFT}*"):
+    for draft in scores.glob(f"{DRAFT}*"):
         held = _locked(draft)
         if held is not None:
             shutil.rmtree(draft, ignore_errors=True)

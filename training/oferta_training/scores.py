@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ from oferta.errors import SourceRefused
 from oferta_training.whole_base import Base
 
 MANIFEST = "manifest.json"
+DRAFT = ".draft-"
+"""What the names of folders begin with that are not finished."""
 SCHEMA_VERSION = 2
 
 CUSTOMERS = pl.Schema(
@@ -67,6 +70,16 @@ TABLES: Mapping[str, pl.Schema] = {
 """Every table but the parts, with the columns it has at least."""
 
 _REMEDY = "Score again."
+
+
+def finished(home: Path) -> list[Path]:
+    """The finished scores of a state folder, the newest first."""
+    ages = {}
+    for manifest in (home / "scores").glob(f"*/{MANIFEST}"):
+        if not manifest.parent.name.startswith(DRAFT):
+            with suppress(FileNotFoundError):  # a scoring has just forgotten it
+                ages[manifest.parent] = manifest.stat().st_mtime_ns
+    return sorted(ages, key=lambda folder: ages[folder], reverse=True)
 
 
 def part_name(number: int) -> str:

@@ -64,7 +64,11 @@ def publish(
     ] = None,
     replicas: Annotated[int, typer.Option(min=0, help="Replicas that must be connected.")] = 0,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Only where the store has no live release.")
+        bool,
+        typer.Option(
+            "--if-missing",
+            help="Only where the store has no live release: what was live last, not scored again.",
+        ),
     ] = False,
     home: Home = None,
     as_json: AsJson = False,
@@ -85,6 +89,10 @@ def publish(
     def ready() -> ScoresFolder:
         if scores is not None:
             return ScoresFolder.open(scores)
+        if if_missing and all(one is None for one in (dataset, model, profiles, policy, as_of)):
+            found = _last_live(home)
+            if found is not None:
+                return found
         wanted = _wanted(profiles, policy, as_of)
         return _score(dataset, model, home=home, again=not if_missing, wanted=wanted)
 
@@ -253,6 +261,16 @@ def _score(
         progress=Terminal(),
         wanted=wanted,
     )
+
+
+def _last_live(home: Path | None) -> "ScoresFolder | None":
+    from oferta.clock import SystemClock
+    from oferta.home import home_folder
+    from oferta_training.healing import last_live
+    from oferta_training.ledger import Ledger, ledger_path
+
+    folder, clock = home_folder(home), SystemClock()
+    return last_live(folder, Ledger(ledger_path(folder), clock), now=clock.now())
 
 
 def _wanted(profiles: bool | None, policy: Path | None, as_of: str | None) -> "Wanted":

@@ -1,0 +1,45 @@
+"""What to publish where the store has lost its release: the scores that were last live.
+
+Found by the ledger and the scores folders alone: neither a model, nor the tracker, nor the data is
+asked, so an emptied Redis is filled again while they are away.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from oferta.errors import SourceRefused
+from oferta_training.ledger import DONE, Entry, Ledger
+from oferta_training.publish import TTL
+from oferta_training.scores import ScoresFolder, finished
+
+
+def last_live(home: Path, ledger: Ledger, *, now: datetime) -> ScoresFolder | None:
+    """The whole scores of the release that was live last, as far as the ledger knows; else None.
+
+    After a rollback those of the release that it went back to. Not of a release that would have
+    expired by itself: offers of two weeks ago are no better than the popular list.
+    """
+    entry = _last_done(ledger)
+    if entry is None:
+        return None
+    for folder in finished(home):
+        with suppress(SourceRefused):
+            found = ScoresFolder.glance(folder)
+            same = (found.model, found.dataset) == (entry.model, entry.dataset)
+            if same and now - found.created_at < TTL:
+                return ScoresFolder.open(folder)
+    return None
+
+
+def _last_done(ledger: Ledger) -> Entry | None:
+    """The last entry that made a release live and says of what it was made."""
+    entries = [entry for _, entry in ledger.entries()]
+    done = [entry.release for entry in entries if entry.action in DONE]
+    # A release that was found live was announced before: by the publisher that was killed.
+    told = [
+        entry
+        for entry in entries
+        if entry.release is not None and entry.model is not None and entry.dataset is not None
+    ]
+    return next((entry for entry in reversed(told) if done and entry.release == done[-1]), None)
