@@ -2,8 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +17,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from oferta.clock import Clock, SystemClock
+from oferta.clock import Clock
 from oferta.privacy.ledger import ledger_path
 from oferta.store.consent_copies import ConsentCopies
 from oferta.store.contract import Reader
@@ -32,7 +37,6 @@ from oferta_serving.gate import Gate
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
 from oferta_serving.metrics import Metrics
-from oferta_serving.overload import Turnstile
 from oferta_serving.pages import add_pages
 from oferta_serving.problems import RequestRefused
 from oferta_serving.responses import BareRoute, Refusals
@@ -47,7 +51,7 @@ from oferta_serving.routes.operations import add_operation_routes
 from oferta_serving.routes.products import add_product_routes
 from oferta_serving.routes.profiles import add_profile_routes
 from oferta_serving.schemas import ProblemAnswer
-from oferta_serving.services import Draining, Services
+from oferta_serving.services import Process, Services
 from oferta_serving.settings import ServingSettings
 from oferta_serving.turns import Turns
 
@@ -70,10 +74,11 @@ def create_app(
     copies: ConsentCopies | None = None,
     keyring: Keyring | None = None,
     clock: Clock | None = None,
-    draining: Draining | None = None,
+    process: Process | None = None,
+    tenants: Mapping[str, FastAPI] | None = None,
     on_stop: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
-    """The API over one store.
+    """The API over one store, behind the gate.
 
     Args:
         settings: of `serving.toml`.
@@ -84,12 +89,72 @@ def create_app(
         events: where events go; None: they are not taken.
         copies: where words of consent are copied to for other machines; None: there are none.
         keyring: who may call; None: those whose keys the state folder has.
-        clock: tells when offers start and end; the machine's, unless given.
-        draining: set by the server when it is told to stop.
+        clock: tells when offers start and end, where no `process` is given; else the machine's.
+        process: what all tenants share; one of its own, unless given.
+        tenants: the applications of further tenants, from `tenant_app` with the same `process`.
         on_stop: closes the reader, on the loop that used it.
     """
-    clock = clock or SystemClock()
-    metrics = Metrics()
+    process = process or Process.of(settings, clock=clock)
+    others = dict(tenants or {})
+    app = tenant_app(
+        settings,
+        reader,
+        space=space,
+        home=home,
+        process=process,
+        decisions=decisions,
+        events=events,
+        copies=copies,
+        others=tuple(others.values()),
+        on_stop=on_stop,
+    )
+    if settings.shows_docs:
+        add_pages(app)
+        with_problem_schema(
+            app.openapi(),
+            ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}"),
+        )
+    app.add_middleware(
+        Gate,
+        limits=settings.limits,
+        keyring=keyring or Keyring(home, process.clock),
+        rates=process.rates,
+        tenants=others,
+        turns=Turns(process.turnstile),
+        metrics=process.metrics,
+        access_log=settings.access_log,
+    )
+    return app
+
+
+def tenant_app(
+    settings: ServingSettings,
+    reader: Reader,
+    *,
+    space: KeySpace,
+    home: Path,
+    process: Process,
+    decisions: DecisionStore | None = None,
+    events: EventStore | None = None,
+    copies: ConsentCopies | None = None,
+    others: Sequence[FastAPI] = (),
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+) -> FastAPI:
+    """The routes over the services of one tenant. Nobody but the gate may call it.
+
+    Args:
+        settings: as they are for this tenant.
+        reader: as of `create_app`, and so are the other parts, each this tenant's own.
+        space: the tenant's keys.
+        home: the tenant's state folder.
+        process: what it shares with other tenants.
+        decisions: where its decisions are kept.
+        events: where its events go.
+        copies: where its words of consent are copied to.
+        others: applications that start and stop with this one.
+        on_stop: closes the reader, on the loop that used it.
+    """
+    clock, metrics = process.clock, process.metrics.of(space.tenant)
     breaker = Breaker(
         open_after=settings.store.open_after,
         probe_s=settings.store.probe_ms / 1000,
@@ -114,7 +179,6 @@ def create_app(
         metrics=metrics,
         clock=clock,
     )
-    turnstile = Turnstile(settings.overload, metrics, clock=time.monotonic)
     services = Services(
         settings=settings,
         clock=clock,
@@ -123,11 +187,19 @@ def create_app(
         breaker=breaker,
         releases=releases,
         lookup=Lookup(
-            reader, space, releases, words=consent.words, breaker=breaker, metrics=metrics
+            reader,
+            space,
+            releases,
+            words=consent.words,
+            personal=settings.privacy.personalise,
+            breaker=breaker,
+            metrics=metrics,
         ),
         answers=Answers(clock, metrics, settings.freshness, settings.fallback),
-        draining=draining or Draining(),
-        turnstile=turnstile,
+        draining=process.draining,
+        turnstile=process.turnstile,
+        rates=process.rates,
+        tenants=tuple(other.state.services for other in others),
         consent=consent,
         receiver=None
         if events is None
@@ -152,7 +224,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(services, on_stop),
+        lifespan=_lifespan(services, others, on_stop),
         # Its spans would tell a collector every URL, and a URL holds a customer's id.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -176,21 +248,6 @@ def create_app(
         add_operation_routes,
     ):
         add(app.router, services)
-    if settings.shows_docs:
-        add_pages(app)
-        with_problem_schema(
-            app.openapi(),
-            ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}"),
-        )
-    app.add_middleware(
-        Gate,
-        limits=settings.limits,
-        keyring=keyring or Keyring(home, clock),
-        tenants={},
-        turns=Turns(turnstile),
-        metrics=metrics,
-        access_log=settings.access_log,
-    )
     return app
 
 
@@ -207,7 +264,7 @@ def _consent(
     if not settings.privacy.ledger:
         return Following(copies, metrics=metrics, follow_s=follow_s)
     return Keeping(
-        ledger_path(home, space.tenant),
+        ledger_path(home),
         copies,
         space,
         clock=clock,
@@ -269,7 +326,9 @@ def _base(
 
 
 def _lifespan(
-    services: Services, on_stop: Callable[[], Awaitable[None]] | None
+    services: Services,
+    others: Sequence[FastAPI],
+    on_stop: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -282,7 +341,10 @@ def _lifespan(
             pass  # it goes on in the background
         following = asyncio.gather(releases.follow(), services.consent.follow())
         try:
-            async with _following(services):
+            async with AsyncExitStack() as stack:
+                for other in others:
+                    await stack.enter_async_context(other.router.lifespan_context(other))
+                await stack.enter_async_context(_following(services))
                 yield
         finally:
             following.cancel()

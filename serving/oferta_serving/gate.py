@@ -17,10 +17,12 @@ from itertools import count
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oferta.home import DEFAULT_TENANT
 from oferta_serving.access.keyring import Keyring
+from oferta_serving.access.rates import Rates
 from oferta_serving.access.scopes import is_public
 from oferta_serving.metrics import Metrics
-from oferta_serving.principal import DEFAULT_TENANT, NOBODY, PRINCIPAL, Principal
+from oferta_serving.principal import NOBODY, PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 from oferta_serving.settings import LimitSettings
 from oferta_serving.turns import GONE, Turns
@@ -53,6 +55,7 @@ class Gate:
         *,
         limits: LimitSettings,
         keyring: Keyring,
+        rates: Rates,
         tenants: Mapping[str, ASGIApp],
         turns: Turns,
         metrics: Metrics,
@@ -62,6 +65,7 @@ class Gate:
         self._app = app
         self._limits = limits
         self._keyring = keyring
+        self._rates = rates
         self._apps = {DEFAULT_TENANT: app, **tenants}
         self._turns = turns
         self._metrics = metrics
@@ -91,6 +95,7 @@ class Gate:
         try:
             try:
                 request_id = self._admit(scope)
+                await self._rates.take(scope[PRINCIPAL])
                 receive = await self._turns.enter(scope, receive)
             except RequestRefused as refused:
                 request_id = scope[REQUEST_ID].encode()

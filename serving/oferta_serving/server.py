@@ -6,33 +6,39 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
+from typing import TypedDict
 
 from fastapi import FastAPI
 from uvicorn import Config, Server
 
 from oferta.errors import SettingsInvalid
+from oferta.home import tenant_folder
 from oferta.store.consent_copies import ConsentCopies
 from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.events_redis import RedisEvents
-from oferta.store.keys import KeySpace, load_secret
+from oferta.store.keys import KeySpace
+from oferta.store.rates import RedisRates
 from oferta.store.redis import RedisReader
+from oferta.store.tenants import space_of
 from oferta.store.wire import Wire
 from oferta_serving import logs
-from oferta_serving.app import create_app
+from oferta_serving.app import create_app, tenant_app
 from oferta_serving.metrics import share_between_workers
 from oferta_serving.protocol import guarded
-from oferta_serving.services import Draining
+from oferta_serving.services import Draining, Process
 from oferta_serving.settings import ServingSettings
 from oferta_serving.workers import Workers
 
 _BACKLOG = 2048
 _COPYING = 4  # connections that words of consent are copied through
+_COUNTING = 4  # connections that usage of keys is counted through
+_COUNT_S = 0.02  # a request waits so long for tokens; then its worker grants some by itself
 _COPY_S = 0.2  # how long a word that is on disk waits for Redis
 
 
@@ -46,41 +52,68 @@ class AppFactory:
     draining: Draining = field(default_factory=Draining)
 
     def __call__(self) -> FastAPI:
-        """The application over its own connections."""
+        """The application over its own connections, one within for each further tenant."""
         logs.configure(self.settings.log_format)
-        space = KeySpace(load_secret(self.home))
-        connections = self.settings.store.connections
-        reader = RedisReader(self.redis_url, space, connections=connections)
-        decisions = RedisDecisions(
-            self.redis_url,
-            space,
-            connections=connections,
-            log_lines=self.settings.decisions.log_lines,
-            deadline_s=self.settings.decisions.deadline_ms / 1000,
+        counting = Wire(self.redis_url, connections=_COUNTING, deadline_s=_COUNT_S)
+        rates = RedisRates(counting, space_of(self.home))
+        process = Process.of(self.settings, draining=self.draining, rates=rates)
+        tenants = {name: self._tenant(name, process) for name in self.settings.tenants}
+        app = create_app(
+            self.settings,
+            **self._stores(self.settings, self.home, process.rates.close),
+            home=self.home,
+            process=process,
+            tenants=tenants,
         )
+        guarded(self.settings.limits, process.turnstile)
+        return app
+
+    def _tenant(self, name: str, process: Process) -> FastAPI:
+        settings, home = self.settings.of(name), tenant_folder(self.home, name)
+        return tenant_app(settings, **self._stores(settings, home), home=home, process=process)
+
+    def _stores(
+        self, settings: ServingSettings, home: Path, *closed: Callable[[], Awaitable[None]]
+    ) -> "_Stores":
+        """A tenant's stores, under its own secret; what is `closed` with them."""
+        space = space_of(home)
+        connections = settings.store.connections
+        reader = RedisReader(self.redis_url, space, connections=connections)
         copies = ConsentCopies(
             Wire(self.redis_url, connections=_COPYING, deadline_s=_COPY_S), space
         )
 
         async def close() -> None:
-            await reader.close()
-            await copies.close()
+            for each in (reader.close, copies.close, *closed):
+                await each()
 
-        app = create_app(
-            self.settings,
-            reader,
-            space=space,
-            home=self.home,
-            decisions=decisions,
-            events=RedisEvents(
-                self.redis_url, space, keeping=self.settings.events.keeping, connections=connections
+        return {
+            "reader": reader,
+            "space": space,
+            "decisions": RedisDecisions(
+                self.redis_url,
+                space,
+                connections=connections,
+                log_lines=settings.decisions.log_lines,
+                deadline_s=settings.decisions.deadline_ms / 1000,
             ),
-            copies=copies,
-            draining=self.draining,
-            on_stop=close,
-        )
-        guarded(self.settings.limits, app.state.services.turnstile)
-        return app
+            "events": RedisEvents(
+                self.redis_url, space, keeping=settings.events.keeping, connections=connections
+            ),
+            "copies": copies,
+            "on_stop": close,
+        }
+
+
+class _Stores(TypedDict):
+    """What an application is given of a tenant's stores."""
+
+    reader: RedisReader
+    space: KeySpace
+    decisions: RedisDecisions
+    events: RedisEvents
+    copies: ConsentCopies
+    on_stop: Callable[[], Awaitable[None]]
 
 
 class PoliteServer(Server):

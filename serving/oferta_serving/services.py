@@ -1,11 +1,14 @@
 """What routes work with, made once per process by `app.py`."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oferta.clock import Clock
+from oferta.clock import Clock, SystemClock
 from oferta.store.keys import KeySpace
+from oferta.store.rates import RedisRates
+from oferta_serving.access.rates import Rates
 from oferta_serving.answers import Answers
 from oferta_serving.breaker import Breaker
 from oferta_serving.consent.following import Following
@@ -32,8 +35,34 @@ class Draining:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """What the tenants of one process share: nothing of any customer."""
+
+    clock: Clock
+    metrics: Metrics
+    turnstile: Turnstile
+    draining: Draining
+    rates: Rates
+
+    @classmethod
+    def of(
+        cls,
+        settings: ServingSettings,
+        *,
+        clock: Clock | None = None,
+        draining: Draining | None = None,
+        rates: RedisRates | None = None,
+    ) -> "Process":
+        """A process of these settings; by the machine's clock, unless another is given."""
+        clock, metrics = clock or SystemClock(), Metrics()
+        turnstile = Turnstile(settings.overload, metrics, clock=time.monotonic)
+        counted = Rates(rates, settings.rate, clock, workers=settings.workers)
+        return cls(clock, metrics, turnstile, draining or Draining(), counted)
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one serving process."""
+    """The parts that serve one tenant."""
 
     settings: ServingSettings
     clock: Clock
@@ -45,8 +74,11 @@ class Services:
     answers: Answers
     draining: Draining
     turnstile: Turnstile
+    rates: Rates
     consent: Keeping | Following
     receiver: Receiver | None = None
     deciding: "Deciding | None" = None
+    tenants: "tuple[Services, ...]" = ()
+    """Of further tenants in this process: to tell how they are, and for nothing else."""
     base: "Callable[[], LiveBase] | None" = None
     """Imports data frames at the first call: half a second that no other process spends."""

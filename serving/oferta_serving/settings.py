@@ -14,6 +14,7 @@ from oferta.home import DEFAULT_TENANT, TENANT, tenant_of_environment
 from oferta.settings import Settings, parse, read_toml
 from oferta.store.connecting import URL_VARIABLE
 from oferta_serving.access.keyfile import KeyFile
+from oferta_serving.access.rates import RateSettings
 from oferta_serving.events.settings import EventSettings
 
 TenantName = Annotated[str, Field(pattern=TENANT)]
@@ -138,6 +139,7 @@ class ServingSettings(Settings):
     events: EventSettings = EventSettings()
     overload: OverloadSettings = OverloadSettings()
     privacy: PrivacySettings = PrivacySettings()
+    rate: RateSettings = RateSettings()
     stop: StopSettings = StopSettings()
     tenants: dict[TenantName, TenantSettings] = Field(default_factory=dict)
 

@@ -26,8 +26,6 @@ from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
 from oferta.privacy.ledger_file import BUSY_S, opened, told
 from oferta.privacy.word import ERASURE, Entry, Refusals, Snapshot, State, Word
 
-DEFAULT_TENANT: Final = "default"
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST_LINK: Final = bytes(32)
@@ -45,12 +43,9 @@ _Facts = tuple[str, str | None, State, int, int, str | None, str | None, str | N
 """An entry's columns after the customer."""
 
 
-def ledger_path(home: Path, tenant: str = DEFAULT_TENANT) -> Path:
-    """Where the ledger of a tenant lies in the state folder."""
-    folder = home / "privacy"
-    if tenant != DEFAULT_TENANT:
-        folder = folder / "tenants" / tenant
-    return folder / "ledger.sqlite"
+def ledger_path(home: Path) -> Path:
+    """Where the ledger lies in a state folder; each tenant has a folder of its own."""
+    return home / "privacy" / "ledger.sqlite"
 
 
 class Ledger:
