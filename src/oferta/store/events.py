@@ -288,6 +288,14 @@ class Letters(Protocol):
         """
         ...
 
+    async def forget(self, shard: int, where: Aside, *, before: float) -> int:
+        """Remove those that were set aside before an instant; how many there were.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
 
 class Passed(Protocol):
     """The archive's side of the shards' streams."""
@@ -318,8 +326,8 @@ class Passed(Protocol):
         """
         ...
 
-    async def depths(self) -> list[int]:
-        """How many entries each shard's stream holds.
+    async def depths(self, which: Aside | None = None) -> list[int]:
+        """How many entries each shard's stream holds, or how many were set aside there.
 
         Raises:
             StoreUnavailable: no answer in time.

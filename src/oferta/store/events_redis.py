@@ -272,6 +272,12 @@ class RedisEvents:
         why = [reason.encode(), _ms(at)]
         return await self._put(shard, "parked", self._space.dead(shard), positions, why)
 
+    async def forget(self, shard: int, where: Aside, *, before: float) -> int:
+        """See `events.Letters`. By Redis's clock, which numbers them."""
+        key = self._aside(shard, where)
+        (gone,) = await self._wire.ask([(b"XTRIM", key, b"MINID", _ms(max(0.0, before)))])
+        return int(gone)
+
     async def entries(self, shard: int, *, after: Position, count: int) -> list[Entry]:
         """See `events.Passed`."""
         found = await self._streams.range(self._space.events(shard), after, count)
@@ -308,12 +314,13 @@ class RedisEvents:
         (gone,) = await self._wire.ask([(b"XTRIM", key, b"MINID", str(below).encode())])
         return int(gone)
 
-    async def depths(self) -> list[int]:
+    async def depths(self, which: Aside | None = None) -> list[int]:
         """See `events.Passed`."""
-        replies = await self._wire.ask(
-            [(b"XLEN", self._space.events(shard)) for shard in range(SHARDS)]
-        )
-        return [int(reply) for reply in replies]
+        keys = [
+            self._space.events(shard) if which is None else self._aside(shard, which)
+            for shard in range(SHARDS)
+        ]
+        return [int(reply) for reply in await self._wire.ask([(b"XLEN", key) for key in keys])]
 
     async def close(self) -> None:
         """See `events.EventStore`."""
