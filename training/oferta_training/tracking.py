@@ -4,23 +4,33 @@ Without a tracking address MLflow gets a SQLite file and a folder under the stat
 `MLFLOW_TRACKING_URI` set, that server is used.
 """
 
+import http.client
 import logging
 import os
 import re
 import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+from oferta.errors import RegistryError
 
 # Set before MLflow is imported: it reports usage and draws its own bars unless told not to.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+# Its own are 120 s and 7 attempts with growing pauses: minutes for every call to a dead server.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 for _name in ("alembic", "mlflow", "mlflow.store.db.utils", "mlflow.tracking"):
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -30,10 +40,13 @@ with warnings.catch_warnings():
     import mlflow
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
+    from mlflow.exceptions import MlflowException
 
 _SERVER = os.environ.get("MLFLOW_TRACKING_URI")
 """A tracking server of the user's. Read once: MLflow sets the variable itself later on."""
 
+
+_PROBE_S = 5.0
 
 _FORBIDDEN = re.compile(r"[^\w.\- ]")
 """Everything but what MLflow takes in any name of a parameter or a metric: a slash makes it a path,
@@ -48,8 +61,52 @@ def tracking_uri(home: Path) -> str:
     return _SERVER or f"sqlite:///{database}"
 
 
+@cache
+def _check_server() -> None:
+    """Ask once whether the server is there, before anything is made that it is to keep."""
+    if _SERVER is None or not _SERVER.startswith(("http://", "https://")):
+        return
+    place = urllib.parse.urlsplit(_SERVER)
+    host = place.netloc.rpartition("@")[2]  # without a name and a password
+    health = f"{place.scheme}://{host}{place.path.rstrip('/')}/health"
+    try:
+        with urllib.request.urlopen(health, timeout=_PROBE_S):  # noqa: S310 - http or https
+            return
+    except urllib.error.HTTPError:
+        return  # whatever it says, it answers
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _away(str(error) or type(error).__name__) from None
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Whatever MLflow cannot do in this block is one line, and no bug of ours.
+
+    Raises:
+        RegistryError: the tracking store did not do what it was asked.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        raise _away(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def _away(problem: str) -> RegistryError:
+    # Never the address itself: it may carry a password.
+    where = "the state folder's MLflow store" if _SERVER is None else "MLFLOW_TRACKING_URI"
+    return RegistryError(
+        f"MLflow ({where}) did not answer: {problem[:300]}. What is live has not changed, and "
+        "neither has the champion. `oferta publish --if-missing` works without it"
+    )
+
+
 def client(home: Path) -> MlflowClient:
-    """A client of the project's tracking store; the store is made on first use."""
+    """A client of the project's tracking store; the store is made on first use.
+
+    Raises:
+        RegistryError: the tracking server does not answer.
+    """
+    _check_server()
     home.mkdir(parents=True, exist_ok=True)
     uri = tracking_uri(home)
     mlflow.set_tracking_uri(uri)

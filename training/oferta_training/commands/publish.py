@@ -70,6 +70,13 @@ def publish(
             help="Only where the store has no live release: what was live last, not scored again.",
         ),
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live/--no-live",
+            help="Publish what lets lists follow customers' events (default), or leave it out.",
+        ),
+    ] = True,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,6 +110,7 @@ def publish(
             override=override,
             replicas=replicas,
             only_if_missing=if_missing,
+            live=live,
         )
     except FencedOut as error:
         _end_fenced_out(error)
@@ -206,6 +214,7 @@ def publish_scores(
     override: str | None = None,
     replicas: int = 0,
     only_if_missing: bool = False,
+    live: bool = True,
 ) -> "Published | None":
     """Publish what `scores` gives to the store of `settings`, with bars in a terminal.
 
@@ -234,7 +243,7 @@ def publish_scores(
             clock=clock,
             ledger=Ledger(ledger_path(settings.home), clock),
             progress=Terminal(),
-            options=Options(override=override, replicas=replicas),
+            options=Options(override=override, replicas=replicas, live=live),
         )
 
 
@@ -251,16 +260,18 @@ def _score(
     from oferta.home import home_folder
     from oferta.progress import Terminal
     from oferta_training.score import score, scores_for
+    from oferta_training.tracking import answered
 
     folder, make = home_folder(home), score if again else scores_for
-    return make(
-        folder,
-        model=model,
-        dataset=dataset,
-        clock=SystemClock(),
-        progress=Terminal(),
-        wanted=wanted,
-    )
+    with answered():
+        return make(
+            folder,
+            model=model,
+            dataset=dataset,
+            clock=SystemClock(),
+            progress=Terminal(),
+            wanted=wanted,
+        )
 
 
 def _last_live(home: Path | None) -> "ScoresFolder | None":

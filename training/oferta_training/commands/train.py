@@ -33,12 +33,14 @@ def train(
     from oferta.progress import Terminal
     from oferta_training.job import load_job
     from oferta_training.scoreboard import show, show_briefly
+    from oferta_training.tracking import answered
     from oferta_training.train import train as run
 
     folder, clock, progress = home_folder(home), SystemClock(), Terminal()
     settings = load_job(job)
     opened = open_dataset(dataset, home=folder, clock=clock, progress=progress)
-    done = run(opened, settings, home=folder, clock=clock, progress=progress)
+    with answered():
+        done = run(opened, settings, home=folder, clock=clock, progress=progress)
     alias = "champion" if done.verdict.promoted else "challenger"
     if as_json:
         outcome = {
