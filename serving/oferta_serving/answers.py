@@ -37,6 +37,9 @@ class Answers:
         The live release says what may be shown. Whose list it is, hence how old, is the release
         that the customer's row is of.
         """
+        who = b'"customer_id":' + orjson.dumps(customer_id)
+        if found.anybody:
+            return self._of_anybody(who, found.view, wanted, cold=False)
         now = self.clock.now().timestamp()
         view, row, older, trouble = found.view, found.row, found.older, found.trouble
         if older is not None:
@@ -56,7 +59,6 @@ class Answers:
                 barred = self._unsure(view) if older is None else older.unsure
             levels = levels_for(view, row)
             page = page_of(view, levels, wanted, now=now, held=held, barred=barred)
-        who = b'"customer_id":' + orjson.dumps(customer_id)
         cold: ColdReason | Literal[False] = False
         if row is None:
             cold = "unknown_customer" if found.trouble is None else False
@@ -73,9 +75,19 @@ class Answers:
 
     def popular(self, view: ReleaseView | None, wanted: Wanted) -> bytes:
         """Everybody's list, or a segment's."""
+        return self._of_anybody(b"", view, wanted)
+
+    def _of_anybody(
+        self,
+        who: bytes,
+        view: ReleaseView | None,
+        wanted: Wanted,
+        *,
+        cold: Literal[False] | None = None,
+    ) -> bytes:
         now = self.clock.now().timestamp()
         if view is None:
-            return self._answer(b"", None, NOTHING, trouble="no_release", now=now)
+            return self._answer(who, None, NOTHING, trouble="no_release", now=now, cold=cold)
         check_category(view, wanted)
         segment = None
         if wanted.segment is not None:
@@ -83,10 +95,11 @@ class Answers:
             if segment is None:
                 raise RequestRefused("segment.unknown", "segment")
         if self._ended(view, now):
-            return self._answer(b"", view, NOTHING, trouble="release_expired", now=now)
+            ended = "release_expired"
+            return self._answer(who, view, NOTHING, trouble=ended, now=now, cold=cold)
         page = page_of(view, levels_for(view, None, segment), wanted, now=now)
         trouble = "release_from_disk" if view.from_disk else None
-        return self._answer(b"", view, page, trouble=trouble, now=now)
+        return self._answer(who, view, page, trouble=trouble, now=now, cold=cold)
 
     def similar(
         self,

@@ -339,7 +339,10 @@ def _lifespan(
                 await asyncio.gather(releases.refresh(), services.consent.look())
         except TimeoutError:
             pass  # it goes on in the background
-        following = asyncio.gather(releases.follow(), services.consent.follow())
+        following = {
+            asyncio.create_task(releases.follow()),
+            asyncio.create_task(services.consent.follow()),
+        }
         try:
             async with AsyncExitStack() as stack:
                 for other in others:
@@ -347,8 +350,9 @@ def _lifespan(
                 await stack.enter_async_context(_following(services))
                 yield
         finally:
-            following.cancel()
-            await asyncio.wait({following})
+            for task in following:
+                task.cancel()
+            await asyncio.wait(following)
             await releases.close()
             await services.consent.close()
             if on_stop is not None:

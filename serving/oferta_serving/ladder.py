@@ -27,6 +27,7 @@ RUNGS: Final[Mapping[str, Rung]] = MappingProxyType(
         "release_unreadable": "L3",
         "key_secret_differs": "L3",
         "consent_unreadable": "L3",
+        "consent_unknown": "L3",
         "record_missing": "L3",
         "record_corrupt": "L3",
         "no_profiles": "L3",

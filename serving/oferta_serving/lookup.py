@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from oferta.errors import RecordCorrupt, StoreUnavailable
+from oferta.errors import RecordCorrupt, SlotsUnavailable, StoreUnavailable
 from oferta.privacy.consents import Consents
 from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.store.contract import Reader
@@ -22,6 +22,7 @@ from oferta.store.reading import (
 )
 from oferta.store.release import CustomerRow, Neighbour
 from oferta_serving.breaker import Breaker
+from oferta_serving.consent.words import Words, refused
 from oferta_serving.live import Releases, Serving
 from oferta_serving.metrics import Metrics
 from oferta_serving.older import Older
@@ -48,6 +49,7 @@ class Found:
         recent: what the customer did lately; nothing where it could not be read.
         consents: what they agreed to; None where that could not be read: then the answer must not
             depend on the customer.
+        anybody: whether the list is to be that of nobody in particular.
         recent_lost: whether what the customer did lately was there and could not be read.
     """
 
@@ -58,6 +60,15 @@ class Found:
     recent: Recent = NOTHING_RECENT
     consents: Consents | None = None
     recent_lost: bool = False
+    anybody: bool = False
+
+
+def anybody(view: ReleaseView | None) -> Found:
+    """What the list of nobody in particular is made of: of who asked for that, or refused more.
+
+    It is the list that it should be, so nothing is wrong with it while Redis is away either.
+    """
+    return Found(view, None, "no_release" if view is None else None, anybody=True)
 
 
 class Lookup:
@@ -69,27 +80,39 @@ class Lookup:
         space: KeySpace,
         releases: Releases,
         *,
+        words: Words,
+        personal: bool,
         breaker: Breaker,
         metrics: Metrics,
     ) -> None:
         self._reader = reader
         self._space = space
         self._releases = releases
+        self._words = words
+        self._personal = personal
         self._breaker = breaker
         self._metrics = metrics
 
-    async def customers(self, customer_ids: Sequence[str]) -> list[Found]:
-        """What is known of each customer, in their order: one round trip when all is well."""
+    async def customers(self, customer_ids: Sequence[str], *, personal: bool = True) -> list[Found]:
+        """What is known of each customer, in their order: one round trip when all is well.
+
+        Unless the lists may be `personal`, nothing is asked of anybody.
+        """
         now = self._releases.current
+        if not (personal and self._personal):
+            return [anybody(now.live)] * len(customer_ids)
         trouble = self._trouble(now)
         if now.live is None or trouble is not None:
             return [Found(now.live, None, trouble)] * len(customer_ids)
         records = await self._records(now.live, customer_ids)
         if records is None:
             return [Found(now.live, None, "store_unavailable")] * len(customer_ids)
-        found = [self._found(now.live, each) for each in records]
+        found = [
+            self._found(now.live, customer_id, each)
+            for customer_id, each in zip(customer_ids, records, strict=True)
+        ]
         rows = [each.row for each in records]
-        if any(isinstance(row, Damage) for row in rows):
+        if any(isinstance(row, Damage) and row is not Damage.UNREACHABLE for row in rows):
             await self._repair_in_time(now, customer_ids, rows, found)
         return found
 
@@ -102,6 +125,8 @@ class Lookup:
             return (), trouble
         try:
             near = await load_similar(self._reader, self._space, view.head.manifest, product)
+        except SlotsUnavailable:
+            return (), "store_unavailable"
         except StoreUnavailable:
             self._releases.store_failed()
             return (), "store_unavailable"
@@ -116,12 +141,19 @@ class Lookup:
             return "store_unavailable"
         return now.trouble
 
-    def _found(self, view: ReleaseView, records: CustomerRecords) -> Found:
-        row, recent, consents = records.row, records.recent, records.consents
-        if isinstance(consents, Damage):
-            # A row must not be used without knowing that it may be: everybody's list, then.
+    def _found(self, view: ReleaseView, customer_id: str, records: CustomerRecords) -> Found:
+        row, recent = records.row, records.recent
+        if row is Damage.UNREACHABLE:
+            self._metrics.store_failures.inc()
+            return Found(view, None, "store_unavailable")
+        if isinstance(records.consents, Damage):
             self._metrics.damaged.labels("consent").inc()
-            return Found(view, None, "consent_unreadable")
+        consents = self._words.of(customer_id, self._space.digest(customer_id), records.consents)
+        if isinstance(consents, str):
+            # A row must not be used without knowing that it may be: everybody's list, then.
+            return Found(view, None, consents)
+        if refused(consents):
+            return anybody(view)
         lost = isinstance(recent, Damage)
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
@@ -142,6 +174,9 @@ class Lookup:
             records = await load_customers(
                 self._reader, self._space, view.head.manifest, customer_ids
             )
+        except SlotsUnavailable:  # theirs alone: other nodes of the cluster answer others
+            self._metrics.store_failures.inc()
+            return None
         except StoreUnavailable:
             self._releases.store_failed()
             return None
@@ -151,6 +186,8 @@ class Lookup:
     async def _rows(self, view: ReleaseView, customer_ids: Sequence[str]) -> Rows | None:
         try:
             rows = await load_rows(self._reader, self._space, view.head.manifest, customer_ids)
+        except SlotsUnavailable:
+            return None
         except StoreUnavailable:
             self._releases.store_failed()
             return None
@@ -174,7 +211,7 @@ class Lookup:
     ) -> None:
         """Replace in `found` what is damaged: by the new live release's row, else the previous."""
         for row in rows:
-            if isinstance(row, Damage):
+            if isinstance(row, Damage) and row is not Damage.UNREACHABLE:
                 self._metrics.damaged.labels(row.value).inc()
         await self._read_pointer_again()
         after = self._releases.current

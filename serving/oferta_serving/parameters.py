@@ -9,6 +9,8 @@ from oferta_serving.strict import json_integer, query_integer, query_values
 
 Schema = dict[str, object]
 
+_WORDS = ("true", "false")
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -41,6 +43,35 @@ class Whole:
             "maximum": self.high,
             "default": self.default,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """Yes or no."""
+
+    name: str
+    default: bool
+    about: str
+
+    def from_query(self, values: Mapping[str, str]) -> bool:
+        """Its value in a query, `true` or `false`, or the default."""
+        text = values.get(self.name)
+        if text is None:
+            return self.default
+        if text not in _WORDS:
+            raise RequestRefused("parameter.boolean", self.name)
+        return text == "true"
+
+    def from_json(self, fields: Mapping[str, object]) -> bool:
+        """Its value in a JSON object, or the default."""
+        value = fields.get(self.name, self.default)
+        if not isinstance(value, bool):
+            raise RequestRefused("body.type", self.name)
+        return value
+
+    def schema(self) -> Schema:
+        """As JSON schema."""
+        return {"type": "boolean", "default": self.default}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +110,11 @@ OFFSET = Whole("offset", 0, 0, 1000, "How many items to skip: pages tile the lis
 CATEGORY = Name("category", "Only products of this category; gaps are filled within it.", "loan")
 SEGMENT = Name("segment", "The list of this segment, filled from everybody's.", "new-customers")
 
-Parameter = Whole | Name
+PERSONALISE = Flag(
+    name="personalise", default=True, about="`false`: the list that anybody gets, whoever asks."
+)
+
+Parameter = Whole | Name | Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +125,7 @@ class Wanted:
     offset: int = OFFSET.default
     category: str | None = None
     segment: str | None = None
+    personalise: bool = PERSONALISE.default
 
 
 class Query:
@@ -115,6 +151,7 @@ class Query:
             offset=OFFSET.from_query(values),
             category=CATEGORY.from_query(values),
             segment=SEGMENT.from_query(values),
+            personalise=PERSONALISE.from_query(values),
         )
 
     def documented(self, *path_ids: str) -> list[Schema]:

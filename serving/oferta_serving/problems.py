@@ -130,6 +130,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "parameter.integer": Problem(
             422, "Not a whole number", "Write plain digits, as in n=10: no sign, point or space."
         ),
+        "parameter.boolean": Problem(422, "Neither true nor false", "Write true or false."),
         "parameter.out_of_range": Problem(
             422, "The number is out of its bounds", "`bounds` gives the least and the most."
         ),
@@ -312,6 +313,11 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             503, "The scores of everybody are not here", "Name their folder: `decisions.base`."
         ),
         # Consent.
+        "request_id.withdrawn": Problem(
+            409,
+            "The customer no longer agrees to what was decided for this request id",
+            "Send a new request_id: it is decided anew.",
+        ),
         "consent.invalid": Problem(
             422, "A word of consent cannot be used", "See `errors`; nothing was stored."
         ),

@@ -22,6 +22,7 @@ DegradedReason = Literal[
     "record_corrupt",
     "recent_unreadable",
     "consent_unreadable",
+    "consent_unknown",
     "release_from_disk",
 ]
 """Why an answer is not what it should be; `docs/api.md` says what to do about each."""

@@ -27,11 +27,13 @@ from serving.worlds import NOON, SECRET, World, publish, shop
 from uvicorn import Config, Server
 
 from oferta.clock import Clock, FixedClock
+from oferta.store.consent_copies import ConsentCopies
 from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.events_redis import RedisEvents
 from oferta.store.keys import KeySpace
 from oferta.store.local import find_binary
 from oferta.store.redis import RedisReader, RedisWriter
+from oferta.store.wire import Wire
 from oferta_serving.app import create_app
 from oferta_serving.deciding.totals import MAX_AGE_S
 from oferta_serving.protocol import guarded
@@ -110,6 +112,12 @@ def make_app(
 ) -> FastAPI:
     """The API over this Redis, at noon."""
     reader = RedisReader(redis_process.url, redis_process.space)
+    copies = ConsentCopies(Wire(redis_process.url, deadline_s=5.0), redis_process.space)
+
+    async def close() -> None:
+        await reader.close()
+        await copies.close()
+
     return create_app(
         ServingSettings.model_validate(settings),
         reader,
@@ -117,8 +125,9 @@ def make_app(
         home=home,
         decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
         events=RedisEvents(redis_process.url, redis_process.space, deadline_s=5.0),
+        copies=copies,
         clock=clock,
-        on_stop=reader.close,
+        on_stop=close,
     )
 
 

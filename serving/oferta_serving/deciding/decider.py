@@ -22,6 +22,7 @@ from oferta.policy.state import decode_state
 from oferta.store.decision_records import mark_of, open_state, seal_bundle
 from oferta.store.decisions import Conflict, DecisionStore, Done, Outcome, Repeated
 from oferta.store.keys import KeySpace
+from oferta_serving.consent.decided import withdrawn
 from oferta_serving.deciding.committing import DAY_S, Draft, Full, commit, draft
 from oferta_serving.deciding.files import Rulebook
 from oferta_serving.deciding.invalid import as_refusal
@@ -111,6 +112,7 @@ class Decider:
         self._releases = releases
         self._health = health
         self._space = space
+        self._personal = settings.privacy.personalise
         self._keep_d = settings.decisions.keep_d
         self._deadline_s = settings.decisions.deadline_ms / 1000
         self._stop_after_s = settings.freshness.stop_after_h * 3600
@@ -144,6 +146,8 @@ class Decider:
         Raises:
             RequestRefused: what holds for all of them.
         """
+        if not self._personal:
+            requests = [replace(request, personalise=False) for request in requests]
         turn = self._batches if len(requests) > 1 else nullcontext()
         async with turn:
             book, serving, view, now = await self._ready()
@@ -291,7 +295,12 @@ class Decider:
             return
         past = await self._past.of(list(work.repeated.values()))
         for index, decision in zip(work.repeated, past, strict=True):
-            work.results[index] = _again(decision, work.requests[index])
+            result = _again(decision, work.requests[index])
+            if isinstance(result, Answered) and withdrawn(
+                result.decision, work.found[index].customer(), work.book.engine.policy
+            ):
+                result = RequestRefused("request_id.withdrawn", "request_id")
+            work.results[index] = result
 
 
 def _again(past: PastDecision | None, request: Request) -> Result:

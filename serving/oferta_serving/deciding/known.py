@@ -7,28 +7,49 @@ nothing may be promoted to them, or that enough was said already.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oferta.decisions.request import STRANGER, Customer, Known, Propensity, Request
+from oferta.decisions.request import (
+    STRANGER,
+    Customer,
+    FactValue,
+    Known,
+    Propensity,
+    Request,
+)
 from oferta.errors import RecordCorrupt
 from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
 from oferta.policy.state import decode_state
 from oferta.privacy.consents import NOTHING_SAID, Consents
+from oferta.profile.facts import FACTS
 from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.scoring.reasons import REASONS
 from oferta.store.decision_records import mark_of, open_state
 from oferta.store.decisions import Records
 from oferta.store.keys import KeySpace
 from oferta.store.profiles import ProfileRow
-from oferta.store.reading import Damage, consents_of, profile_key, profile_of, recent_of
+from oferta.store.reading import (
+    Damage,
+    consents_of,
+    fetch_reachable,
+    profile_key,
+    profile_of,
+    recent_of,
+)
+from oferta_serving.consent.words import Words
 from oferta_serving.live import Serving
 from oferta_serving.metrics import Metrics
 from oferta_serving.view import ReleaseView
 
 _DIGITS: Final = 7
+_NOTHING_AGREED: Final[Mapping[str, FactValue]] = MappingProxyType(
+    {name: False for name, fact in FACTS.items() if fact.origin == "consent"}
+)
+"""Of who cannot be asked: the facts of consent, all refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +83,7 @@ class Found:
         """All that a decision may depend on, at the instant `at`."""
         manifest = self.view.head.manifest
         return Known(
-            customer=STRANGER if self.profile is None else customer_of(self.profile, self.view),
+            customer=self.customer(),
             popular=popular,
             at=at,
             state=self.state,
@@ -73,12 +94,29 @@ class Found:
             data_at=manifest.profile_at or manifest.trained_at,
         )
 
+    def customer(self) -> Customer:
+        """Who it is, with the consent that holds: what they said here, else what the profile has.
+
+        Of somebody who is forgotten, nothing; and whose words are not known has agreed to nothing.
+        """
+        customer = STRANGER if self.profile is None else customer_of(self.profile, self.view)
+        if self.consents is None:
+            return replace(customer, facts={**customer.facts, **_NOTHING_AGREED})
+        if self.consents.erased:
+            return replace(STRANGER, facts=_NOTHING_AGREED)
+        words = ((f"consent_{purpose}", word) for purpose, word in self.consents.said.items())
+        said = {name: word for name, word in words if name in _NOTHING_AGREED}
+        return replace(customer, facts={**customer.facts, **said}) if said else customer
+
 
 class Knowledge:
     """Reads what is known. For one event loop."""
 
-    def __init__(self, records: Records, space: KeySpace, metrics: Metrics) -> None:
+    def __init__(
+        self, records: Records, space: KeySpace, metrics: Metrics, *, words: Words
+    ) -> None:
         self._records = records
+        self._words = words
         self._space = space
         self._metrics = metrics
         self._popular: tuple[ReleaseView | None, dict[str, float]] = (None, {})
@@ -113,7 +151,7 @@ class Knowledge:
                 keys[profile_key(space, manifest, digest)] = None
             if request.request_id is not None:
                 keys[space.request(digest, request.request_id)] = None
-        records = dict(zip(keys, await self._records.fetch(list(keys)), strict=True))
+        records = await fetch_reachable(self._records, list(keys))
         found = [
             self._found(digest, request, view, records)
             for digest, request in zip(digests, requests, strict=True)
@@ -130,6 +168,10 @@ class Knowledge:
         records: Mapping[bytes, bytes | None],
     ) -> Found:
         space, manifest = self._space, view.head.manifest
+        if space.state(digest) not in records:  # on a node of a cluster that is away
+            return Found(
+                digest, view, unreadable="decisions.store_unavailable", degraded="store_unavailable"
+            )
         repeated = None
         if request.request_id is not None:
             was = records[space.request(digest, request.request_id)]
@@ -154,10 +196,18 @@ class Knowledge:
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
             recent, degraded = NOTHING_RECENT, degraded or "recent_unreadable"
-        consents: Consents | Damage | None = consents_of(records, space, digest)
-        if isinstance(consents, Damage):
+        copied = consents_of(records, space, digest)
+        if isinstance(copied, Damage):
             self._metrics.damaged.labels("consent").inc()
-            consents, degraded = None, "consent_unreadable"
+        consents: Consents | None = None
+        word = self._words.of(request.customer_id, digest, copied)
+        if isinstance(word, Consents):
+            consents = word
+        else:
+            degraded = word
+        if consents is not None and consents.erased:
+            profile, recent, unreadable = None, NOTHING_RECENT, None
+            state = replace(state, arrears_at=None)
         return Found(
             digest,
             view,

@@ -11,6 +11,7 @@ from oferta.store.connecting import StoreSettings, connect
 from oferta.store.decisions_redis import RedisDecisions
 from oferta_serving import logs
 from oferta_serving.breaker import Breaker
+from oferta_serving.consent.words import words_here
 from oferta_serving.deciding.parts import Deciding, deciding_parts
 from oferta_serving.deciding.rules import rule_files
 from oferta_serving.live import Releases
@@ -51,6 +52,7 @@ async def opened(settings: ServingSettings, home: Path, *, clock: Clock) -> Asyn
                 log_lines=settings.decisions.log_lines,
                 deadline_s=PATIENCE_S,
             ),
+            words=words_here(settings, home),
             space=store.space,
             releases=releases,
             breaker=breaker,

@@ -11,6 +11,7 @@ from oferta.clock import Clock
 from oferta.store.decisions import DecisionStore
 from oferta.store.keys import KeySpace
 from oferta_serving.breaker import Breaker
+from oferta_serving.consent.words import Words
 from oferta_serving.deciding.decider import Decider
 from oferta_serving.deciding.known import Knowledge
 from oferta_serving.deciding.listener import Listener
@@ -53,6 +54,7 @@ def deciding_parts(
     settings: ServingSettings,
     store: DecisionStore,
     *,
+    words: Words,
     space: KeySpace,
     releases: Releases,
     breaker: Breaker,
@@ -67,7 +69,7 @@ def deciding_parts(
     chosen = settings.decisions
     rules = LiveRules(rule_files(chosen), metrics)
     health = StoreHealth(breaker, releases)
-    knowledge = Knowledge(store, space, metrics)
+    knowledge = Knowledge(store, space, metrics, words=words)
     past = Past(store, space, metrics)
     decider = Decider(
         store,

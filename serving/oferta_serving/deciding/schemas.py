@@ -14,7 +14,7 @@ from oferta_serving.ladder import Rung
 from oferta_serving.schemas import Documented, ItemProblem
 
 DecisionDegraded = Literal[
-    "previous_release", "no_profiles", "recent_unreadable", "consent_unreadable"
+    "previous_release", "no_profiles", "recent_unreadable", "consent_unreadable", "consent_unknown"
 ]
 """Why a decision was not made with what should have been there; `docs/api.md` says more."""
 
@@ -148,7 +148,7 @@ class OfferAnswer(Documented):
     summary: Words
     incentive: IncentiveAnswer | None
     terms: TermsAnswer | None
-    score: ScoreAnswer
+    score: ScoreAnswer | None
     reasons: list[WhyAnswer]
     selection: Selection
     probability: float

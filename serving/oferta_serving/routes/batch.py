@@ -11,7 +11,8 @@ from oferta_serving.answers import check_category
 from oferta_serving.batched import MAX_CUSTOMERS, listed, told_apart
 from oferta_serving.body import read_object
 from oferta_serving.documented import BODY, problems
-from oferta_serving.parameters import CATEGORY, N, Wanted
+from oferta_serving.parameters import CATEGORY, PERSONALISE, N, Wanted
+from oferta_serving.principal import PRINCIPAL
 from oferta_serving.problems import (
     PROBLEMS,
     ItemError,
@@ -26,7 +27,7 @@ from oferta_serving.services import Services
 YIELD_EVERY = 50
 """Customers answered before other requests get their turn: about 2 ms."""
 
-_FIELDS = frozenset({"customer_ids", "n", "category"})
+_FIELDS = frozenset({"customer_ids", "n", "category", "personalise"})
 
 _BODY_SCHEMA = {
     "type": "object",
@@ -42,6 +43,7 @@ _BODY_SCHEMA = {
         },
         N.name: {**N.schema(), "description": N.about},
         CATEGORY.name: {**CATEGORY.schema(), "description": CATEGORY.about},
+        PERSONALISE.name: {**PERSONALISE.schema(), "description": PERSONALISE.about},
     },
     "example": {"customer_ids": ["household-1", "household-2"], "n": 3},
 }
@@ -90,7 +92,10 @@ def add_batch_routes(router: APIRouter, services: Services) -> None:
             raise RequestRefused("parameter.unknown")
         asked = _asked(await read_object(request.scope, request.receive, limits))
         check_category(services.releases.current.live, asked.wanted)
-        founds = await services.lookup.customers(list(asked.places))
+        await services.rates.asked_for(request.scope[PRINCIPAL], tuple(asked.places))
+        founds = await services.lookup.customers(
+            list(asked.places), personal=asked.wanted.personalise
+        )
         results = {error.index: _refused(error) for error in asked.errors}
         for done, ((customer_id, index), found) in enumerate(
             zip(asked.places.items(), founds, strict=True), 1
@@ -114,7 +119,11 @@ def _asked(fields: Mapping[str, object]) -> _Asked:
     if refused is not None:
         raise refused
     ids = listed(fields)
-    wanted = Wanted(n=N.from_json(fields), category=CATEGORY.from_json(fields))
+    wanted = Wanted(
+        n=N.from_json(fields),
+        category=CATEGORY.from_json(fields),
+        personalise=PERSONALISE.from_json(fields),
+    )
     places, errors = told_apart(ids)
     return _Asked(places, errors, wanted)
 

@@ -4,23 +4,27 @@ from fastapi import APIRouter, Request, Response
 
 from oferta_serving.answers import check_category
 from oferta_serving.documented import IDS, QUERY, problems
-from oferta_serving.parameters import CATEGORY, OFFSET, N, Query
+from oferta_serving.parameters import CATEGORY, OFFSET, PERSONALISE, N, Query
+from oferta_serving.principal import PRINCIPAL
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.schemas import CustomerAnswer
 from oferta_serving.services import Services
 from oferta_serving.strict import path_id
 
-_QUERY = Query(N, OFFSET, CATEGORY)
+_QUERY = Query(N, OFFSET, CATEGORY, PERSONALISE)
 
 
 def add_customer_routes(router: APIRouter, services: Services) -> None:
     """Add the routes of this file."""
     lookup, answers, releases = services.lookup, services.answers, services.releases
+    rates = services.rates
 
     @router.get(
         "/v1/customers/{customer_id:segment}/recommendations",  # noqa: FAST003 - read raw below
         response_model=CustomerAnswer,
-        responses=problems((*IDS, *QUERY, "category.invalid", "category.unknown")),
+        responses=problems(
+            (*IDS, *QUERY, "parameter.boolean", "category.invalid", "category.unknown")
+        ),
         openapi_extra={"parameters": _QUERY.documented("customer_id")},
         tags=["recommendations"],
         operation_id="recommendations",
@@ -34,5 +38,6 @@ def add_customer_routes(router: APIRouter, services: Services) -> None:
         customer_id = path_id(request.path_params["customer_id"])
         wanted = _QUERY.read(request.scope["query_string"])
         check_category(releases.current.live, wanted)
-        (found,) = await lookup.customers((customer_id,))
+        await rates.asked_for(request.scope[PRINCIPAL], (customer_id,))
+        (found,) = await lookup.customers((customer_id,), personal=wanted.personalise)
         return JsonAnswer(answers.for_customer(customer_id, found, wanted))

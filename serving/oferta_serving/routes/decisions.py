@@ -15,6 +15,7 @@ from oferta_serving.deciding.schemas import (
     ReceiptAnswer,
 )
 from oferta_serving.documented import BODY, problems
+from oferta_serving.principal import PRINCIPAL, Principal
 from oferta_serving.problems import ItemError, RequestRefused, problem_row
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.services import Services
@@ -35,6 +36,7 @@ ASKED = (
     "parameter.unknown",
     "request_id.invalid",
     "request_id.reused",
+    "request_id.withdrawn",
     "name.invalid",
     "channel.unknown",
     "placement.unknown",
@@ -85,8 +87,11 @@ def add_decision_routes(router: APIRouter, services: Services) -> None:
         deciding = deciding_of(services)
         _no_query(request)
         asked = one_request(await read_object(request.scope, request.receive, limits))
+        principal: Principal = request.scope[PRINCIPAL]
+        await services.rates.asked_for(principal, (asked.customer_id,))
         made = await deciding.decider.decide(asked)
-        return JsonAnswer(orjson.dumps(decision_answer(made, freshness)))
+        said = decision_answer(made, freshness, scored=principal.may("explain"))
+        return JsonAnswer(orjson.dumps(said))
 
     @router.post(
         "/v1/decisions/batch",
@@ -113,13 +118,21 @@ def add_decision_routes(router: APIRouter, services: Services) -> None:
         deciding = deciding_of(services)
         _no_query(request)
         asked = many_requests(await read_object(request.scope, request.receive, limits))
+        principal: Principal = request.scope[PRINCIPAL]
+        scored = principal.may("explain")
+        ids = tuple(one.customer_id for one in asked.requests)
+        await services.rates.asked_for(principal, ids)
         made = await deciding.decider.decide_many(asked.requests)
         results = {error.index: problem_row(error) for error in asked.errors}
         for index, result in zip(asked.places, made, strict=True):
             results[index] = (
                 problem_row(ItemError(index, result.code))
                 if isinstance(result, RequestRefused)
-                else {"index": index, "status": 200, "answer": decision_answer(result, freshness)}
+                else {
+                    "index": index,
+                    "status": 200,
+                    "answer": decision_answer(result, freshness, scored=scored),
+                }
             )
         ordered = [results[index] for index in sorted(results)]
         served = sum("answer" in one for one in ordered)

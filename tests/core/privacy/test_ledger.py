@@ -186,6 +186,8 @@ def test_numbers_stay_above_those_given_before_a_backup_was_restored(ledger: Led
     ledger.append([_out()], received_at=NOON)
     ledger.stay_above(900)
     ledger.stay_above(5)
+    assert ledger.snapshot() == ledger.snapshot(upto=900)
+    assert (ledger.snapshot(upto=899).seq, ledger.snapshot().seq) == (1, 900)
     (entry,) = ledger.append([_in()], received_at=NOON + MINUTE)
     assert entry.seq == 901
 

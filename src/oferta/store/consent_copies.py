@@ -1,0 +1,171 @@
+"""The consent ledger's words, copied to where every answer reads them: into Redis.
+
+A copy says by which entry of the ledger it was made; an older word never replaces a newer one,
+whoever brings it when. A marker says up to which entry all words were copied, so that whoever
+finds it behind the ledger, or gone, brings what is missing: after Redis was away, was emptied, or
+was restored from an older state.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from oferta.errors import RecordCorrupt, StoreUnavailable
+from oferta.privacy.consents import Consents
+from oferta.privacy.ledger import Ledger
+from oferta.store.customer_records import open_consents, seal_consents
+from oferta.store.keys import DIGEST_BYTES, KeySpace
+from oferta.store.wire import Script, Wire, number
+
+TURN: Final = 256
+"""Entries of the ledger that are brought in one round trip: about 30 kB of records."""
+
+COPY: Final = Script("""
+local held = redis.pcall('GETRANGE', KEYS[1], 8, 15)
+if ARGV[3] == '' and type(held) == 'string' and #held == 8 then
+  if struct.unpack('<I8', held) > tonumber(ARGV[1]) then return redis.call('GET', KEYS[1]) end
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+""")
+"""KEYS: a customer's copy. ARGV: the number of the newest entry in the record, the record, anything
+to write it in any case. Returns 1; or what is held, where its header says that it is newer."""
+
+MARK: Final = Script("""
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' then held = '' end
+if held ~= ARGV[1] and ARGV[3] == '' then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+""")
+"""KEYS: the marker. ARGV: what it must be (nothing: absent), what it shall be, anything to set it
+whatever it is. Returns whether it was set."""
+
+log = structlog.get_logger()
+
+
+class ConsentCopies:
+    """Writes copies and the marker. For one event loop; calls may run at once."""
+
+    def __init__(self, wire: Wire, space: KeySpace) -> None:
+        self._wire = wire
+        self._space = space
+
+    async def put(self, words: Sequence[tuple[bytes, Consents]], *, at: float) -> None:
+        """Copy the words of customers, each with their `KeySpace.digest`, at the instant `at`.
+
+        Raises:
+            StoreUnavailable: any of them may have been copied or not.
+        """
+        calls = [
+            ([self._space.consent(digest)], [number(each.seq), seal_consents(each, at=at), b""])
+            for digest, each in words
+        ]
+        replies = await self._wire.run(COPY, calls)
+        damaged = [
+            (keys, [seq, record, b"anyway"])
+            for (keys, (seq, record, _)), reply in zip(calls, replies, strict=True)
+            if isinstance(reply, bytes) and not _readable(reply)
+        ]
+        if damaged:
+            await self._wire.run(COPY, damaged)
+
+    async def marker(self) -> str | None:
+        """Up to which state of the ledger all words were copied, as `Snapshot.id`; None: nothing.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        (held,) = await self._wire.fetch([self._space.consents()])
+        return None if held is None else held.decode("ascii", "replace")
+
+    async def mark(self, before: str | None, after: str) -> bool:
+        """Move the marker, if it still is what it was; whether it was.
+
+        Raises:
+            StoreUnavailable: it may have been moved or not.
+        """
+        values = [(before or "").encode("ascii", "replace"), after.encode(), b""]
+        (moved,) = await self._wire.run(MARK, [([self._space.consents()], values)])
+        return bool(moved)
+
+    async def catch_up(self, ledger: Ledger, *, at: float) -> bool:
+        """Copy all that the marker does not cover; whether the copy is complete now.
+
+        False where somebody else moved the marker meanwhile: look again.
+
+        Raises:
+            StoreUnavailable: Redis is away, or refused to write.
+            LedgerUnavailable: the ledger cannot be read.
+        """
+        marker, goal = await self.marker(), ledger.snapshot()
+        if marker == goal.id:
+            return True
+        seq = _number(marker)
+        known = seq <= goal.seq and ledger.snapshot(upto=seq).id == marker
+        if seq > goal.seq:
+            log.error("consent.ledger_behind", copied=seq, ledger=goal.seq)
+            await asyncio.to_thread(ledger.stay_above, seq)
+        last = seq if known else 0
+        if not known:
+            log.warning("consent.copied_anew", entries=goal.seq)
+        while last < goal.seq:
+            words, last = await asyncio.to_thread(self._next, ledger, last)
+            await self.put(words, at=at)
+        return await self.mark(marker, goal.id)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._wire.close()
+
+    def _next(self, ledger: Ledger, after: int) -> tuple[list[tuple[bytes, Consents]], int]:
+        """The words in force of those whom the next entries are of; and the last entry's number."""
+        words: dict[bytes, Consents] = {}
+        last = after
+        for entry in ledger.entries_after(after, limit=TURN):
+            last = entry.seq
+            # Of who was forgotten, only the hash is left, and no source.
+            gone = entry.source is None
+            digest = _hash(entry.customer_id) if gone else self._space.digest(entry.customer_id)
+            if digest is not None:
+                words[digest] = ledger.consents_of(entry.customer_id, digest.hex())
+        return list(words.items()), last
+
+
+def copied_up_to(marker: str | None) -> int:
+    """The number of the last entry that a marker covers; 0 for none."""
+    return _number(marker)
+
+
+def _number(marker: str | None) -> int:
+    digits, _, _ = (marker or "0").partition("-")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else 0  # noqa: PLR2004 - what a double holds
+
+
+def _hash(tombstone: str) -> bytes | None:
+    try:
+        digest = bytes.fromhex(tombstone)
+    except ValueError:
+        return None
+    return digest if len(digest) == DIGEST_BYTES else None
+
+
+def _readable(record: bytes) -> bool:
+    try:
+        open_consents(record)
+    except RecordCorrupt:
+        return False
+    return True
+
+
+async def brought(copies: ConsentCopies, ledger: Ledger, *, at: float) -> bool:
+    """Whether the copy is complete, after at most a few attempts; False while Redis is away."""
+    for _ in range(5):
+        try:
+            if await copies.catch_up(ledger, at=at):
+                return True
+        except StoreUnavailable:
+            return False
+    return False
