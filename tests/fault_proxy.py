@@ -4,6 +4,7 @@ It runs in a thread of its own; `fault` may be changed at any time and holds for
 """
 
 import asyncio
+import random
 import socket
 import struct
 import threading
@@ -11,11 +12,21 @@ from contextlib import suppress
 from typing import Final, Literal, Self, get_args
 
 Fault = Literal[
-    "none", "latency", "black hole", "trickle", "reset", "cut", "half reply", "refuse", "flapping"
+    "none",
+    "jitter",
+    "latency",
+    "black hole",
+    "trickle",
+    "reset",
+    "cut",
+    "half reply",
+    "refuse",
+    "flapping",
 ]
-FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)[1:]
+FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)[2:]
 
 LATENCY_S = 0.2
+JITTER_S = 0.006  # at most, of each reply
 DRIP = 4  # bytes each 10 ms: 400 a second
 CUT_AFTER = 50
 _AT_ONCE = struct.pack("ii", 1, 0)  # lingering off: closing resets
@@ -31,7 +42,9 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server
+        self._changed = asyncio.Event()
         self._turn = 0
+        self._random = random.Random(1)  # noqa: S311 - no secret
         self.port = 0
 
     @property
@@ -44,6 +57,8 @@ class FaultProxy:
 
     async def _set(self, fault: Fault) -> None:
         before, self.fault = self.fault, fault
+        self._changed.set()
+        self._changed = asyncio.Event()
         if fault == "refuse":
             self._server.close()
         elif before == "refuse":
@@ -67,7 +82,8 @@ class FaultProxy:
             asyncio.create_task(self._asked(reader, to_write)),
             asyncio.create_task(self._replied(to_read, writer)),
         ]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(asyncio.CancelledError):  # the end of the proxy
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
             way.cancel()
         self._writers.discard(writer)
@@ -82,13 +98,18 @@ class FaultProxy:
                 await asyncio.sleep(LATENCY_S)
             writer.write(data)
 
-    async def _replied(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _replied(  # noqa: C901 - a case for each fault
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         while data := await reader.read(65_536):
             self._turn += 1
             fault = self.fault
             if fault == "flapping":
                 fault = "none" if self._turn % 2 else "cut"
             match fault:
+                case "jitter":
+                    await asyncio.sleep(self._random.uniform(0, JITTER_S))
+                    writer.write(data)
                 case "black hole":
                     continue
                 case "trickle":
@@ -100,8 +121,7 @@ class FaultProxy:
                             break
                 case "half reply":
                     writer.write(data[: len(data) // 2])  # and never the rest
-                    while self.fault == "half reply":
-                        await asyncio.sleep(0.05)
+                    await self._changed.wait()
                     return
                 case "cut":
                     writer.write(data[:CUT_AFTER])

@@ -83,9 +83,10 @@ class Client:
             return Reply(int(head[9:12]), head, body, time.perf_counter() - started)
         return Reply(0, b"", b"", time.perf_counter() - started)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for _, writer in self._free:
             writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 def percentile(values: list[float], share: float) -> float:

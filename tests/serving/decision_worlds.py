@@ -309,10 +309,11 @@ def publish_seller(
     created_at: float = NOON - 3600,
     profile_at: float | None = None,
     with_profiles: bool = True,
+    world: World | None = None,
 ) -> int:
-    """Write the seller's release and make it live; its number."""
+    """Write the seller's release, or one of another `world`, and make it live; its number."""
     release = store.reserve_fence()
-    world = replace(seller(customers), created_at=created_at)
+    world = replace(world or seller(customers), created_at=created_at)
     plain = world.head(release, space)
     manifest = plain.manifest
     if with_profiles:
@@ -359,11 +360,11 @@ def publish_seller(
 def _packed(digest: bytes, facts: Mapping[str, object], products: int) -> PackedProfile:
     chances = np.array(list(CHANCES.values()), np.float32)
     propensities = pack_propensities(
-        np.arange(products, dtype=np.uint32),
+        np.arange(len(CHANCES), dtype=np.uint32),
         chances,
         chances,
-        reasons=np.full(products, REASONS.index("bought_together"), np.uint8),
-        because=np.full(products, 0xFFFFFFFF, np.uint32),
+        reasons=np.full(len(CHANCES), REASONS.index("bought_together"), np.uint8),
+        because=np.full(len(CHANCES), 0xFFFFFFFF, np.uint32),
         position_bytes=codec.width(products),
     )
     values = [facts.get(name) for name in FACTS]

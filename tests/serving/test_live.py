@@ -77,6 +77,6 @@ def test_a_release_is_kept_after_the_one_before_it_however_long_that_takes(tmp_p
         await releases.close()
 
     asyncio.run(follow())
-    kept = lasthead.restore(tmp_path)
+    kept = lasthead.restore(tmp_path, SPACE)
     assert kept is not None
     assert kept.manifest.model == "small/2"
