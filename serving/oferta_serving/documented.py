@@ -23,6 +23,7 @@ COMMON = (
     "key.scope",
     "key.tenant",
     "rate.exceeded",
+    "rate.customers",
     "overloaded",
     "deadline.invalid",
     "internal",

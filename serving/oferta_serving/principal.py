@@ -28,6 +28,10 @@ class Principal:
     tenant: str
     scopes: frozenset[Scope]
 
+    def may(self, scope: Scope) -> bool:
+        """Whether the key has a scope."""
+        return scope in self.scopes
+
     def need(self, scope: Scope) -> None:
         """Refuse a request that this key is not for.
 

@@ -83,8 +83,13 @@ def readiness(services: Services) -> Readiness:
         )
     if services.draining.begun:
         checks.append(Check(name="draining", ok=False, detail="This process is stopping."))
+    others = [each.releases.current.live is not None for each in services.tenants]
+    if others:
+        # How many, not which: anybody may ask. Who has their key asks for one tenant by itself.
+        said = f"{sum(others)} of {len(others)} further tenants have a release."
+        checks.append(Check(name="tenants", ok=all(others), detail=said))
     degraded = not all(check.ok for check in checks)
-    usable = live is not None and not services.draining.begun
+    usable = (live is not None or any(others)) and not services.draining.begun
     return Readiness(
         status="not_ready" if not usable else "degraded" if degraded else "ready",
         degraded=degraded,

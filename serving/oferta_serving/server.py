@@ -17,6 +17,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 from uvicorn import Config, Server
 
+from oferta.clock import Clock, SystemClock
 from oferta.errors import SettingsInvalid
 from oferta.home import tenant_folder
 from oferta.store.consent_copies import ConsentCopies
@@ -50,13 +51,14 @@ class AppFactory:
     redis_url: str = field(repr=False)  # may carry a password
     home: Path
     draining: Draining = field(default_factory=Draining)
+    clock: Clock = field(default_factory=SystemClock)
 
     def __call__(self) -> FastAPI:
         """The application over its own connections, one within for each further tenant."""
         logs.configure(self.settings.log_format)
         counting = Wire(self.redis_url, connections=_COUNTING, deadline_s=_COUNT_S)
         rates = RedisRates(counting, space_of(self.home))
-        process = Process.of(self.settings, draining=self.draining, rates=rates)
+        process = Process.of(self.settings, clock=self.clock, draining=self.draining, rates=rates)
         tenants = {name: self._tenant(name, process) for name in self.settings.tenants}
         app = create_app(
             self.settings,

@@ -20,6 +20,7 @@ import pytest
 from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
+from serving.callers import Hands
 from serving.decision_worlds import CUSTOMERS, RuleSet, publish_seller, write_rules
 from serving.decisions import MANY_CUSTOMERS
 from serving.refusals import Raw, read_all
@@ -200,6 +201,12 @@ def nobody_spoken_to(redis_process: RealRedis, desk: httpx.Client) -> None:
                 redis.delete(key)
     if totals:
         time.sleep(MAX_AGE_S)  # a process remembers counts for so long
+
+
+@pytest.fixture
+def hands() -> Hands:
+    """A clock that stands at 0 until the test moves it."""
+    return Hands()
 
 
 @pytest.fixture

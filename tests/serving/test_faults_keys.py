@@ -7,15 +7,16 @@ import json
 import stat
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from serving.callers import THEN, YEAR, Hands, make_key
 from serving.conftest import CLOCK, RealRedis, make_app, serving
 from serving.refusals import BATCH, MARK, RECOMMENDATIONS, refused
-from serving.worlds import NOON, shop
+from serving.worlds import shop
 
 from oferta_serving.access.attempts import MOST_WRONG, SHUT_S
 from oferta_serving.access.keyfile import KeyFile
@@ -23,20 +24,6 @@ from oferta_serving.access.keyring import LOOK_S, Keyring
 from oferta_serving.access.scopes import PUBLIC, ROUTES
 from oferta_serving.principal import SCOPES, Scope
 from oferta_serving.problems import RequestRefused
-
-THEN = datetime.fromtimestamp(NOON, UTC)
-YEAR = timedelta(days=365)
-
-
-def make_key(
-    home: Path,
-    name: str,
-    *scopes: Scope,
-    tenant: str = "default",
-    lives: timedelta | None = YEAR,
-    now: datetime = THEN,
-) -> str:
-    return KeyFile(home).create(name, scopes=scopes, tenant=tenant, lives=lives, now=now).text
 
 
 @pytest.fixture(scope="module")
@@ -122,21 +109,6 @@ def test_the_openapi_document_names_the_scope_of_every_route(client: httpx.Clien
             scope = ROUTES.get(f"{method.upper()} {path}")
             assert operation["security"] == ([] if scope is None else [{"apiKey": [scope]}])
             assert scope is None or {"401", "403", "429"} <= operation["responses"].keys()
-
-
-class Hands:
-    """A clock of seconds that a test moves."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
 
 
 def code_of(ring: Keyring, key: str, address: str = "a") -> str:

@@ -90,7 +90,7 @@ class Rates:
         Raises:
             RequestRefused: `rate.exceeded`: nothing was counted.
         """
-        if principal is LOCAL or principal is NOBODY:
+        if principal is LOCAL or principal is NOBODY or cost < 1:
             return
         caller = self._caller(principal)
         if caller.tokens >= cost:

@@ -22,24 +22,32 @@ def serve(
     Reads the live release from the Redis of OFERTA_REDIS_URL, or from the embedded one under the
     state folder. Before the first `oferta publish` it answers with empty lists that say so.
     """
-    from oferta.home import home_folder
+    from oferta.errors import SettingsInvalid
+    from oferta.home import DEFAULT_TENANT, TENANT_VARIABLE, home_folder, tenant_of_environment
     from oferta.store.connecting import StoreSettings, connect
     from oferta_serving.server import run
     from oferta_serving.settings import check_reach, load_settings, read_environment
 
     given = {"host": host, "port": port, "workers": workers}
+    if tenant_of_environment() != DEFAULT_TENANT:
+        raise SettingsInvalid(
+            TENANT_VARIABLE, ["a server serves all tenants that its settings name: leave it out"]
+        )
     settings = load_settings(
         config, {name: value for name, value in given.items() if value is not None}
     )
     environment = read_environment()
     folder = home_folder(home)
     check_reach(settings.host, folder)
-    if settings.decisions.policy is not None:
+    if settings.decisions.policy is not None or settings.tenants:
         from oferta_serving.deciding.files import load_rulebook
         from oferta_serving.deciding.rules import rule_files
 
         # A mistake is told here, with every other one, rather than by a server without decisions.
-        load_rulebook(rule_files(settings.decisions))
+        for tenant in (DEFAULT_TENANT, *settings.tenants):
+            decisions = settings.of(tenant).decisions
+            if decisions.policy is not None:
+                load_rulebook(rule_files(decisions))
     # This process joins the embedded Redis for all workers, and is the last of them to leave it.
     with connect(StoreSettings(folder, environment.redis_url)) as store:
         run(settings, store.url, folder)

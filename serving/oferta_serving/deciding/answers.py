@@ -11,10 +11,12 @@ from oferta_serving.settings import FreshnessSettings
 _HOUR = 3600
 
 
-def decision_answer(made: Answered, freshness: FreshnessSettings) -> dict[str, object]:
+def decision_answer(
+    made: Answered, freshness: FreshnessSettings, *, scored: bool = True
+) -> dict[str, object]:
     """The answer to a request; `decision_id` is null where nothing was stored."""
     decision = made.decision
-    said = answer(decision, explain=made.request.explain)
+    said = answer(decision, explain=made.request.explain, scored=scored)
     said["decision_id"] = made.id
     said["dry_run"] = made.request.dry_run
     said["repeated"] = made.repeated

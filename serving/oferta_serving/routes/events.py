@@ -11,6 +11,7 @@ from oferta_serving.documented import BODY, problems
 from oferta_serving.events.receiver import Received, retry_later
 from oferta_serving.events.rows import read_rows
 from oferta_serving.events.schemas import EVENTS_BODY, EventsAnswer
+from oferta_serving.principal import PRINCIPAL
 from oferta_serving.problems import ItemError, RequestRefused, problem_row
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.services import Services
@@ -64,6 +65,7 @@ def add_event_routes(router: APIRouter, services: Services) -> None:
         rows, errors = read_rows(fields, now=now, max_age_s=max_age_s, types=types)
         received: list[Received] = []
         if rows:
+            await services.rates.take(request.scope[PRINCIPAL], len(rows) - 1)
             received, refused = await receiver.receive(rows)
             errors = sorted([*errors, *refused], key=lambda error: error.index)
         services.metrics.events.labels("refused").inc(len(errors))

@@ -8,6 +8,7 @@ from oferta_serving.deciding.documents import FEEDBACK_BODY, body_of
 from oferta_serving.deciding.heard import read_rows
 from oferta_serving.deciding.schemas import FeedbackAnswer
 from oferta_serving.documented import BODY, problems
+from oferta_serving.principal import PRINCIPAL
 from oferta_serving.problems import RequestRefused, problem_row
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.routes.decisions import deciding_of
@@ -46,6 +47,8 @@ def add_feedback_routes(router: APIRouter, services: Services) -> None:
             raise RequestRefused("parameter.unknown")
         fields = await read_object(request.scope, request.receive, limits)
         rows, errors = read_rows(fields, now=clock.now().timestamp())
+        if rows:
+            await services.rates.take(request.scope[PRINCIPAL], len(rows) - 1)
         book = await deciding.rules.fresh()
         if book is None:
             raise RequestRefused("decisions.rules_unavailable")

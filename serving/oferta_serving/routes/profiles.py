@@ -7,6 +7,7 @@ from oferta.errors import RecordCorrupt
 from oferta_serving.deciding.schemas import ProfileAnswer
 from oferta_serving.documented import IDS, problems
 from oferta_serving.parameters import Query
+from oferta_serving.principal import PRINCIPAL
 from oferta_serving.problems import RequestRefused
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.routes.decisions import UNAVAILABLE, deciding_of
@@ -36,6 +37,7 @@ def add_profile_routes(router: APIRouter, services: Services) -> None:
         deciding = deciding_of(services)
         customer_id = path_id(request.path_params["customer_id"])
         _QUERY.read(request.scope["query_string"])
+        await services.rates.asked_for(request.scope[PRINCIPAL], (customer_id,))
         book, found = await deciding.decider.found(Asked(customer_id, "", ()))
         if found.unreadable is not None:
             raise RequestRefused(found.unreadable)

@@ -40,14 +40,18 @@ def receipt_json(decision: Decision) -> bytes:
     return orjson.dumps(receipt(decision))
 
 
-def answer(decision: Decision, *, explain: bool = False) -> Plain:
-    """The answer as plain values."""
+def answer(decision: Decision, *, explain: bool = False, scored: bool = True) -> Plain:
+    """The answer as plain values.
+
+    Where not `scored`, offers are without the factors of their value: margins are nobody's business
+    who only shows offers.
+    """
     return {
         "decision_id": decision.id,
         "decision_type": "marketing",
         "outcome": decision.outcome,
         "channel": decision.channel,
-        "offers": [_offer(offer, explain=explain) for offer in decision.offers],
+        "offers": [_offer(offer, explain=explain, scored=scored) for offer in decision.offers],
         "why": [{"code": code, "text": _text(text)} for code, text in decision.why],
         "later_on": None if decision.later_on is None else instant(decision.later_on),
         "personalised": decision.personalised,
@@ -98,7 +102,7 @@ def instant(at: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _offer(offer: OfferMade, *, explain: bool) -> Plain:
+def _offer(offer: OfferMade, *, explain: bool, scored: bool) -> Plain:
     return {
         "rank": offer.rank,
         "offer_id": offer.offer,
@@ -112,7 +116,7 @@ def _offer(offer: OfferMade, *, explain: bool) -> Plain:
         "summary": _text(offer.summary),
         "incentive": None if offer.incentive is None else _incentive(offer.incentive),
         "terms": None if offer.terms is None else _terms(offer.terms, explain=explain),
-        "score": _score(offer.parts),
+        "score": _score(offer.parts) if scored else None,
         "reasons": [
             {"code": reason.code, "factor": reason.factor, "text": _text(reason.text)}
             for reason in offer.reasons
