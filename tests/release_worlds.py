@@ -8,8 +8,14 @@ import numpy as np
 import polars as pl
 
 from oferta import columns
+from oferta.events.types import event_types
+from oferta.interactions.idmap import IdMap
+from oferta.interactions.weighting import Weighting
+from oferta.models.build import training_data
 from oferta.profile.facts import FACTS, STORED
+from oferta.scoring.live import LiveScorer, NeighbourScorer
 from oferta.scoring.reasons import REASONS
+from oferta_training.live_part import LivePart, write_live
 from oferta_training.scores import (
     CUSTOMERS,
     POPULAR,
@@ -43,12 +49,17 @@ def write_scores(
     ends_at: Mapping[str, datetime] | None = None,
     held: Mapping[str, Sequence[str]] | None = None,
     profiles: bool = False,
+    live: LiveScorer | None = None,
+    pasts: Mapping[str, Mapping[str, float]] | None = None,
+    covered: Sequence[str] = (),
+    data_until: datetime = NOON - timedelta(hours=3),
 ) -> ScoresFolder:
     """A folder in which customer i's list starts with product (i x 7 + version) mod products.
 
     Lists are of unequal lengths: top_n - (i mod 2), and none for the first share `empty`. Every
     fifth customer is cold. With `profiles`, `expected_facts` are known of each, products have base
-    rates, and lists but those of cold customers have chances.
+    rates, and lists but those of cold customers have chances. `live` is a scorer of all products,
+    and `pasts` says how many of each product customers have.
     """
     path.mkdir(parents=True)
     ids = sorted(f"c{index:07d}" for index in range(customers))
@@ -129,6 +140,10 @@ def write_scores(
         top_n=top_n,
         release_n=release_n,
         base=_write_base(path, ids, per_part=per_part, version=version) if profiles else None,
+        live=None
+        if live is None
+        else _write_live(path, live, ids, names, pasts or {}, top_n=top_n, until=data_until),
+        covered=covered,
     )
     return ScoresFolder.open(path)
 
@@ -157,6 +172,59 @@ def _write_base(path: Path, ids: list[str], *, per_part: int, version: int) -> B
         parts.append(f"{FOLDER}/{part_name(part)}")
         frame.slice(start, per_part).write_parquet(path / parts[-1])
     return Base(tuple(parts), tuple(facts), NOON, "UTC", by_product=False)
+
+
+def _write_live(
+    path: Path,
+    scorer: LiveScorer,
+    ids: list[str],
+    names: list[str],
+    pasts: Mapping[str, Mapping[str, float]],
+    *,
+    top_n: int,
+    until: datetime,
+) -> LivePart:
+    rows = [
+        (customer, product, "purchase", until, quantity)
+        for customer, had in pasts.items()
+        for product, quantity in had.items()
+    ]
+    rows = rows or [(ids[0], names[0], "impression", until, 1.0)]
+    columns = ["customer_id", "product_id", "event_type", "timestamp", "quantity"]
+    data = training_data(
+        pl.DataFrame(rows, schema=columns, orient="row")
+        .with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC")))
+        .lazy(),
+        customers=IdMap.of(ids),
+        products=IdMap.of(names),
+        types=event_types(),
+        weighting=Weighting(),
+    )
+    return write_live(
+        path,
+        scorer,
+        data,
+        reason="bought_together",
+        length=top_n,
+        weights={name: kind.weight for name, kind in event_types().items()},
+        weighting=Weighting(),
+        places=np.arange(len(names), dtype=np.int32),
+        segment=np.full(len(ids), -1, np.int32),
+    )
+
+
+def neighbours(products: int, *, towards: int = 1) -> NeighbourScorer:
+    """Having product i speaks for product i + `towards`, and less for the next ones."""
+    return NeighbourScorer(
+        indptr=np.arange(products + 1, dtype=np.int64) * 3,
+        neighbour=(
+            (np.repeat(np.arange(products), 3) + np.tile([0, 1, 2], products) + towards) % products
+        ).astype(np.int32),
+        weight=np.tile([1.0, 0.5, 0.25], products).astype(np.float32),
+        base=np.linspace(0.01, 0, products, dtype=np.float32)[None, :],
+        step_decay=1.0,
+        binary=False,
+    )
 
 
 def chance_of(index: int, rank: int) -> float:

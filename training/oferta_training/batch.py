@@ -30,6 +30,7 @@ from oferta_training.blocks import Block, parts
 from oferta_training.chances import Chances
 from oferta_training.data import job_data
 from oferta_training.job import Job
+from oferta_training.live_part import write_live
 from oferta_training.propensity import known_now
 from oferta_training.score_rows import customer_rows, score_rows, similar_rows
 from oferta_training.scores import ScoresFolder, part_name, write_manifest
@@ -115,6 +116,17 @@ def score_everyone(
     _with_base_rates(what, catalogue, products, shares).write_parquet(folder / "products.parquet")
     if base is not None:
         base.close()
+    live = write_live(
+        folder,
+        what.loaded.live,
+        data,
+        reason=what.loaded.fitted.reason,
+        length=min(what.job.scores.top_n, len(products)),
+        weights=_weights(what),
+        weighting=what.job.interactions,
+        places=places,
+        segment=histories.segment,
+    )
     meta = what.loaded.meta
     return write_manifest(
         folder,
@@ -127,7 +139,14 @@ def score_everyone(
         top_n=_list_length(what.job, len(products)),
         release_n=what.job.scores.top_n,
         base=None if base is None or what.profiles is None else base.described(what.profiles),
+        live=live,
+        covered=what.dataset.manifest.covered,
     )
+
+
+def _weights(what: Scoring) -> dict[str, float]:
+    types = what.job.interactions.apply(what.dataset.event_types)
+    return {name: kind.weight for name, kind in types.items()}
 
 
 def _whole_base(

@@ -64,12 +64,14 @@ class Options:
         override: a person's reason to go live over broken guard rails, for the ledger.
         replicas: how many replicas must be connected, and are waited for after the swap.
         on_step: told of every step as it begins.
+        live: whether the release follows what customers do, where its scores can.
     """
 
     ttl: timedelta = TTL
     override: str | None = None
     replicas: int = 0
     on_step: Callable[[Step], None] = _unobserved
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,10 @@ def publish(
     step("pre-flight")
     note_unrecorded(store, ledger)
     live = live_manifest(store, space)
-    checks.check_capacity(store, scores, replicas=options.replicas)
+    checks.check_capacity(store, scores, replicas=options.replicas, live=options.live)
     rails = checks.skew(scores, live)
     _pass_guard_rails(rails, options.override, step="pre-flight")
-    with closing(build(scores, space, progress=progress)) as built:
+    with closing(build(scores, space, progress=progress, live=options.live)) as built:
         draft = _Draft(built, _manifest(scores, built, space, fence, clock), options.ttl)
 
         step("write rows")
@@ -193,6 +195,8 @@ class _Draft:
             self.built.per_tag,
             len(self.packed_head()[0]),
             self.manifest.profile_buckets_per_tag,
+            self.manifest.scorer_parts,
+            self.manifest.past_buckets_per_tag,
         )
 
     def announce(self, store: PublisherStore) -> None:
@@ -221,6 +225,14 @@ class _Draft:
                     written += len(record)
                     advance(1)
                     yield name, record
+            live = self.built.live
+            if live is not None and live.per_tag:
+                for name, record in zip(
+                    space.pasts(release, live.per_tag), live.buckets(mark), strict=True
+                ):
+                    written += len(record)
+                    advance(1)
+                    yield name, record
 
         with progress.task("writing rows", total=self.built.rows) as advance:
             store.put(records(), ttl_s=self.ttl_s)
@@ -234,6 +246,10 @@ class _Draft:
             ManifestRecord(self.manifest, self.built.rows, row_bytes, len(parts), size, digest)
         )
         names = [*(space.head(release, index) for index in range(len(parts)))]
+        if self.built.live is not None:
+            scorer = self.built.live.scorer_parts(self.stamp)
+            names += [space.scorer(release, index) for index in range(len(scorer))]
+            parts = [*parts, *scorer]
         store.put(zip(names, parts, strict=True), ttl_s=self.ttl_s)
         store.put([(space.manifest(release), record)], ttl_s=self.ttl_s)
         if store.records([*names, space.manifest(release)]) != [*parts, record]:
@@ -262,6 +278,21 @@ def _manifest(
         empty_share=built.empty_share,
         top_share=built.lists.top_share,
     )
+    manifest = replace(
+        manifest,
+        covered=scores.covered,
+        data_until=0.0 if scores.live is None else scores.live.data_until or 0.0,
+    )
+    if built.live is not None:
+        manifest = replace(
+            manifest,
+            scorer=built.live.part.scorer,
+            scorer_parts=len(built.live.scorer_parts(codec.stamp(manifest))),
+            scorer_bytes=len(built.live.scorer),
+            scorer_sha256=built.live.digest,
+            past_buckets_per_tag=built.live.per_tag,
+            past_columns=built.live.part.columns,
+        )
     if scores.base is None or built.profiles is None:
         return manifest
     return replace(

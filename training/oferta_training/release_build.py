@@ -22,6 +22,7 @@ from oferta.store.packing import Columns
 from oferta.store.release import CatalogueEntry, PopularList, Suggestion
 from oferta_training.release_lists import Lists, Policy, read_lists
 from oferta_training.release_parts import STEP
+from oferta_training.release_pasts import LiveBuild, live_build
 from oferta_training.release_profiles import ProfileSpool
 from oferta_training.scores import ScoresFolder
 
@@ -54,6 +55,7 @@ class Build:
         policy: what they may not hold, and what each customer has.
         similar: the similar products.
         profiles: the profiles, where the scores have any; closed by `close`.
+        live: what follows events, where the scores have it and it is wanted.
     """
 
     catalogue: tuple[CatalogueEntry, ...]
@@ -69,6 +71,7 @@ class Build:
     policy: Policy
     similar: Similar
     profiles: ProfileSpool | None = None
+    live: LiveBuild | None = None
 
     @property
     def customers(self) -> int:
@@ -133,7 +136,8 @@ class Build:
     def rows(self) -> int:
         """How many records it has besides head and manifest."""
         profiles = 0 if self.profiles is None else keys.TAGS * self.profiles.per_tag
-        return keys.TAGS * self.per_tag + len(self.similar.sources) + profiles
+        pasts = 0 if self.live is None else self.live.records
+        return keys.TAGS * self.per_tag + len(self.similar.sources) + profiles + pasts
 
     def close(self) -> None:
         """Remove what the profiles keep on the disk."""
@@ -141,20 +145,22 @@ class Build:
             self.profiles.close()
 
 
-def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress) -> Build:
-    """Read `scores` and lay everything out.
+def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress, live: bool = True) -> Build:
+    """Read `scores` and lay everything out; without what follows events where `live` is false.
 
     Raises:
         PublishRefused: `scores.products`, `scores.order`, `scores.values` as in `read_lists`, or
             `hash.collision` (two customers in one bucket with equal rests: once in 10^12 releases).
     """
     with ExitStack() as stack:
-        made = _build(scores, space, stack, progress=progress)
+        made = _build(scores, space, stack, live=live, progress=progress)
         stack.pop_all()  # from here on the caller closes it
     return made
 
 
-def _build(scores: ScoresFolder, space: KeySpace, stack: ExitStack, *, progress: Progress) -> Build:
+def _build(
+    scores: ScoresFolder, space: KeySpace, stack: ExitStack, *, live: bool, progress: Progress
+) -> Build:
     product_rows, customers = scores.product_rows(), scores.customer_rows()
     popular = scores.popular_rows()
     positions = _positions(product_rows["product_id"])
@@ -162,11 +168,14 @@ def _build(scores: ScoresFolder, space: KeySpace, stack: ExitStack, *, progress:
     ids = customers["customer_id"]
     if ids.null_count() or not (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
         raise PublishRefused("scores.order", STEP, "customers are not ascending, each once")
-    per_tag, profiles_per_tag = (
+    per_tag, profiles_per_tag, pasts_per_tag = (
         keys.buckets_per_tag(len(ids)),
         keys.profile_buckets_per_tag(len(ids)),
+        keys.past_buckets_per_tag(len(ids)),
     )
-    (places, profile_places), rests = _places(ids, space, (per_tag, profiles_per_tag), progress)
+    (places, profile_places, past_places), rests = _places(
+        ids, space, (per_tag, profiles_per_tag, pasts_per_tag), progress
+    )
     order = _order(places, rests)
     profiles = None
     if scores.base is not None:
@@ -214,6 +223,9 @@ def _build(scores: ScoresFolder, space: KeySpace, stack: ExitStack, *, progress:
         policy=policy,
         similar=_similar(scores.similar_rows(), positions),
         profiles=profiles,
+        live=live_build(scores, ids, per_tag=pasts_per_tag, places=past_places, rests=rests)
+        if live
+        else None,
     )
 
 

@@ -14,9 +14,10 @@ from oferta.store import codec, keys
 from oferta.store.codec import Stamp
 from oferta.store.contract import Inspector
 from oferta.store.keys import KeySpace
+from oferta.store.pasts import pasts_in
 from oferta.store.profiles import profiles_in
 from oferta.store.release import Manifest
-from oferta_training import release_profiles
+from oferta_training import release_pasts, release_profiles
 from oferta_training.release_build import Build
 from oferta_training.scores import ScoresFolder
 
@@ -47,7 +48,9 @@ class GuardRail:
     problem: str
 
 
-def check_capacity(store: Inspector, scores: ScoresFolder, *, replicas: int) -> None:
+def check_capacity(
+    store: Inspector, scores: ScoresFolder, *, replicas: int, live: bool = True
+) -> None:
     """The store loses nothing silently and has room for one more release.
 
     Raises:
@@ -70,7 +73,7 @@ def check_capacity(store: Inspector, scores: ScoresFolder, *, replicas: int) -> 
     if capacity.limit_bytes is None:
         return
     free = capacity.limit_bytes - capacity.used_bytes
-    needed = round(HEADROOM * estimated_bytes(scores))
+    needed = round(HEADROOM * estimated_bytes(scores, live=live))
     if free < needed:
         raise PublishRefused(
             "store.capacity",
@@ -80,7 +83,7 @@ def check_capacity(store: Inspector, scores: ScoresFolder, *, replicas: int) -> 
         )
 
 
-def estimated_bytes(scores: ScoresFolder) -> int:
+def estimated_bytes(scores: ScoresFolder, *, live: bool = True) -> int:
     """About how much of Redis's memory a release of `scores` takes."""
     buckets = keys.TAGS * keys.buckets_per_tag(scores.customers)
     position_bytes = codec.width(scores.products)
@@ -96,7 +99,14 @@ def estimated_bytes(scores: ScoresFolder) -> int:
         + buckets * (codec.HEADER.size + KEY_BYTES)
         + scores.products * a_product
         + profile_bytes
+        + (_live_bytes(scores) if live else 0)
     )
+
+
+def _live_bytes(scores: ScoresFolder) -> int:
+    body = release_pasts.estimated_bytes(scores)
+    records = keys.TAGS * keys.past_buckets_per_tag(scores.customers) if body else 0
+    return body + records * (codec.HEADER.size + KEY_BYTES)
 
 
 def skew(scores: ScoresFolder, live: Manifest | None) -> list[GuardRail]:
@@ -157,6 +167,10 @@ def check_rows(
         check = _customers_check(profiles.customers_per_bucket(), profiles_in, mark)
         names = list(space.profiles(release, profiles.per_tag))
         groups.append(_Rows(names, build.customers, check))
+    live = build.live
+    if live is not None and live.per_tag:
+        check = _customers_check(live.customers_per_bucket(), pasts_in, mark)
+        groups.append(_Rows(list(space.pasts(release, live.per_tag)), build.customers, check))
     missing = sum(len(rows.names) - store.count(rows.names) for rows in groups)
     if missing:
         raise PublishRefused("rows.missing", _VERIFY, f"{missing} rows are not in the store")

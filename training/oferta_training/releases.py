@@ -36,6 +36,8 @@ class Announcement:
     per_tag: int
     head_parts: int
     profiles_per_tag: int = 0
+    scorer_parts: int = 0
+    pasts_per_tag: int = 0
 
     def to_bytes(self) -> bytes:
         """The note."""
@@ -59,7 +61,10 @@ class Announcement:
         for part in range(self.head_parts):
             yield space.head(release, part)
         yield from space.buckets(release, self.per_tag)
+        for part in range(self.scorer_parts):
+            yield space.scorer(release, part)
         yield from space.profiles(release, self.profiles_per_tag)
+        yield from space.pasts(release, self.pasts_per_tag)
         for product in range(self.products):
             yield space.similar(release, product)
 
@@ -256,6 +261,8 @@ def _check_complete(store: Inspector, space: KeySpace, record: ManifestRecord) -
     similar = (space.similar(release, product) for product in range(manifest.products))
     rows = store.count(space.buckets(release, manifest.buckets_per_tag)) + store.count(similar)
     rows += store.count(space.profiles(release, manifest.profile_buckets_per_tag))
+    rows += store.count(space.pasts(release, manifest.past_buckets_per_tag))
+    parts += [space.scorer(release, part) for part in range(manifest.scorer_parts)]
     missing = record.rows - rows + len(parts) - store.count(parts)
     if missing:
         raise PublishRefused(

@@ -6,6 +6,7 @@
       customers.parquet        every customer that was scored, ascending, with or without a list
       base/part-00000.parquet  one wide row a customer, for the customers of the part of that name:
                                `whole_base`; where profiles were wanted
+      live/...                 what lets a release follow what customers do: `live_part`
       products.parquet         columns.PRODUCTS as they were when scored, and `base_rate`: how
                                likely anybody chooses it
       popular.parquet          the most wanted products, of each segment and of everybody
@@ -18,7 +19,7 @@ A folder without a manifest was not finished, and is refused.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ import polars as pl
 
 from oferta import columns
 from oferta.errors import SourceRefused
+from oferta_training.live_part import LivePart
 from oferta_training.whole_base import Base
 
 MANIFEST = "manifest.json"
@@ -104,6 +106,9 @@ class ScoresFolder:
         customers, products, suggestions: how many rows of each kind.
         parts: names of the parts, in order.
         base: the wide rows; None where there are none.
+        live: what follows events; None where there is nothing of it.
+        covered: of each shard of events the position up to which the dataset held them, "" where
+            that is not known; empty: of no shard.
     """
 
     path: Path
@@ -120,6 +125,8 @@ class ScoresFolder:
     suggestions: int
     parts: tuple[str, ...]
     base: Base | None = None
+    live: LivePart | None = None
+    covered: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: Path) -> "ScoresFolder":
@@ -131,7 +138,8 @@ class ScoresFolder:
         """
         folder, files = _read(path)
         wide = () if folder.base is None else folder.base.parts
-        for name in sorted({*TABLES, *folder.parts, *wide}):
+        live = () if folder.live is None else folder.live.files
+        for name in sorted({*TABLES, *folder.parts, *wide, *live}):
             _check_file(path / name, files.get(name))
         return folder
 
@@ -200,6 +208,8 @@ def write_manifest(
     top_n: int,
     release_n: int | None = None,
     base: Base | None = None,
+    live: LivePart | None = None,
+    covered: Sequence[str] = (),
 ) -> ScoresFolder:
     """Finish the folder at `path`: check its tables, hash its files, write the manifest last.
 
@@ -216,6 +226,7 @@ def write_manifest(
         _check_columns(path / name, schema)
     suggestions = sum(_rows(path / name) for name in parts)
     wide = () if base is None else base.parts
+    following = () if live is None else live.files
     fields: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "model": model,
@@ -231,7 +242,9 @@ def write_manifest(
         "suggestions": suggestions,
         "parts": parts,
         "base": None if base is None else base.as_json(),
-        "files": {name: _facts(path / name) for name in (*wanted, *wide)},
+        "live": None if live is None else live.as_json(),
+        "covered": list(covered),
+        "files": {name: _facts(path / name) for name in (*wanted, *wide, *following)},
     }
     draft = path / f"{MANIFEST}.draft"
     with draft.open("w", encoding="utf-8") as file:
@@ -280,6 +293,8 @@ def _folder(path: Path, fields: Mapping[str, Any]) -> ScoresFolder:
         suggestions=int(fields["suggestions"]),
         parts=parts,
         base=None if fields.get("base") is None else Base.of_json(fields["base"]),
+        live=None if fields.get("live") is None else LivePart.of_json(fields["live"]),
+        covered=tuple(str(position) for position in fields.get("covered", ())),
     )
 
 

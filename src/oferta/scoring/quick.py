@@ -50,6 +50,14 @@ class Quick:
         return len(scorer.products if isinstance(scorer, EmbeddingScorer) else scorer.base.T)
 
     @property
+    def hears(self) -> bool:
+        """Whether what a customer did changes anything about their scores."""
+        scorer = self.scorer
+        if isinstance(scorer, EmbeddingScorer):
+            return scorer.fold_in is not None
+        return bool(len(scorer.neighbour))
+
+    @property
     def ordered(self) -> bool:
         """Whether the order of a past matters."""
         return isinstance(self.scorer, NeighbourScorer) and self.scorer.step_decay != 1.0

@@ -35,6 +35,7 @@ PRODUCTS_KEPT: Final = 256
 """Products kept of one customer: their newest where steps count, else those they had most of."""
 
 _ENTRY: Final = struct.Struct("<HI")
+ENTRY_BYTES: Final = _ENTRY.size
 _ENTRIES: Final = np.dtype([("segment", "<u2"), ("end", "<u4")])
 _LONGEST: Final = np.iinfo(np.uint16).max
 _NARROW: Final = 2
