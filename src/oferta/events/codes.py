@@ -23,6 +23,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "customer.unknown": "a customer who is not in the customers table",
         "dates.order": "a product or a contract that ends before it starts",
         "duplicate.conflict": "rows with the same key that say different things: all are refused",
+        "erased": "a row of a customer who was forgotten: it is counted, and not kept",
         "event_type.invalid": "an event type that is empty, too long or has control characters",
         "id.control": "an id with a control character, such as a tab or a line break",
         "id.dots": "an id that is '.' or '..': it would not survive a URL",

@@ -17,10 +17,10 @@ from oferta.events.archive import archive_files
 from oferta.events.archive_rewrite import read_groups
 from oferta.events.archive_rewrite import take_out as take_out_of_archive
 from oferta.events.event import Event
+from oferta.events.forgotten import Forgotten
 from oferta.events.manifest import DatasetManifest, FileEntry, TableEntry, read_manifest
 from oferta.events.output import Output, open_output
-from oferta.events.rows import RAW
-from oferta.events.stage import REASON, TEXT
+from oferta.events.stage import FILE, NUMBER, REASON, TEXT
 from oferta.privacy.folders import noted_folders
 from oferta.privacy.places import Row, Subject
 from oferta.privacy.tables import CUSTOMER, customers_in, replace_table
@@ -115,6 +115,17 @@ def erase_from_dataset(dataset: Path, customer_id: str) -> int:
     return went
 
 
+def scrub_dataset(dataset: Path, forgotten: Forgotten) -> int:
+    """Take whoever was forgotten out of a dataset, where there is one; how many rows went.
+
+    Raises:
+        SourceRefused, OutputFailed: as `erase_from_dataset`.
+    """
+    folders = _data_folders(dataset)
+    ids = customers_in(table for folder in folders for table in _accepted(folder))
+    return sum(erase_from_dataset(dataset, one) for one in sorted(forgotten(ids)))
+
+
 def _renewed(output: Output, manifest: DatasetManifest, live: Path, customer_id: str) -> int:
     for path in sorted(live.rglob("*")):
         name = output.folder / path.relative_to(live)
@@ -205,13 +216,14 @@ def _theirs(path: Path, customer_id: str) -> pl.Expr:
     A rejected row has the source's own cells, under its names, and may be the text of a whole
     line: there, whatever says the id anywhere goes. Too much is better than too little of these.
     """
-    names = pl.read_parquet_schema(path)
-    if CUSTOMER in names:
-        return pl.col(CUSTOMER).eq_missing(customer_id)
-    cells = [pl.col(name) == customer_id for name in names if name.startswith(RAW)]
-    if TEXT in names:
-        cells.append(pl.col(TEXT).str.contains(customer_id, literal=True))
-    return pl.any_horizontal(cells).fill_null(value=False) if cells else pl.lit(value=False)
+    kinds = pl.read_parquet_schema(path)
+    if TEXT not in kinds:
+        known = CUSTOMER in kinds
+        return pl.col(CUSTOMER).eq_missing(customer_id) if known else pl.lit(value=False)
+    ours = {REASON, FILE, NUMBER, TEXT}
+    cells = [pl.col(name) == customer_id for name in kinds if name not in ours]
+    cells.append(pl.col(TEXT).str.contains(customer_id, literal=True))
+    return pl.any_horizontal(cells).fill_null(value=False)
 
 
 def _count(rows: pl.LazyFrame) -> int:

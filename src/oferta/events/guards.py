@@ -1,6 +1,6 @@
 """What makes a whole source too bad to take, after its rows were judged."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,13 @@ CONTRACTS_MAY_SHRINK: Final = 0.20
 MAX_EVENT_TYPES: Final = 1_000
 
 _BY_DESIGN: Final = frozenset(
-    {"customer.too_many_events", "consent.outvoted", "archive.customer", "archive.product"}
+    {
+        "customer.too_many_events",
+        "consent.outvoted",
+        "archive.customer",
+        "archive.product",
+        "erased",
+    }
 )
 """Reasons that say nothing bad of the source: live events may be of customers of today."""
 
@@ -40,6 +46,8 @@ class IngestOptions:
     """Far fewer products or customers than the dataset has now."""
     max_customer_events: int = 100_000
     """Of the newest; a customer with more is a machine, and costs every model time."""
+    forgotten: Callable[[Collection[str]], Collection[str]] | None = None
+    """Of some ids, those of customers who were forgotten; nothing of them is taken."""
 
 
 def check_rejected(staged: Staged, options: IngestOptions, *, place: Path) -> None:

@@ -33,6 +33,8 @@ from oferta.events.across import (
     told_before,
 )
 from oferta.events.archive import reading
+from oferta.events.erasing import scrub_dataset
+from oferta.events.forgotten import drop_forgotten
 from oferta.events.guards import (
     IngestOptions,
     check_consent_age,
@@ -106,6 +108,8 @@ def ingest_inspected(
             "is the source itself",
             remedy="Choose another --out, as a folder inside it.",
         )
+    if options.forgotten is not None:
+        scrub_dataset(out, options.forgotten)
     with open_output(out) as output:
         previous = output.previous
         if previous is not None:
@@ -149,6 +153,7 @@ def _build(
             continue
         one = stage_table(plans[table.name], folder, now=now, types=types, progress=progress)
         staged[table.name] = one
+        drop_forgotten(one, options.forgotten)
         archive = len(one.parts) - 1 if live is not None and table == EVENTS else None
         refused = _second_pass(one, staged, options, progress, archive=archive)
         _join_rejected(one.rejected, refused)

@@ -53,18 +53,24 @@ def ingest(
     from oferta.clock import SystemClock
     from oferta.events.guards import IngestOptions
     from oferta.events.ingest import ingest as run
+    from oferta.home import home_folder
+    from oferta.privacy.folders import note_folder
     from oferta.progress import Terminal
+    from oferta.store.forgotten import forgotten_of
 
+    home = home_folder()
     options = IngestOptions(
         strict=strict,
         max_rejected=max_rejected,
         allow_empty=allow_empty,
         replace=replace,
         accept_shrink=accept_shrink,
+        forgotten=forgotten_of(home),
     )
     report = run(
         source, out, options=options, clock=SystemClock(), progress=Terminal(), archive=archive
     )
+    note_folder(home, "dataset", out)
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
     else:

@@ -1,0 +1,51 @@
+"""Who was forgotten, as whoever takes in, trains on or publishes data of customers asks."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from oferta.privacy.erasures import Erasures
+from oferta.privacy.ledger import ledger_path
+from oferta.store.keys import KeySpace
+from oferta.store.tenants import space_of
+
+
+def forgotten_among(
+    customer_ids: Collection[str], tombstones: Collection[str], space: KeySpace
+) -> list[str]:
+    """Those of the customers whose tombstone is there, ascending. 1.5 us each."""
+    if not tombstones:
+        return []
+    ids = sorted(customer_ids)
+    hashes = space.digests(ids)
+    return [
+        one for one, digest in zip(ids, hashes, strict=True) if digest.tobytes().hex() in tombstones
+    ]
+
+
+def tombstones_of(home: Path) -> frozenset[str]:
+    """Everybody of a state folder who was forgotten, by this instant.
+
+    Raises:
+        LedgerUnavailable: nobody can say: then nothing of anybody may be taken.
+    """
+    path = ledger_path(home)
+    if not path.exists():
+        return frozenset()
+    erasures = Erasures(path)
+    try:
+        return erasures.tombstones()
+    finally:
+        erasures.close()
+
+
+def forgotten_of(home: Path) -> Callable[[Collection[str]], list[str]] | None:
+    """Of some ids, those of customers of a state folder who were forgotten; None: nobody was.
+
+    Raises:
+        LedgerUnavailable: nobody can say: then nothing of anybody may be taken.
+    """
+    tombstones = tombstones_of(home)
+    if not tombstones:
+        return None
+    space = space_of(home)
+    return lambda customer_ids: forgotten_among(customer_ids, tombstones, space)
