@@ -14,9 +14,11 @@ from typing import Self
 import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
+from redis.crc import key_slot
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from oferta.store.slots import SLOTS, SLOTS_OF_NODES, Range, Where, read_slots
 
 SERVERS = tuple(
     pytest.param(name, marks=pytest.mark.needs_tool("redis-server")) if name == "path" else name
@@ -164,6 +166,21 @@ class RedisCluster:
         """By which the nodes know this one."""
         with self.client(port) as client:
             return str(client.execute_command("CLUSTER MYID").decode())
+
+    def ranges(self) -> list[Range]:
+        """Which primary serves what, as the first running node sees it."""
+        port = next(iter(self.processes))
+        with self.client(port) as client:
+            connection = client.connection_pool.get_connection()
+            connection.send_command(*SLOTS_OF_NODES)
+            reply = connection.read_response(disable_decoding=True)
+            client.connection_pool.release(connection)
+        return read_slots(reply, asked=Where("127.0.0.1", port))
+
+    def owner(self, key: bytes) -> int:
+        """The port of the primary that serves a key."""
+        slot = key_slot(key)
+        return next(each.where.port for each in self.ranges() if each.first <= slot <= each.last)
 
     def known(self, port: int) -> int:
         """How many nodes this one knows by name, itself included."""

@@ -125,7 +125,7 @@ def summary(kills: list[Kill]) -> dict[str, float | int]:
 
 async def _kill(cluster: RedisCluster, address: str, *, number: int, careless: bool) -> Kill:
     """Kill one primary, wait for its replica, bring it back; all is watched throughout."""
-    ranges = _ranges(cluster)
+    ranges = cluster.ranges()
     pointer = key_slot(SPACE.pointer())
     primaries = list(dict.fromkeys(each.where.port for each in ranges))
     holder = next(each.where.port for each in ranges if each.first <= pointer <= each.last)
@@ -216,16 +216,6 @@ async def _read(
             await asyncio.sleep(PAUSE_S)
     finally:
         await reader.close()
-
-
-def _ranges(cluster: RedisCluster) -> list[slots.Range]:
-    port = next(iter(cluster.processes))
-    with cluster.client(port) as client:
-        connection = client.connection_pool.get_connection()
-        connection.send_command(*slots.SLOTS_OF_NODES)
-        reply = connection.read_response(disable_decoding=True)
-        client.connection_pool.release(connection)
-    return slots.read_slots(reply, asked=slots.Where("127.0.0.1", port))
 
 
 def _all(each: slots.Range) -> Iterator[int]:
