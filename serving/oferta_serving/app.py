@@ -160,6 +160,7 @@ def tenant_app(
         probe_s=settings.store.probe_ms / 1000,
         clock=time.monotonic,
     )
+    process.turnstile.widen_while(lambda: breaker.struggling)
     releases = Releases(
         reader,
         space,

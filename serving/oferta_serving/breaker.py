@@ -53,6 +53,11 @@ class Breaker:
         self._probed_at = now
         return True
 
+    @property
+    def struggling(self) -> bool:
+        """Whether the last call failed."""
+        return self._in_a_row > 0
+
     def succeeded(self) -> None:
         """Redis answered a request. That alone closes nothing: it may have been asked before."""
         self._in_a_row = 0

@@ -25,6 +25,10 @@ RETRY: Final = ((b"retry-after", b"1"),)
 RESERVE: Final = 8
 """More than anybody else may have under way, consent may."""
 
+WIDER: Final = 8
+"""So many times as many requests may be under way while Redis keeps them waiting: that is no work
+of this process, and each of them is over after its deadline."""
+
 PATIENCE_S: Final = 2.0
 """How long consent, batches and staff may wait: what they ask for is worth as much then."""
 
@@ -55,13 +59,18 @@ class Turnstile:
     """Lets requests in. For one event loop, shared by all tenants of a process."""
 
     def __init__(
-        self, settings: OverloadSettings, metrics: Metrics, *, clock: Callable[[], float]
+        self,
+        settings: OverloadSettings,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float],
     ) -> None:
+        self._slow: list[Callable[[], bool]] = []
         self._most = settings.concurrent
         self._most_batches = settings.batches
         self._queue_s = settings.queue_ms / 1000
         self._clock = clock  # monotonic seconds
-        self._metrics = metrics
+        self._refused = {turn: metrics.overloaded.labels(turn.name.lower()) for turn in Turn}
         self._inside = 0
         self._batches = 0
         self._queues: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Turn)
@@ -82,6 +91,10 @@ class Turnstile:
             return False
         return self._expected_s(Turn.SERVE) > self._queue_s
 
+    def widen_while(self, slow: Callable[[], bool]) -> None:
+        """Let in `WIDER` times as many while `slow` says that a store keeps them waiting."""
+        self._slow.append(slow)
+
     async def enter(self, turn: Turn, *, wait_s: float | None = None) -> None:
         """Wait for one's turn; whoever entered leaves.
 
@@ -95,7 +108,7 @@ class Turnstile:
             return
         patience = self._patience_s(turn) if wait_s is None else min(wait_s, self._patience_s(turn))
         if self._standing() and self._expected_s(turn) > patience:
-            raise self.refusal(turn)
+            raise self._refusal(turn)
         await self._wait(turn, patience)
 
     def leave(self, turn: Turn) -> None:
@@ -110,9 +123,12 @@ class Turnstile:
         self._left_at = now
         self._admit()
 
-    def refusal(self, turn: Turn) -> RequestRefused:
-        """The refusal of one request, counted."""
-        self._metrics.overloaded.labels(turn.name.lower()).inc()
+    def turned_away(self, turn: Turn) -> None:
+        """Count one refusal."""
+        self._refused[turn].inc()
+
+    def _refusal(self, turn: Turn) -> RequestRefused:
+        self.turned_away(turn)
         return RequestRefused("overloaded", headers=RETRY)
 
     async def _wait(self, turn: Turn, patience: float) -> None:
@@ -133,7 +149,7 @@ class Turnstile:
 
     def _expire(self, future: "asyncio.Future[None]", turn: Turn) -> None:
         if not future.done():
-            future.set_exception(self.refusal(turn))
+            future.set_exception(self._refusal(turn))
 
     def _admit(self) -> None:
         """Let in whoever is next, as long as there is room."""
@@ -152,11 +168,12 @@ class Turnstile:
             self._batches += 1
 
     def _room(self, turn: Turn) -> bool:
+        most = self._most * WIDER if any(slow() for slow in self._slow) else self._most
         if turn is Turn.CONSENT:
-            return self._inside < self._most + RESERVE
+            return self._inside < most + RESERVE
         if turn >= Turn.BATCH and self._batches >= self._most_batches:
             return False
-        return self._inside < self._most
+        return self._inside < most
 
     def _before(self, turn: Turn) -> bool:
         """Whether anybody waits who goes before a newcomer of this kind."""

@@ -31,7 +31,25 @@ MAX_DISCARDED = 128 * 1024 * 1024
 
 
 _END: Final = b"\r\n\r\n"
+_ID: Final = b"%b%08x"  # 16 characters
 _NOT_SHED: Final = (b"/consent", b"x-request-id", b"connection: close")
+
+
+def _shed_answer() -> bytes:
+    """A whole refusal with two places for the request's id: 40 us are spent once, not each time."""
+    refused = RequestRefused("overloaded", headers=RETRY)
+    body = problem_body(refused, "?" * 16)
+    headers = [
+        *problem_headers(refused, len(body)),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", b"?" * 16),
+    ]
+    lines = [b"HTTP/1.1 503 Service Unavailable", *(name + b": " + text for name, text in headers)]
+    whole = b"\r\n".join(lines) + _END + body
+    return whole.replace(b"%", b"%%").replace(b"?" * 16, _ID)
+
+
+_SHED: Final = _shed_answer()
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -40,7 +58,7 @@ class GuardedHttp(HttpToolsProtocol):
     limits = LimitSettings()
     turnstile: ClassVar[Turnstile | None] = None
     _shed_ids: "ClassVar[count[int]]" = count(1)
-    _shed_prefix: ClassVar[str] = secrets.token_hex(4)
+    _shed_prefix: ClassVar[bytes] = secrets.token_hex(4).encode()
 
     def __init__(
         self,
@@ -133,15 +151,9 @@ class GuardedHttp(HttpToolsProtocol):
         """Refuse without parsing: a refusal that costs a fifth of an answer would be no relief."""
         self._head_arrived()
         self._unset_keepalive_if_required()
-        request_id = f"{self._shed_prefix}{next(self._shed_ids):08x}"
-        refused = turnstile.refusal(Turn.SERVE)
-        body = problem_body(refused, request_id)
-        self.transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
-            b"content-length: %d\r\ncache-control: no-store\r\nretry-after: %b\r\n"
-            b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n%b"
-            % (len(body), RETRY[0][1], request_id.encode(), body)
-        )
+        turnstile.turned_away(Turn.SERVE)
+        request_id = self._shed_prefix, next(self._shed_ids)
+        self.transport.write(_SHED % (*request_id, *request_id))
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
