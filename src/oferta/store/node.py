@@ -30,6 +30,7 @@ Command = Sequence[bytes]
 """A command and its arguments. Its key, by which a cluster finds the node, is the second part; of
 EVALSHA and EVAL the fourth, where all keys of one call lie in one slot."""
 
+_DENIED: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 TELL_EVERY_S: Final = 60.0
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,8 @@ def packed(parts: Command) -> bytes:
 def unavailable(error: Exception) -> StoreUnavailable:
     """What a failure of Redis, or a refusal, is to those who asked; a denial is logged besides."""
     said = str(error) or type(error).__name__
-    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
+    # redis-py wraps what Redis says of our password in a ConnectionError.
+    if isinstance(error, _DENIED) or isinstance(error.__cause__, _DENIED):
         _denials.tell(said)
         return StoreForbidden(said)
     return StoreUnavailable(f"Redis did not answer: {said}")

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from oferta.errors import StoreUnavailable
+from oferta.store.address import FilePassword, read_address
 
 _TIMEOUT_S = 2.0
 _SETTINGS = (
@@ -57,14 +58,27 @@ class ServerFacts:
 
 
 def server_facts(url: str) -> ServerFacts:
-    """Ask the server at `url`.
+    """Ask the server at `url`; of a cluster, the first node of the address that answers.
 
     Raises:
         StoreUnavailable: it does not answer, or refuses us. Names no address: it may hold a
             password.
     """
+    address = read_address(url)
+    urls = [address.of_node(where) for where in address.seeds] or [address.url]
+    for at, each in enumerate(urls, 1):
+        try:
+            return _facts(each, address.credentials)
+        except StoreUnavailable:
+            if at == len(urls):
+                raise
+    raise AssertionError  # there is one at least
+
+
+def _facts(url: str, credentials: FilePassword | None) -> ServerFacts:
     client = Redis.from_url(
         url,
+        credential_provider=credentials,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
