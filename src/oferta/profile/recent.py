@@ -6,6 +6,7 @@ release when somebody asks. So a new release never has to catch up, and nothing 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final, NamedTuple
 
 import orjson
@@ -73,6 +74,7 @@ class Recent:
         cut: float,
         *,
         elsewhere: Mapping[int, Position] | None = None,
+        read_at: float = inf,
     ) -> Sequence[RecentEvent]:
         """The events that a release does not know of.
 
@@ -80,12 +82,16 @@ class Recent:
             covered: position up to which its data held this shard's events; None: not known.
             cut: where that is not known, the epoch seconds of its training cut.
             elsewhere: `covered` of other shards, for what a session brought from there.
+            read_at: when its data were read, epoch seconds: what came in later is new to it,
+                whenever it happened.
         """
         known = elsewhere or {}
 
         def is_new(event: RecentEvent) -> bool:
             until = covered if event.shard is None else known.get(event.shard)
-            return event.at > cut if until is None else event.position > until
+            if until is None:
+                return event.at > cut or event.position.ms / 1000 > read_at
+            return event.position > until
 
         return [event for event in self.events if is_new(event)]
 

@@ -153,6 +153,8 @@ def test_where_a_release_does_not_say_what_it_knows_its_cut_does() -> None:
     recent = applied(NOTHING_RECENT, [(at(2), early), (at(1), late)], now=NOW)
     assert [one.at for one in recent.since(None, NOW - 100)] == [NOW - 50]
     assert [one.at for one in recent.since(None, NOW - 101)] == [NOW - 50, NOW - 100]
+    came_in = at(1).ms / 1000
+    assert [one.at for one in recent.since(None, NOW, read_at=came_in)] == [NOW - 100]
 
 
 def test_records_of_before_quantities_and_shards_can_be_read() -> None:
