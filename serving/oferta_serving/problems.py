@@ -336,13 +336,26 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "consent.not_stored": Problem(
             503,
             "The word could not be stored",
-            "Send it again after `Retry-After`; nothing holds yet.",
+            "Send it again after `Retry-After`: twice is harmless.",
         ),
         "consent.ledger_unavailable": Problem(
             503, "The consent ledger cannot be read", "Try again after `Retry-After`."
         ),
         "consent.not_kept_here": Problem(
             404, "Another machine keeps the consent ledger", "Send it there (`privacy.ledger`)."
+        ),
+        "reason.invalid": Problem(
+            422, "Not a reason", "Send 1 to 128 characters without control characters."
+        ),
+        "erasure.unknown": Problem(404, "No such erasure", "Send the id as it was answered."),
+        "erasure.not_stored": Problem(
+            503, "The erasure could not be written down", "Try again after `Retry-After`."
+        ),
+        "format.unknown": Problem(422, "No such format", "Send `json` or `csv`."),
+        "export.unavailable": Problem(
+            503,
+            "A place cannot be read now",
+            "Try again: an export that lacks a place would be no answer.",
         ),
         # Ours.
         "overloaded": Problem(

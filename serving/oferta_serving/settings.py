@@ -111,6 +111,7 @@ class TenantSettings(Settings):
     catalogue: Path | None = None
     rate_cards: Path | None = None
     base: Path | None = None
+    personalise: bool | None = None  # as `privacy.personalise`; none: as at the top
 
 
 class StopSettings(Settings):
@@ -154,8 +155,12 @@ class ServingSettings(Settings):
         if tenant not in self.tenants:
             raise UnknownName("tenant", tenant, (DEFAULT_TENANT, *self.tenants))
         files = self.tenants[tenant].model_dump()
+        personalise = files.pop("personalise")
         decisions = DecisionSettings.model_validate(self.decisions.model_dump() | files)
-        return self.model_copy(update={"decisions": decisions, "tenants": {}})
+        changed: dict[str, object] = {"decisions": decisions, "tenants": {}}
+        if personalise is not None:
+            changed["privacy"] = self.privacy.model_copy(update={"personalise": personalise})
+        return self.model_copy(update=changed)
 
     @model_validator(mode="after")
     def _tenants_are_whole(self) -> Self:
