@@ -52,6 +52,7 @@ SCHEMA: Final = pa.schema(
         ("placement", pa.string()),
         ("release", pa.int64()),
         ("decision_id", pa.string()),
+        ("offer_id", pa.string()),
         *((name, pa.float64()) for name in _NUMBERS),
         ("wished_model", pa.string()),
         ("attributes", pa.string()),  # the others, as a JSON object; null: none
@@ -164,6 +165,7 @@ def _row(shard: int, position: Position, event: Event) -> dict[str, object]:
         "placement": event.placement,
         "release": event.release,
         "decision_id": event.decision_id,
+        "offer_id": event.offer_id,
         **wishes,
         "attributes": orjson.dumps(others).decode() if others else None,
         "shard": shard,

@@ -1,6 +1,7 @@
 """Live events are read with a source's files: each once, for whoever it turned out to be."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from core.ingest.shops import CLOCK, HEADER, NOW, Shop
 from oferta.errors import ArchiveUnreadable, SourceRefused
 from oferta.events.archive import (
     NOWHERE,
+    SCHEMA,
     SHARDS,
     Archived,
     Positions,
@@ -36,9 +38,9 @@ EARLIER = (NOW - timedelta(hours=6)).timestamp()
 
 
 def event(number: int, *, after_s: float = 0, **said: object) -> Event:
-    fields = {"type": "click", "customer_id": "ann", "product_id": "loan", **said}
+    told = {"type": "click", "customer_id": "ann", "product_id": "loan", **said}
     at = EARLIER + after_s
-    return Event(f"live-{number:04d}", at=at, received_at=at, **fields)  # type: ignore[arg-type]
+    return Event(f"live-{number:04d}", at=at, received_at=at, **told)  # type: ignore[arg-type]
 
 
 def positions(ms: int) -> Positions:
@@ -75,6 +77,13 @@ def read(
 
 def test_there_are_as_many_positions_as_streams():
     assert SHARDS == keys.SHARDS
+
+
+def test_nothing_that_an_event_says_is_left_out_of_the_archive():
+    """Who adds a field to events adds it here, or says why not."""
+    told = {"id": "event_id", "type": "event_type", "at": "timestamp"}
+    names = {told.get(field.name, field.name) for field in fields(Event)}
+    assert names - set(SCHEMA.names) == set()
 
 
 def test_live_events_are_read_after_the_files_and_the_manifest_says_how_far(
