@@ -303,5 +303,5 @@ def write_model(folder: Path, *, customers: tuple[str, ...] = ("x", ANNA, BELA, 
         **{f"customers.{name}": array for name, array in pack_texts(ids).items()},
         **{f"products.{name}": array for name, array in pack_texts(products).items()},
     }
-    meta = Meta("als", {}, 1, "data", "code", NOON.isoformat())
+    meta = Meta("als", {}, 1, "data", "code", NOON.isoformat(), {})
     write_artefact(folder, arrays, meta)

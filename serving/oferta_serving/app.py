@@ -32,6 +32,8 @@ from oferta_serving.consent.keeping import Keeping
 from oferta_serving.consent.words import Words
 from oferta_serving.deciding.store_health import StoreHealth
 from oferta_serving.documented import with_problem_schema
+from oferta_serving.erasing.places import Ground
+from oferta_serving.erasing.requests import Erasing
 from oferta_serving.events.receiver import UNAVAILABLE, Receiver
 from oferta_serving.gate import Gate
 from oferta_serving.live import Releases
@@ -48,6 +50,7 @@ from oferta_serving.routes.decisions import add_decision_routes
 from oferta_serving.routes.events import add_event_routes
 from oferta_serving.routes.feedback import add_feedback_routes
 from oferta_serving.routes.operations import add_operation_routes
+from oferta_serving.routes.privacy import add_privacy_routes
 from oferta_serving.routes.products import add_product_routes
 from oferta_serving.routes.profiles import add_profile_routes
 from oferta_serving.schemas import ProblemAnswer
@@ -72,6 +75,7 @@ def create_app(
     decisions: DecisionStore | None = None,
     events: EventStore | None = None,
     copies: ConsentCopies | None = None,
+    ground: Ground | None = None,
     keyring: Keyring | None = None,
     clock: Clock | None = None,
     process: Process | None = None,
@@ -88,6 +92,7 @@ def create_app(
         decisions: where decisions are kept; needed where the settings say what they are made with.
         events: where events go; None: they are not taken.
         copies: where words of consent are copied to for other machines; None: there are none.
+        ground: what erasures and exports work on; None: there are none.
         keyring: who may call; None: those whose keys the state folder has.
         clock: tells when offers start and end, where no `process` is given; else the machine's.
         process: what all tenants share; one of its own, unless given.
@@ -105,6 +110,7 @@ def create_app(
         decisions=decisions,
         events=events,
         copies=copies,
+        ground=ground,
         others=tuple(others.values()),
         on_stop=on_stop,
     )
@@ -137,6 +143,7 @@ def tenant_app(
     decisions: DecisionStore | None = None,
     events: EventStore | None = None,
     copies: ConsentCopies | None = None,
+    ground: Ground | None = None,
     others: Sequence[FastAPI] = (),
     on_stop: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
@@ -151,6 +158,7 @@ def tenant_app(
         decisions: where its decisions are kept.
         events: where its events go.
         copies: where its words of consent are copied to.
+        ground: what its erasures and exports work on.
         others: applications that start and stop with this one.
         on_stop: closes the reader, on the loop that used it.
     """
@@ -212,10 +220,11 @@ def tenant_app(
             metrics=metrics,
             deciding=deciding,
         ),
+        erasing=Erasing(ground) if ground is not None and settings.privacy.ledger else None,
         deciding=deciding,
         base=None if deciding is None else _base(deciding, settings, home=home, clock=clock),
     )
-    on_stop = _closing(events, on_stop)
+    on_stop = _closing(events, services.erasing, on_stop)
     app = FastAPI(
         title="oferta",
         version=version("oferta"),
@@ -245,6 +254,7 @@ def tenant_app(
         add_feedback_routes,
         add_event_routes,
         add_profile_routes,
+        add_privacy_routes,
         add_base_routes,
         add_operation_routes,
     ):
@@ -275,9 +285,13 @@ def _consent(
 
 
 def _closing(
-    events: EventStore | None, on_stop: Callable[[], Awaitable[None]] | None
+    events: EventStore | None,
+    erasing: Erasing | None,
+    on_stop: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[], Awaitable[None]]:
     async def closed() -> None:
+        if erasing is not None:
+            await erasing.close()
         if events is not None:
             await events.close()
         if on_stop is not None:

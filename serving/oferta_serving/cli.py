@@ -6,6 +6,8 @@ from oferta_serving.commands.audience import audience
 from oferta_serving.commands.consume import consume
 from oferta_serving.commands.decide import decide
 from oferta_serving.commands.doctor import doctor
+from oferta_serving.commands.erase import erase
+from oferta_serving.commands.export_customer import export_customer
 from oferta_serving.commands.keys import keys
 from oferta_serving.commands.replay import replay
 from oferta_serving.commands.replay_dead import replay_dead
@@ -26,5 +28,7 @@ app.command(epilog="Example: oferta audience balloon-refinance --out members.csv
     audience
 )
 app.command(epilog="Example: oferta triggers --out due.csv --due-before 2026-12-01")(triggers)
+app.command(epilog='Example: oferta erase c-1042 --reason "request of 2026-11-23" --wait')(erase)
+app.command(epilog="Example: oferta export-customer c-1042 --out c-1042.zip")(export_customer)
 app.command(epilog="Example: oferta doctor --config serving/serving.toml")(doctor)
 app.add_typer(keys, name="keys")

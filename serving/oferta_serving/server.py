@@ -30,6 +30,7 @@ from oferta.store.tenants import space_of
 from oferta.store.wire import Wire
 from oferta_serving import logs
 from oferta_serving.app import create_app, tenant_app
+from oferta_serving.erasing.places import PATIENT_S, Ground
 from oferta_serving.metrics import share_between_workers
 from oferta_serving.protocol import guarded
 from oferta_serving.services import Draining, Process
@@ -40,6 +41,7 @@ _BACKLOG = 2048
 _COPYING = 4  # connections that words of consent are copied through
 _COUNTING = 4  # connections that usage of keys is counted through
 _COUNT_S = 0.02  # a request waits so long for tokens; then its worker grants some by itself
+_PATIENT = 2  # connections of erasures and exports, which nobody's list waits for
 _COPY_S = 0.2  # how long a word that is on disk waits for Redis
 
 
@@ -85,8 +87,11 @@ class AppFactory:
             Wire(self.redis_url, connections=_COPYING, deadline_s=_COPY_S), space
         )
 
+        patient = RedisReader(self.redis_url, space, connections=_PATIENT, deadline_s=PATIENT_S)
+        wire = Wire(self.redis_url, connections=_PATIENT, deadline_s=PATIENT_S)
+
         async def close() -> None:
-            for each in (reader.close, copies.close, *closed):
+            for each in (reader.close, copies.close, patient.close, wire.close, *closed):
                 await each()
 
         return {
@@ -103,6 +108,7 @@ class AppFactory:
                 self.redis_url, space, keeping=settings.events.keeping, connections=connections
             ),
             "copies": copies,
+            "ground": Ground(home, space, wire, patient, self.clock),
             "on_stop": close,
         }
 
@@ -115,6 +121,7 @@ class _Stores(TypedDict):
     decisions: RedisDecisions
     events: RedisEvents
     copies: ConsentCopies
+    ground: Ground
     on_stop: Callable[[], Awaitable[None]]
 
 

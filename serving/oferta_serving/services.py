@@ -13,6 +13,7 @@ from oferta_serving.answers import Answers
 from oferta_serving.breaker import Breaker
 from oferta_serving.consent.following import Following
 from oferta_serving.consent.keeping import Keeping
+from oferta_serving.erasing.requests import Erasing
 from oferta_serving.events.receiver import Receiver
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
@@ -77,6 +78,8 @@ class Services:
     rates: Rates
     consent: Keeping | Following
     receiver: Receiver | None = None
+    erasing: Erasing | None = None
+    """None where another machine keeps the ledger."""
     deciding: "Deciding | None" = None
     tenants: "tuple[Services, ...]" = ()
     """Of further tenants in this process: to tell how they are, and for nothing else."""

@@ -32,6 +32,9 @@ ROUTES: Mapping[str, Scope] = MappingProxyType(
         "GET /v1/triggers": "serve",
         "PUT /v1/customers/{customer_id}/consent": "consent",
         "GET /v1/customers/{customer_id}/consent": "consent",
+        "DELETE /v1/customers/{customer_id}": "privacy",
+        "GET /v1/erasures/{erasure_id}": "privacy",
+        "GET /v1/customers/{customer_id}/export": "privacy",
         "GET /v1/decisions/{decision_id}": "explain",
         "GET /v1/customers/{customer_id}/profile": "explain",
     }

@@ -10,6 +10,8 @@ from oferta.store.profiles import ENDS
 _ITEM_BYTES: Final = {2: 7, 3: 9}
 """Bytes of a suggestion, by those of a position: product, score u16, reason u8, because."""
 
+_PAST: Final = struct.Struct("<HI")  # of a past: segment, end of its rows
+
 
 def list_removed(record: bytes, rest: int) -> bytes | None:
     """A bucket of lists without the customer; None where they are not in it.
@@ -93,6 +95,45 @@ def columns_removed(record: bytes, rest: int, *, kind: int, ends: struct.Struct)
     )
     return codec.seal(
         kind, opened.stamp, count=count - 1, body=body, position_bytes=opened.position_bytes
+    )
+
+
+def past_removed(record: bytes, rest: int) -> bytes | None:
+    """A bucket of pasts without the customer; None where they are not in it.
+
+    How large a row is, only the manifest says; but all rows are of one size.
+
+    Raises:
+        RecordCorrupt: it is no intact bucket of pasts.
+    """
+    opened = codec.unseal(record, codec.PAST)
+    count = opened.count
+    index = codec.find(record, rest, count) if count else None
+    if index is None:
+        return None
+    entries_at = codec.HEADER.size + count * codec.REST_BYTES
+    rows_at = entries_at + count * _PAST.size
+    entries = list(_PAST.iter_unpack(record[entries_at:rows_at]))
+    total = entries[-1][1]
+    size, over = divmod(len(record) - rows_at, total) if total else (0, len(record) - rows_at)
+    if over:
+        raise RecordCorrupt(f"{count} pasts in {len(record)} bytes")
+    rows = _Column(record, rows_at, [end * size for _, end in entries])
+    fewer = rows.size(index) // size if size else 0
+    kept = [
+        (segment, end - fewer * (at > index))
+        for at, (segment, end) in enumerate(entries)
+        if at != index
+    ]
+    body = b"".join(
+        (
+            _rests(record, count, index),
+            *(_PAST.pack(*entry) for entry in kept),
+            rows.without(index),
+        )
+    )
+    return codec.seal(
+        codec.PAST, opened.stamp, count=count - 1, body=body, position_bytes=opened.position_bytes
     )
 
 

@@ -1,11 +1,13 @@
 """A customer's events on their way: those that wait, are parked, are dead letters, and claims."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from oferta.errors import RecordCorrupt
-from oferta.events.event import Event, decode_event
+from oferta.events.event import Event, decode_event, encode_event
 from oferta.privacy.places import Row, Session, Subject
 from oferta.store.event_streams import GROUP
 from oferta.store.keys import KeySpace
@@ -40,7 +42,7 @@ class Streams:
 
     async def export(self, subject: Subject) -> Sequence[Row]:
         """See `Place.export`."""
-        return [asdict(event) async for event in self.events(subject)]
+        return [orjson.loads(encode_event(event)) async for event in self.events(subject)]
 
     async def holds(self, subject: Subject) -> bool:
         """See `Place.holds`."""

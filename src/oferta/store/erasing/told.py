@@ -14,7 +14,8 @@ from oferta.store.contract import Reader
 from oferta.store.erasing.releases import announced
 from oferta.store.keys import KeySpace
 from oferta.store.profiles import ProfileRow, profile_row
-from oferta.store.reading import load_head
+from oferta.store.reading import Damage, load_head
+from oferta.store.reading_live import load_pasts, load_scorer_parts, scorer_of
 from oferta.store.release import Head
 from oferta.store.wire import Wire
 
@@ -90,6 +91,38 @@ class TellReleases:
                 continue
         return rows
 
+    async def pasts(self, subject: Subject) -> list[Row]:
+        """Their past as each release's model saw it."""
+        rows: list[Row] = []
+        async for head in self._heads():
+            manifest = head.manifest
+            if not manifest.past_buckets_per_tag:
+                continue
+            try:
+                parts = await load_scorer_parts(self.reader, self.space, manifest)
+                places = scorer_of(head, parts).places
+                (past,) = await load_pasts(
+                    self.reader, self.space, manifest, [subject.digest], products=len(places)
+                )
+            except (ReleaseMissing, RecordCorrupt):
+                continue
+            if past is None or isinstance(past, Damage):
+                continue
+            had = zip(past.amounts.product.tolist(), past.amounts.amount.tolist(), strict=True)
+            rows.append(
+                {
+                    **_of(head),
+                    "products": [
+                        {
+                            "product_id": _name(head, int(places[product])),
+                            "amount": amount,
+                        }
+                        for product, amount in had
+                    ],
+                }
+            )
+        return rows
+
     async def _heads(self) -> AsyncIterator[Head]:
         for release in sorted(await announced(self.wire, self.space)):
             try:
@@ -100,6 +133,11 @@ class TellReleases:
     async def _record(self, key: bytes) -> bytes | None:
         (record,) = await self.wire.fetch([key])
         return record
+
+
+def _name(head: Head, place: int) -> str | None:
+    """The id of a product; None of one that the release does not offer."""
+    return head.catalogue[place].product_id if place >= 0 else None
 
 
 def _of(head: Head) -> dict[str, object]:

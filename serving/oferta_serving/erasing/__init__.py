@@ -1,0 +1,1 @@
+"""Erasure and export of one customer: every place there is, put together."""

@@ -1,0 +1,45 @@
+"""A customer is forgotten everywhere, whatever is killed when; and told everything before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from erasing_worlds import ANNA, BELA, SESSION, Seller, seller
+from redis_servers import newest
+
+from oferta.privacy.erasures import Erasure
+from oferta.privacy.places import PLACES
+from oferta_serving.erasing.export import exported
+from oferta_serving.erasing.places import all_places
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Seller]:
+    with seller(tmp_path, newest()) as made:
+        yield made
+
+
+def held(world: Seller, customer_id: str) -> dict[str, int]:
+    """How many things each place holds of a customer."""
+    said = world.ask(lambda ground: exported(ground, customer_id))
+    places = said["held"]
+    assert isinstance(places, dict)
+    return {name: len(rows) for name, rows in places.items()}
+
+
+def needles(world: Seller, customer_id: str) -> tuple[bytes, ...]:
+    digest = world.space.digest(customer_id)
+    return customer_id.encode(), digest.hex().encode(), digest[8:][::-1]
+
+
+def test_a_customer_is_in_every_place_and_after_the_erasure_in_none(world: Seller):
+    before, other = held(world, ANNA), held(world, BELA)
+    assert set(before) == set(PLACES), "a place without an export"
+    empty = {name for name, count in before.items() if not count}
+    assert empty <= {"claims", "pasts"}, "the world of this test lacks them"
+    done = world.erase()
+    assert done.state == "done", [one for one in done.places if one.state != "clean"]
+    assert not any(held(world, ANNA).values())
+    assert held(world, BELA) == other, "somebody else lost something"
