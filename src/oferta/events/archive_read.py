@@ -1,9 +1,9 @@
 """The archive as a source of events: what was accepted live, in the terms of the events table.
 
 An event counts for a customer and a product. What a session did counts for the customer that it
-turned out to be: for the one it was tied to before the event, else for the first one after it. An
-event ties them by naming both. Events without a product, and those of sessions that never turned
-out to be anybody, are left out and counted; they stay in the archive.
+turned out to be: the first one that an event names with it, as when it was applied. Events without
+a product, and those of sessions that never turned out to be anybody, are left out and counted; they
+stay in the archive.
 """
 
 import hashlib
@@ -138,7 +138,7 @@ def read_archive(
 
 
 def _ties(files: Iterable[ArchiveFile]) -> pl.DataFrame:
-    """When each session was first tied to each customer, in the order of time."""
+    """Which customer each session turned out to be: the first one that it was told with."""
     ties = _TIES.to_frame()
     for file in files:
         for group in read_groups(file.path):
@@ -147,30 +147,18 @@ def _ties(files: Iterable[ArchiveFile]) -> pl.DataFrame:
                 .select("session_id", tied="customer_id", since="received_at")
                 .drop_nulls()
             )
-            ties = pl.concat([ties, here]).group_by("session_id", "tied").agg(pl.min("since"))
-    return ties.sort("since", "session_id", "tied")
+            ties = pl.concat([ties, here]).sort("since", "tied").unique("session_id", keep="first")
+    return ties.select("session_id", "tied")
 
 
 def _owned(rows: pl.DataFrame, ties: pl.DataFrame) -> pl.DataFrame:
     """`rows` with the customer of every session that is known, and `__tied`: by which event."""
-    rows = rows.with_row_index("__at").sort("received_at")
-    for strategy in ("backward", "forward"):
-        rows = rows.join_asof(
-            ties,
-            left_on="received_at",
-            right_on="since",
-            by="session_id",
-            strategy=strategy,
-            suffix=f"_{strategy}",
-        ).rename({"tied": f"__{strategy}"})
-    tied = pl.coalesce("__backward", "__forward")
+    nobody = pl.col("customer_id").is_null()
     return (
-        rows.sort("__at")
-        .with_columns(
-            pl.coalesce("customer_id", tied).alias("customer_id"),
-            (pl.col("customer_id").is_null() & tied.is_not_null()).alias("__tied"),
-        )
-        .drop("__at", "__backward", "__forward")
+        rows.join(ties, on="session_id", how="left", maintain_order="left")
+        .with_columns(__tied=nobody & pl.col("tied").is_not_null())
+        .with_columns(pl.coalesce("customer_id", "tied").alias("customer_id"))
+        .drop("tied")
     )
 
 
