@@ -219,6 +219,7 @@ def tenant_app(
             health=StoreHealth(breaker, releases, code=UNAVAILABLE),
             metrics=metrics,
             deciding=deciding,
+            words=consent.words,
         ),
         erasing=Erasing(ground) if ground is not None and settings.privacy.ledger else None,
         deciding=deciding,

@@ -298,6 +298,11 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "event.conflict": Problem(
             409, "The event id was used for something else", "Give every event an id of its own."
         ),
+        "customer.erased": Problem(
+            410,
+            "The customer was forgotten",
+            "Send nothing of them any more; a new contract: `oferta erase --forget-tombstone`.",
+        ),
         "events.backlog": Problem(
             503,
             "Too many events wait to be applied",

@@ -57,6 +57,11 @@ class ConsumerMetrics:
             "Records of what somebody did lately that were unreadable, and begun anew.",
             registry=registry,
         )
+        self.forgotten = Counter(
+            "oferta_events_forgotten",
+            "Events dropped because their customer was forgotten.",
+            registry=registry,
+        )
         self.merged = Counter(
             "oferta_sessions_merged",
             "Sessions that turned out to be a customer's.",

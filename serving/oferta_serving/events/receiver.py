@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 from oferta.events.event import Event, encode_event
 from oferta.policy.contact import Contact
 from oferta.policy.feedback import FEEDBACK
+from oferta.privacy.consents import NOTHING_SAID, Consents
 from oferta.store.events import Arrival, Fate, Intake
 from oferta.store.keys import KeySpace
+from oferta_serving.consent.words import Words
 from oferta_serving.deciding.heard import AHEAD_S
 from oferta_serving.deciding.heard import Row as Told
 from oferta_serving.deciding.store_health import RETRY, StoreHealth
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from oferta_serving.deciding.past import PastDecision
 
 UNAVAILABLE: Final = "events.store_unavailable"
+ERASED: Final = "customer.erased"
 _LATER: Final = frozenset({UNAVAILABLE, "events.backlog", "decisions.rules_unavailable"})
 _KINDS: Final[Mapping[str, object]] = dict.fromkeys(FEEDBACK)
 
@@ -51,6 +54,7 @@ class Receiver:
         health: StoreHealth,
         metrics: Metrics,
         deciding: "Deciding | None",
+        words: Words,
     ) -> None:
         self._intake = intake
         self._space = space
@@ -58,6 +62,7 @@ class Receiver:
         self._health = health
         self._metrics = metrics
         self._deciding = deciding
+        self._words = words
 
     async def receive(self, rows: Sequence[Row]) -> tuple[list[Received], list[ItemError]]:
         """What was taken, and which rows cannot be, by their positions.
@@ -66,7 +71,9 @@ class Receiver:
             RequestRefused: Redis does not answer, or cannot write. Rows may have been accepted;
                 sent again, they are told apart.
         """
-        errors: list[ItemError] = []
+        errors = [ItemError(row.index, ERASED) for row in rows if self._forgotten(row.event)]
+        refused = {error.index for error in errors}
+        rows = [row for row in rows if row.index not in refused]
         asked, answers = await self._answering(rows, errors)
         if not asked:
             return [], errors
@@ -90,6 +97,14 @@ class Receiver:
         for one in received:
             self._metrics.events.labels(one.state).inc()
         return received, [*errors, *unheard]
+
+    def _forgotten(self, event: Event) -> bool:
+        """Whether it is of a customer who was forgotten, as far as this machine's ledger tells."""
+        if event.customer_id is None:
+            return False
+        digest = self._space.digest(event.customer_id)
+        word = self._words.of(event.customer_id, digest, NOTHING_SAID)
+        return isinstance(word, Consents) and word.erased
 
     def _arrival(self, row: Row) -> Arrival:
         event = row.event

@@ -45,6 +45,7 @@ def add_event_routes(router: APIRouter, services: Services) -> None:
                 "event.decision",
                 "event.offer",
                 "event.conflict",
+                "customer.erased",
                 "events.backlog",
                 "events.store_unavailable",
                 "decisions.store_unavailable",
