@@ -37,6 +37,7 @@ from oferta.store.keys import KeySpace
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta.store.wire import Wire
 from oferta_serving.erasing.places import Ground
+from oferta_serving.erasing.requests import new_id
 from oferta_serving.erasing.runner import Runner, running
 from oferta_training.ledger import Ledger as AuditLedger
 from oferta_training.publish import publish
@@ -132,7 +133,7 @@ class Seller:
             subject = runner.ground.subject(customer_id)
             # `Ahead` is a minute late at both ends, so the request is backdated instead.
             at = runner.ground.clock.now().timestamp() - 60
-            made = runner.erasures.request("er_" + "ab" * 12, subject, "asked", at=at)
+            made = runner.erasures.request(new_id(), subject, "asked", at=at)
             await runner.run()
             return runner.erasures.of(made.id) or made
 

@@ -115,7 +115,8 @@ class Erasures:
         """
         with told(self.path, "could not be written"), self._writing():
             self._file.execute(
-                f"INSERT OR IGNORE INTO erasures ({_COLUMNS}) VALUES (?,?,?,?,?,NULL,NULL)",  # noqa: S608 - constants
+                f"INSERT INTO erasures ({_COLUMNS}) VALUES (?,?,?,?,?,NULL,NULL)"  # noqa: S608 - constants
+                " ON CONFLICT (tombstone) WHERE finished_at IS NULL DO NOTHING",
                 (id_, subject.tombstone, reason, at, _packed(subject, sought=False)),
             )
         (found,) = self._found("WHERE tombstone = ? AND finished_at IS NULL", subject.tombstone)
