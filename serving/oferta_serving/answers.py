@@ -14,12 +14,15 @@ from oferta_serving.metrics import Metrics
 from oferta_serving.older import Older
 from oferta_serving.parameters import Wanted
 from oferta_serving.problems import RequestRefused
-from oferta_serving.schemas import ColdReason
+from oferta_serving.schemas import ColdReason, FreshenedBy
 from oferta_serving.settings import FallbackSettings, FreshnessSettings
 from oferta_serving.view import ReleaseView
 
 _HOUR = 3600
 _BOOLEANS = (b"false", b"true")
+
+Fresh = tuple[FreshenedBy | None, int]
+"""By what a list was made fresh, and how many events are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,9 @@ class Answers:
             trouble = "release_expired"
         elif view is not None:
             held = row.held if row is not None else ()
-            barred: frozenset[int] = frozenset()
+            barred = found.barred
             if found.trouble is not None:
-                barred = self._unsure(view) if older is None else older.unsure
+                barred |= self._unsure(view) if older is None else older.unsure
             levels = levels_for(view, row)
             page = page_of(view, levels, wanted, now=now, held=held, barred=barred)
         cold: ColdReason | Literal[False] = False
@@ -65,7 +68,8 @@ class Answers:
         elif row.cold:
             cold = _made_of(row)
         scored = view if older is None else older.view
-        return self._answer(who, scored, page, trouble=trouble, now=now, cold=cold)
+        fresh = found.freshened_by, found.events
+        return self._answer(who, scored, page, trouble=trouble, now=now, cold=cold, fresh=fresh)
 
     def _unsure(self, view: ReleaseView) -> frozenset[int]:
         """The products that a customer who cannot be looked up may not be offered."""
@@ -138,6 +142,7 @@ class Answers:
         trouble: str | None,
         now: float,
         cold: ColdReason | Literal[False] | None = None,
+        fresh: Fresh = (None, 0),
     ) -> bytes:
         age = 0.0 if view is None else max(0.0, now - view.head.manifest.created_at)
         stale = age > self.freshness.stale_after_h * _HOUR
@@ -157,7 +162,7 @@ class Answers:
                 _BOOLEANS[trouble is not None],
                 _BOOLEANS[stale],
             ),
-            _told_cold(cold),
+            _told_cold(cold, fresh),
             b"" if trouble is None else b'"degraded_reason":"%b"' % trouble.encode(),
             b'"next_offset":null'
             if page.next_offset is None
@@ -166,12 +171,18 @@ class Answers:
         return b"{" + b",".join(part for part in parts if part) + b"}"
 
 
-def _told_cold(cold: ColdReason | Literal[False] | None) -> bytes:
+def _told_cold(cold: ColdReason | Literal[False] | None, fresh: Fresh) -> bytes:
+    """What only a customer's list says."""
     if cold is None:
         return b""
+    by, events = fresh
+    told = b'"freshened_by":%b,"events":%d' % (
+        b"null" if by is None else b'"%b"' % by.encode(),
+        events,
+    )
     if cold is False:
-        return b'"cold":false,"cold_reason":null'
-    return b'"cold":true,"cold_reason":"%b"' % cold.encode()
+        return b'"cold":false,"cold_reason":null,' + told
+    return b'"cold":true,"cold_reason":"%b",%b' % (cold.encode(), told)
 
 
 def _made_of(row: CustomerRow) -> ColdReason:

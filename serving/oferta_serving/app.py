@@ -35,6 +35,7 @@ from oferta_serving.documented import with_problem_schema
 from oferta_serving.erasing.places import Ground
 from oferta_serving.erasing.requests import Erasing
 from oferta_serving.events.receiver import UNAVAILABLE, Receiver
+from oferta_serving.fresh import Freshener
 from oferta_serving.gate import Gate
 from oferta_serving.live import Releases
 from oferta_serving.lookup import Lookup
@@ -176,6 +177,16 @@ def tenant_app(
         metrics=metrics,
         folder=home / "serving",
         refresh_s=settings.store.refresh_ms / 1000,
+        types=settings.events.known_types(),
+    )
+    freshener = Freshener(
+        reader,
+        space,
+        releases,
+        types=settings.events.known_types(),
+        suppress_declined_d=settings.events.suppress_declined_d,
+        clock=clock,
+        metrics=metrics,
     )
     consent = _consent(settings, copies, space=space, home=home, clock=clock, metrics=metrics)
     deciding = _deciding(
@@ -201,6 +212,7 @@ def tenant_app(
             releases,
             words=consent.words,
             personal=settings.privacy.personalise,
+            freshener=freshener,
             breaker=breaker,
             metrics=metrics,
         ),

@@ -6,7 +6,8 @@ Requests read `releases.current` and never wait for a change of it. The pointer 
 
 import asyncio
 import gc
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,16 +20,23 @@ from oferta.errors import (
     StoreError,
     StoreUnavailable,
 )
+from oferta.events.types import BUILT_IN, EventType
 from oferta.store.contract import Pointer, Reader
 from oferta.store.keys import KeySpace
 from oferta.store.reading import load_head
+from oferta.store.reading_live import load_scorer_parts, scorer_of
+from oferta.store.release import Head
 from oferta_serving import lasthead
 from oferta_serving.breaker import Breaker
+from oferta_serving.following import Following, following_of
 from oferta_serving.metrics import Metrics
 from oferta_serving.older import Older, older_of
 from oferta_serving.view import ReleaseView, view_of
 
 log = structlog.get_logger()
+
+RETRY_S = 5.0
+"""After how long a scorer that could not be read is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +48,15 @@ class Serving:
         older: the release before it, for rows that the live one lost.
         trouble: why customers' rows cannot be read even if Redis answers, None when they can.
         digest: what the pointer knows the live release by; None for one restored from the file.
+        following: what makes lists of the live release fresh; None where it has nothing of it, or
+            that cannot be read.
     """
 
     live: ReleaseView | None = None
     older: Older | None = None
     trouble: str | None = "no_release"
     digest: str | None = None
+    following: Following | None = None
 
 
 class Releases:
@@ -60,6 +71,7 @@ class Releases:
         metrics: Metrics,
         folder: Path,
         refresh_s: float,
+        types: Mapping[str, EventType] = BUILT_IN,
     ) -> None:
         self.current = Serving()
         self.pointer_read = False
@@ -69,6 +81,8 @@ class Releases:
         self._metrics = metrics
         self._folder = folder
         self._refresh_s = refresh_s
+        self._types = types
+        self._retry_in = 0
         self._refreshing: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._told: str | None = None
@@ -155,7 +169,8 @@ class Releases:
         same_keys = live.head.manifest.key_check == self._space.key_check()
         trouble = None if same_keys else "key_secret_differs"
         older = await self._older(pointer, live)
-        new = Serving(live, older, trouble, pointer.manifest)
+        following = await self._following(live)
+        new = Serving(live, older, trouble, pointer.manifest, following)
         if new != now:
             self._become(new)
         self._tell(trouble)
@@ -187,6 +202,30 @@ class Releases:
         head = await load_head(self._reader, self._space, release, digest=digest)
         return await asyncio.to_thread(view_of, head)
 
+    async def _following(self, live: ReleaseView) -> Following | None:
+        """What makes the lists of `live` fresh: before it is served, so that nobody's list forgets.
+
+        A release is served without, too; then it is tried again every `RETRY_S`.
+        """
+        now, manifest = self.current, live.head.manifest
+        if live is now.live:
+            self._retry_in -= 1
+            if now.following is not None or not manifest.scorer_parts or self._retry_in > 0:
+                return now.following
+        elif not manifest.scorer_parts:
+            return None
+        self._retry_in = round(RETRY_S / self._refresh_s)
+        try:
+            parts = await load_scorer_parts(self._reader, self._space, manifest)
+            made = partial(_followed, live.head, parts, self._types)
+            return await asyncio.to_thread(made)
+        except (StoreUnavailable, SlotsUnavailable):
+            self._metrics.store_failures.inc()
+        except (RecordCorrupt, ReleaseMissing) as error:
+            self._metrics.damaged.labels("scorer").inc()
+            log.warning("scorer.unreadable", release=manifest.release, problem=str(error))
+        return None
+
     async def _keep(self, view: ReleaseView, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait({after})  # else the older release might be written last
@@ -204,7 +243,7 @@ class Releases:
     def _suffer(self, trouble: str, **facts: str) -> None:
         now = self.current
         if now.trouble != trouble:
-            self._become(Serving(now.live, now.older, trouble, now.digest))
+            self._become(replace(now, trouble=trouble))
         self._tell(trouble, **facts)
 
     def _tell(self, trouble: str | None, **facts: str) -> None:
@@ -219,3 +258,7 @@ class Releases:
 
     def _show_breaker(self) -> None:
         self._metrics.breaker_open.set(int(self._breaker.is_open))
+
+
+def _followed(head: Head, parts: Sequence[bytes], types: Mapping[str, EventType]) -> Following:
+    return following_of(scorer_of(head, parts), head.catalogue, types)

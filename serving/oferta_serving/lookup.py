@@ -23,9 +23,11 @@ from oferta.store.reading import (
 from oferta.store.release import CustomerRow, Neighbour
 from oferta_serving.breaker import Breaker
 from oferta_serving.consent.words import Words, refused
+from oferta_serving.fresh import Asked, Freshener
 from oferta_serving.live import Releases, Serving
 from oferta_serving.metrics import Metrics
 from oferta_serving.older import Older
+from oferta_serving.schemas import FreshenedBy
 from oferta_serving.view import ReleaseView
 
 NEW_POINTER_WAIT_S = 0.05
@@ -50,7 +52,10 @@ class Found:
         consents: what they agreed to; None where that could not be read: then the answer must not
             depend on the customer.
         anybody: whether the list is to be that of nobody in particular.
-        recent_lost: whether what the customer did lately was there and could not be read.
+        recent_lost: whether what the customer did lately was there and could not be read, or used.
+        barred: positions of `view` that they just bought or declined.
+        freshened_by: what the list was made fresh by; None: the release's own, which knows it all.
+        events: how many events are in it that the release does not know of.
     """
 
     view: ReleaseView | None
@@ -61,6 +66,9 @@ class Found:
     consents: Consents | None = None
     recent_lost: bool = False
     anybody: bool = False
+    barred: frozenset[int] = frozenset()
+    freshened_by: FreshenedBy | None = None
+    events: int = 0
 
 
 def anybody(view: ReleaseView | None) -> Found:
@@ -82,6 +90,7 @@ class Lookup:
         *,
         words: Words,
         personal: bool,
+        freshener: Freshener,
         breaker: Breaker,
         metrics: Metrics,
     ) -> None:
@@ -90,6 +99,7 @@ class Lookup:
         self._releases = releases
         self._words = words
         self._personal = personal
+        self._freshener = freshener
         self._breaker = breaker
         self._metrics = metrics
 
@@ -114,6 +124,7 @@ class Lookup:
         rows = [each.row for each in records]
         if any(isinstance(row, Damage) and row is not Damage.UNREACHABLE for row in rows):
             await self._repair_in_time(now, customer_ids, rows, found)
+        await self._freshen(now, customer_ids, found)
         return found
 
     async def similar(
@@ -182,6 +193,36 @@ class Lookup:
             return None
         self._releases.store_succeeded()
         return records
+
+    async def _freshen(self, now: Serving, customer_ids: Sequence[str], found: list[Found]) -> None:
+        """Lay over `found` what each of them did lately."""
+        after = self._releases.current
+        followed = {now.live: now.following, after.live: after.following}
+        asked = {
+            at: Asked(
+                self._space.digest(customer_ids[at]),
+                each.recent,
+                each.view,
+                each.row,
+                each.view if each.older is None else each.older.view,
+                follows=each.trouble is None,
+                following=followed.get(each.view) if each.trouble is None else None,
+            )
+            for at, each in enumerate(found)
+            if each.view is not None and each.recent.events
+        }
+        if not asked:
+            return
+        overlays = await self._freshener.overlays(list(asked.values()))
+        for at, laid in zip(asked, overlays, strict=True):
+            found[at] = replace(
+                found[at],
+                row=laid.row,
+                barred=laid.barred,
+                freshened_by=laid.by,
+                events=laid.events,
+                recent_lost=laid.lost,
+            )
 
     async def _rows(self, view: ReleaseView, customer_ids: Sequence[str]) -> Rows | None:
         try:

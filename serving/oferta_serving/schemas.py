@@ -30,6 +30,10 @@ DegradedReason = Literal[
 ColdReason = Literal["unknown_customer", "attributes", "segment", "popular"]
 """What the list of a customer without a past was made of."""
 
+FreshenedBy = Literal["embedding", "neighbours", "events"]
+"""What a list was made fresh by: the shape of the release's live scorer; or, where the events say
+nothing of taste, the events alone, which take out what was bought or declined."""
+
 ServedFrom = Literal["personalised", "similar", "segment", "popular", "none"]
 
 
@@ -115,6 +119,8 @@ class CustomerAnswer(ListAnswer):
                 "degraded": False,
                 "stale": False,
                 "cold": False,
+                "freshened_by": "neighbours",
+                "events": 2,
                 "next_offset": 1,
             }
         }
@@ -123,6 +129,8 @@ class CustomerAnswer(ListAnswer):
     customer_id: str
     cold: bool
     cold_reason: ColdReason | None = None
+    freshened_by: FreshenedBy | None
+    events: Annotated[int, Field(ge=0)]
 
 
 class SimilarAnswer(ListAnswer):

@@ -4,10 +4,14 @@ An answer is put together from bytes that were serialised when the release was l
 only the choice and order of the products is new.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import orjson
 
+from oferta.events.event import Position
+from oferta.profile.recent import Recent, RecentEvent
 from oferta.scoring.reasons import Reason, sentence
 from oferta.store.release import CatalogueEntry, Head, PopularList, Suggestion
 
@@ -26,6 +30,8 @@ class ReleaseView:
         segments: name -> its list.
         products: per product its members of an item, `"product_id":..,"name":..,"category":..`.
         tail: the members of an answer that are the same for all of the release.
+        covered: by shard of events, up to which position the release knows of them; of the others
+            it is not known.
         from_disk: whether it was restored from the file of the last release, not read from Redis.
     """
 
@@ -38,6 +44,7 @@ class ReleaseView:
     segments: dict[str, PopularList]
     products: tuple[bytes, ...]
     tail: bytes
+    covered: Mapping[int, Position] = field(default_factory=dict)
     from_disk: bool = False
     _reasons: dict[tuple[Reason, int | None], bytes] = field(default_factory=dict)
 
@@ -48,6 +55,18 @@ class ReleaseView:
         if made is None:
             made = self._reasons[key] = self._make_reasons(suggestion)
         return made
+
+    def news(self, recent: Recent, shard: int) -> Sequence[RecentEvent]:
+        """What somebody whose events go through `shard` did that this release does not know of."""
+        if not recent.events:
+            return ()
+        manifest = self.head.manifest
+        return recent.since(
+            self.covered.get(shard),
+            manifest.data_until or manifest.dataset_at or manifest.trained_at,
+            elsewhere=self.covered,
+            read_at=manifest.dataset_at or inf,
+        )
 
     def segment(self, position: int | None) -> PopularList | None:
         """A customer's segment's list, if there is one."""
@@ -85,8 +104,13 @@ def view_of(head: Head, *, from_disk: bool = False) -> ReleaseView:
         products=tuple(_members(entry) for entry in catalogue),
         tail=b'"release":%d,"model":%b'
         % (head.manifest.release, orjson.dumps(head.manifest.model)),
+        covered=_covered(head.manifest.covered),
         from_disk=from_disk,
     )
+
+
+def _covered(positions: Sequence[str]) -> dict[int, Position]:
+    return {shard: Position.parse(said) for shard, said in enumerate(positions) if said}
 
 
 def _members(entry: CatalogueEntry) -> bytes:

@@ -5,6 +5,7 @@ head by its SHA-256, and gives the stamp that every row must carry.
 """
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,8 @@ PART_BYTES: Final = 256 * 1024
 MAX_HEAD_BYTES: Final = 1 << 30
 
 _LISTS: Final = ("profile_facts", "past_columns", "covered")
+
+_POSITION: Final = re.compile(r"([0-9]{1,20}-[0-9]{1,20})?")
 
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
@@ -122,6 +125,7 @@ def read_manifest(record: bytes) -> ManifestRecord:
             or manifest.buckets_per_tag < 1
             or found.head_bytes > MAX_HEAD_BYTES
             or codec.stamp(manifest) != opened.stamp
+            or not all(_POSITION.fullmatch(said) for said in manifest.covered)
         ):
             raise RecordCorrupt("the manifest's counts are impossible")
     except _MALFORMED as error:
