@@ -124,7 +124,8 @@ def create_app(
     app.add_middleware(
         Gate,
         limits=settings.limits,
-        keyring=keyring or Keyring(home, process.clock),
+        keyring=keyring or Keyring(home, process.clock, audit=process.audit),
+        audit=process.audit,
         rates=process.rates,
         tenants=others,
         turns=Turns(process.turnstile),
@@ -252,7 +253,7 @@ def tenant_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
-    refusals = Refusals(metrics)
+    refusals = Refusals(metrics, process.audit)
     app.add_exception_handler(RequestRefused, refusals.refused)
     app.add_exception_handler(HTTPException, refusals.unrouted)
     app.add_exception_handler(Exception, refusals.failed)

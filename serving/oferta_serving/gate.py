@@ -18,6 +18,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oferta.home import DEFAULT_TENANT
+from oferta_serving.access.audit import Audit
 from oferta_serving.access.keyring import Keyring
 from oferta_serving.access.rates import Rates
 from oferta_serving.access.scopes import is_public
@@ -56,6 +57,7 @@ class Gate:
         limits: LimitSettings,
         keyring: Keyring,
         rates: Rates,
+        audit: Audit,
         tenants: Mapping[str, ASGIApp],
         turns: Turns,
         metrics: Metrics,
@@ -66,6 +68,7 @@ class Gate:
         self._limits = limits
         self._keyring = keyring
         self._rates = rates
+        self._audit = audit
         self._apps = {DEFAULT_TENANT: app, **tenants}
         self._turns = turns
         self._metrics = metrics
@@ -141,6 +144,7 @@ class Gate:
             raise RequestRefused("headers.too_large")
         query: bytes = scope["query_string"]
         if query and _KEY_IN_QUERY.search(query):
+            self._audit.refused("key.in_query", request_id=scope[REQUEST_ID])
             raise RequestRefused("key.in_query")
         scope[PRINCIPAL] = self._asking(scope, raw_path, ours.get(b"x-api-key"))
         if b"accept" in ours and raw_path.startswith(b"/v1/") and not accepts_json(ours[b"accept"]):
@@ -155,6 +159,7 @@ class Gate:
         client = scope.get("client")
         principal = self._keyring.principal(key, "" if client is None else client[0])
         if principal.tenant not in self._apps:
+            self._audit.refused("key.tenant", name=principal.name, tenant=principal.tenant)
             raise RequestRefused("key.tenant")
         return principal
 

@@ -9,11 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from oferta_serving.access.audit import Audit
 from oferta_serving.access.scopes import guarded_endpoint
 from oferta_serving.gate import REQUEST_ID
 from oferta_serving.metrics import Metrics
+from oferta_serving.principal import PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 
+_AUDITED = ("key.", "rate.")
 _STATUS_CODES = {404: "route.unknown", 405: "method.not_allowed"}
 
 
@@ -57,13 +60,22 @@ class ProblemAnswer(Response):
 class Refusals:
     """Turns what routes raise into problems. The only place that does."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, audit: Audit) -> None:
         self._metrics = metrics
+        self._audit = audit
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """A request that a route refused."""
         assert isinstance(error, RequestRefused)  # noqa: S101 - registered for this class only
         self._metrics.refused.labels(error.code).inc()
+        if error.code.startswith(_AUDITED):
+            principal: Principal = request.scope[PRINCIPAL]
+            self._audit.refused(
+                error.code,
+                name=principal.name,
+                tenant=principal.tenant,
+                request_id=request.scope[REQUEST_ID],
+            )
         return ProblemAnswer(error, request.scope)
 
     async def unrouted(self, request: Request, error: Exception) -> Response:

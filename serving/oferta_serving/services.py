@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from oferta.clock import Clock, SystemClock
 from oferta.store.keys import KeySpace
 from oferta.store.rates import RedisRates
+from oferta_serving.access.audit import Audit
 from oferta_serving.access.rates import Rates
 from oferta_serving.answers import Answers
 from oferta_serving.breaker import Breaker
@@ -44,6 +45,7 @@ class Process:
     turnstile: Turnstile
     draining: Draining
     rates: Rates
+    audit: Audit
 
     @classmethod
     def of(
@@ -58,7 +60,7 @@ class Process:
         clock, metrics = clock or SystemClock(), Metrics()
         turnstile = Turnstile(settings.overload, metrics, clock=time.monotonic)
         counted = Rates(rates, settings.rate, clock, workers=settings.workers)
-        return cls(clock, metrics, turnstile, draining or Draining(), counted)
+        return cls(clock, metrics, turnstile, draining or Draining(), counted, Audit())
 
 
 @dataclass(frozen=True, slots=True)

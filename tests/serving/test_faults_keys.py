@@ -19,6 +19,7 @@ from serving.refusals import BATCH, MARK, RECOMMENDATIONS, refused
 from serving.worlds import shop
 
 from oferta_serving.access.attempts import MOST_WRONG, SHUT_S
+from oferta_serving.access.audit import MOST_PER_S, Audit
 from oferta_serving.access.keyfile import KeyFile
 from oferta_serving.access.keyring import LOOK_S, Keyring
 from oferta_serving.access.scopes import PUBLIC, ROUTES
@@ -221,3 +222,26 @@ def test_a_clock_of_keys_costs_little(tmp_path: Path):
     for _ in range(2000):
         ring.principal(key, "a")
     assert (time.process_time() - started) / 2000 < 30e-6
+
+
+def test_the_audit_names_whose_key_was_refused_and_never_the_key(
+    tmp_path: Path, hands: Hands, capsys: pytest.CaptureFixture[str]
+):
+    """A flood of wrong keys fills no disk."""
+    key = make_key(tmp_path, "app", "serve", tenant="dealer")
+    ring = Keyring(tmp_path, CLOCK, audit=Audit(hands), seconds=hands)
+    capsys.readouterr()
+    for at in range(500):
+        code_of(ring, f"oferta_{at:012x}.{'A' * 43}", f"10.0.0.{at}")
+    code_of(ring, key[:-2] + "AA", "10.9.9.9")
+    said = capsys.readouterr()
+    lines = [line for line in (said.out + said.err).splitlines() if "key.refused" in line]
+    assert len(lines) == MOST_PER_S
+    hands.at = 1.0
+    code_of(ring, key[:-2] + "AA", "10.9.9.9")
+    said = capsys.readouterr()
+    text = said.out + said.err
+    assert "count=481" in text
+    for word in ("name=app", f"prefix={key[7:19]}", "tenant=dealer", "address=10.9.9.9"):
+        assert word in text
+    assert key.partition(".")[2][:20] not in text

@@ -39,8 +39,8 @@ class Attempts:
             after = b"%d" % (int(left) + 1)
             raise RequestRefused("key.attempts", headers=[(b"retry-after", after)])
 
-    def wrong(self, prefix: str, address: str) -> bool:
-        """Count a wrong key; whether its sender is shut out from now on."""
+    def wrong(self, prefix: str, address: str) -> None:
+        """Count a wrong key."""
         now = self._clock()
         count, since = self._wrong.pop((prefix, address), (0, now))
         if now - since >= SHUT_S:
@@ -48,4 +48,3 @@ class Attempts:
         self._wrong[prefix, address] = (count + 1, now if count + 1 >= MOST_WRONG else since)
         if len(self._wrong) > _MOST_KEPT:
             self._wrong.popitem(last=False)
-        return count + 1 >= MOST_WRONG

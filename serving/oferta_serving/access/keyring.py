@@ -13,6 +13,7 @@ import structlog
 from oferta.clock import Clock
 from oferta.errors import SettingsInvalid
 from oferta_serving.access.attempts import Attempts
+from oferta_serving.access.audit import Audit
 from oferta_serving.access.keyfile import KeyFile, StoredKey, parsed
 from oferta_serving.principal import LOCAL, Principal
 from oferta_serving.problems import RequestRefused
@@ -44,10 +45,16 @@ class Keyring:
     """
 
     def __init__(
-        self, home: Path, clock: Clock, *, seconds: Callable[[], float] = time.monotonic
+        self,
+        home: Path,
+        clock: Clock,
+        *,
+        audit: Audit | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file = KeyFile(home)
         self._clock = clock
+        self._audit = audit or Audit(seconds)
         self._seconds = seconds
         self._attempts = Attempts(seconds)
         self._keys: MappingProxyType[str, _Known] = MappingProxyType({})
@@ -73,24 +80,38 @@ class Keyring:
         prefix, digest = found or (_UNKNOWN, _NOBODY)
         known = self._keys.get(prefix)
         counted = _UNKNOWN if known is None else prefix
-        self._attempts.check(counted, address)
+        self._check_attempts(counted, address)
         # Compared even where there is nothing to compare with: time does not tell which was wrong.
         right = hmac.compare_digest(_NOBODY if known is None else known.digest, digest)
         if known is None or not right or found is None:
-            self._refused("key.invalid", None if known is None else known.stored)
-            if self._attempts.wrong(counted, address):
-                log.warning("key.attempts", address=address, prefix=counted or None)
+            self._attempts.wrong(counted, address)
+            self._refused("key.invalid", None if known is None else known.stored, address)
             raise RequestRefused("key.invalid")
         if not known.stored.active(self._clock.now()):
             code = "key.revoked" if known.stored.revoked else "key.expired"
-            self._refused(code, known.stored)
+            self._refused(code, known.stored, address)
             raise RequestRefused(code)
         return known.principal
 
-    def _refused(self, code: str, stored: StoredKey | None) -> None:
-        """One line for the audit: of a key of ours its prefix, of any other nothing."""
-        name, prefix = (None, None) if stored is None else (stored.name, stored.prefix)
-        log.warning("key.refused", code=code, name=name, prefix=prefix)
+    def _check_attempts(self, counted: str, address: str) -> None:
+        try:
+            self._attempts.check(counted, address)
+        except RequestRefused as refused:
+            self._audit.refused(refused.code, prefix=counted, address=address)
+            raise
+
+    def _refused(self, code: str, stored: StoredKey | None, address: str) -> None:
+        """For the audit: of a key of ours its name and prefix, of any other nothing."""
+        if stored is None:
+            self._audit.refused(code, address=address)
+        else:
+            self._audit.refused(
+                code,
+                name=stored.name,
+                prefix=stored.prefix,
+                tenant=stored.tenant,
+                address=address,
+            )
 
     def _look(self) -> None:
         self._look_at = self._seconds() + LOOK_S
