@@ -122,6 +122,16 @@ def test_records_come_back_in_the_order_asked_for(bench: Bench):
     assert bench.writer.count(key for key, _ in records) == 99
 
 
+def test_a_record_is_replaced_only_by_who_read_it_and_lives_no_longer(bench: Bench):
+    bench.writer.put([(b"k", b"old")], ttl_s=1)
+    assert not bench.writer.replace(b"k", b"other", b"new")
+    assert not bench.writer.replace(b"none", b"old", b"new")
+    assert bench.writer.replace(b"k", b"old", b"new")
+    assert bench.writer.records([b"k", b"none"]) == [b"new", None]
+    bench.wait(1.05)
+    assert bench.writer.records([b"k"]) == [None]
+
+
 def test_records_expire(bench: Bench):
     bench.writer.put([(b"short", b"x")], ttl_s=1)
     bench.writer.put([(b"long", b"x")], ttl_s=60)

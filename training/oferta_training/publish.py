@@ -20,6 +20,7 @@ from oferta.store.head import ManifestRecord
 from oferta.store.keys import KeySpace
 from oferta.store.release import Head, Manifest
 from oferta_training import release_checks as checks
+from oferta_training.forgotten import Forgotten, release_without
 from oferta_training.ledger import Entry, Ledger
 from oferta_training.release_build import Build, build
 from oferta_training.releases import (
@@ -65,6 +66,7 @@ class Options:
         replicas: how many replicas must be connected, and are waited for after the swap.
         on_step: told of every step as it begins.
         live: whether the release follows what customers do, where its scores can.
+        forgotten: of some ids, those of customers who were forgotten by then; None: nobody is.
     """
 
     ttl: timedelta = TTL
@@ -72,6 +74,7 @@ class Options:
     replicas: int = 0
     on_step: Callable[[Step], None] = _unobserved
     live: bool = True
+    forgotten: Forgotten | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,12 @@ def publish(
             rails += checks.guard_rails(built, live)
             overridden = _pass_guard_rails(rails, options.override, step="verify")
             checks.check_rows(store, space, built, draft.stamp, progress=progress)
+
+            if options.forgotten is not None:  # after all rows: see `oferta_training.forgotten`
+                gone = options.forgotten(scores.customer_rows()["customer_id"].to_list())
+                release_without(
+                    store, space, draft.announcement(), release=fence, customer_ids=gone
+                )
 
             step("write manifest")
             digest = draft.write_head(store, space, row_bytes)

@@ -26,6 +26,7 @@ from oferta.models.propensity.stored import load_propensity
 from oferta.models.saved import load
 from oferta.policy.file import Policy
 from oferta.progress import Progress
+from oferta.store.forgotten import forgotten_of
 from oferta_training import registry
 from oferta_training.batch import Scoring, score_everyone
 from oferta_training.job import Job
@@ -98,7 +99,11 @@ def score(
             None if beside is None else load_propensity(beside, products=len(loaded.products))
         )
     opened = open_dataset(
-        dataset or Path(version.dataset), home=home, clock=clock, progress=progress
+        dataset or Path(version.dataset),
+        home=home,
+        clock=clock,
+        progress=progress,
+        forgotten=forgotten_of(home),
     )
     now = clock.now()
     scope = wanted.scope(job, opened, now=now)

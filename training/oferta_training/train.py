@@ -19,6 +19,8 @@ from oferta.events.dataset import Dataset
 from oferta.models.memory import available_bytes
 from oferta.privacy.credit import sells_credit
 from oferta.progress import Progress
+from oferta.scoring.erasing import scrub_models
+from oferta.store.forgotten import forgotten_now
 from oferta_training import plots, registry, tracking
 from oferta_training.champions import champions_card
 from oferta_training.code import code_version
@@ -28,6 +30,7 @@ from oferta_training.gate import decide
 from oferta_training.job import Job
 from oferta_training.promotions import promote
 from oferta_training.propensity import Learned, learn_propensity
+from oferta_training.refused import Refusers, refusers
 from oferta_training.registry import CHAMPION, Version
 from oferta_training.verdict import Verdict, unjudged
 from oferta_training.winner import fit_on_everything, register_winner
@@ -37,7 +40,9 @@ from oferta_training.winner import fit_on_everything, register_winner
 class Trained:
     """What a run came to.
 
-    `learned` is what became of `[propensity]`; None where the job asks for none.
+    Attributes:
+        learned: what became of `[propensity]`; None where the job asks for none.
+        refusing: who refused training, and was left out.
     """
 
     version: Version
@@ -45,6 +50,7 @@ class Trained:
     best: Scorecard
     verdict: Verdict
     run_id: str
+    refusing: Refusers
     learned: Learned | None = None
 
 
@@ -57,12 +63,18 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         SplitRefused, UnknownName, SettingsInvalid: the job does not fit the data.
         ProtectedAttribute: the job uses one without a reason.
         ModelTooLarge: the winner would not fit into memory on all the data.
+        LedgerUnavailable: nobody can say who refused training.
+        RefusersLearnedFrom: they are in the data all the same.
     """
+    refusing = refusers(dataset, home, "training", needed=job.policy.consent == "ledger")
+    dataset = dataset.without(refusing.customer_ids)
     experiment = tracking.experiment(home, f"oferta/{job.name}")
     tags = {
         "oferta.dataset": str(dataset.path),
         "oferta.fingerprint": dataset.fingerprint,
         "oferta.code": code_version(),
+        "oferta.consent.excluded": str(len(refusing.customer_ids)),
+        "oferta.consent.ledger": refusing.ledger or "none",
     }
     with tracking.run(home, experiment_id=experiment, name=job.name, tags=tags) as run_id:
         _log_inputs(home, run_id, dataset, job)
@@ -75,6 +87,7 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
             progress=progress,
             tune=job.tuning.settings,
         )
+        refusing.check(evaluation.customer_id)
         best = _best(evaluation, job)
         theirs = None
         if champion is not None:
@@ -91,6 +104,7 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         _log_comparison(home, run_id, experiment, evaluation, best=best)
         _log_protected(home, run_id, evaluation)
         data = job_data(dataset, job)
+        refusing.check(data.customers.ids)
         winner = fit_on_everything(best.model, best.settings, data, job=job, progress=progress)
         learned = _learned(dataset, job, best, progress)
         if learned is not None:
@@ -105,6 +119,8 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
             now=clock.now(),
             propensity=None if learned is None else learned.propensity,
         )
+        # After it was stored: an erasure that was written down since then finds it there by itself.
+        scrub_models(home, forgotten_now(home))
         facts = Facts.of(
             evaluation,
             dataset.customers().collect(),
@@ -115,7 +131,7 @@ def train(dataset: Dataset, job: Job, *, home: Path, clock: Clock, progress: Pro
         else:
             verdict = decide(best, theirs, facts=facts, guards=job.gate, rng=default_rng(job.seed))
         verdict = promote(home, version, verdict, over=champion, clock=clock, by="oferta train")
-    return Trained(version, evaluation, best, verdict, run_id, learned)
+    return Trained(version, evaluation, best, verdict, run_id, refusing, learned)
 
 
 def _learned(dataset: Dataset, job: Job, best: Scorecard, progress: Progress) -> Learned | None:

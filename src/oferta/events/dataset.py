@@ -1,10 +1,10 @@
 """A dataset on disk, opened: its tables as lazy frames and what is known of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
@@ -20,11 +20,14 @@ from oferta.columns import (
     VEHICLES,
 )
 from oferta.errors import SourceRefused
+from oferta.events.erasing import scrub_dataset
+from oferta.events.forgotten import Forgotten
 from oferta.events.guards import IngestOptions
 from oferta.events.ingest import ingest_inspected
 from oferta.events.inspected import inspect_source
 from oferta.events.manifest import FORMAT, DatasetManifest, Order, read_manifest
 from oferta.events.types import EventType, event_types
+from oferta.privacy.folders import note_folder
 from oferta.progress import Progress
 
 _FROM_TEXT: Final[Mapping[str, pl.DataType]] = MappingProxyType(
@@ -34,10 +37,19 @@ _FROM_TEXT: Final[Mapping[str, pl.DataType]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Validated events, products and customers. Cheap to hold: nothing is read until collected."""
+    """Validated events, products and customers. Cheap to hold: nothing is read until collected.
+
+    Attributes:
+        left_out: customers of whom no table has a row, whatever is stored of them.
+    """
 
     path: Path
     manifest: DatasetManifest
+    left_out: frozenset[str] = field(default=frozenset(), kw_only=True)
+
+    def without(self, customer_ids: Collection[str]) -> Self:
+        """The same dataset as if these customers did not exist."""
+        return replace(self, left_out=self.left_out | frozenset(customer_ids))
 
     def events(self) -> pl.LazyFrame:
         """The columns of `EVENTS` in their order, then attributes; rows in the source's order."""
@@ -105,7 +117,11 @@ class Dataset:
         attributes = [
             _from_text(attribute, entry.from_text.get(attribute)) for attribute in entry.attributes
         ]
-        return rows.select(*TABLES[name].names, *attributes)
+        names = TABLES[name].names
+        if self.left_out and "customer_id" in names:
+            gone = pl.Series(sorted(self.left_out), dtype=pl.String).implode()
+            rows = rows.filter(~pl.col("customer_id").is_in(gone))
+        return rows.select(*names, *attributes)
 
 
 def _from_text(name: str, dtype: str | None) -> pl.Expr:
@@ -118,19 +134,31 @@ def _from_text(name: str, dtype: str | None) -> pl.Expr:
     return pl.col(name).cast(_FROM_TEXT[dtype])
 
 
-def open_dataset(path: Path, *, home: Path, clock: Clock, progress: Progress) -> Dataset:
+def open_dataset(
+    path: Path,
+    *,
+    home: Path,
+    clock: Clock,
+    progress: Progress,
+    forgotten: Forgotten | None = None,
+) -> Dataset:
     """The dataset at `path`; an ordinary source is ingested first, once for the same content.
 
-    `home` is the state folder; ingested sources are kept under `home/datasets/`.
+    `home` is the state folder; ingested sources are kept under `home/datasets/`. Of some ids,
+    `forgotten` gives those of customers who were forgotten: they are taken out of the dataset.
 
     Raises:
         SourceRefused: `path` is neither a dataset nor a source that can be taken.
         SettingsInvalid: its `source.toml` is wrong.
     """
-    manifest = read_manifest(path)
-    if manifest is not None:
-        return _opened(path, manifest)
-    options = IngestOptions()
+    if read_manifest(path) is not None:
+        if forgotten is not None:
+            scrub_dataset(path, forgotten)
+        manifest = read_manifest(path)
+        if manifest is not None:
+            note_folder(home, "dataset", path)
+            return _opened(path, manifest)
+    options = IngestOptions(forgotten=forgotten)
     source = inspect_source(path, options, progress=progress)
     kept = home / "datasets" / source.fingerprint[:16]
     report = ingest_inspected(source, kept, options=options, clock=clock, progress=progress)

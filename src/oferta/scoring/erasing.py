@@ -7,7 +7,7 @@ everybody, weights between products say, stays until it is trained again: receip
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +44,7 @@ class ModelRows:
 
     async def erase(self, subject: Subject) -> int:
         """See `Place.erase`."""
-        return await asyncio.to_thread(self._erase, subject.customer_id)
+        return await asyncio.to_thread(self.erase_now, subject.customer_id)
 
     async def export(self, subject: Subject) -> Sequence[Row]:
         """See `Place.export`: in which models they are, and how long their past is there."""
@@ -60,7 +60,12 @@ class ModelRows:
         """Everybody who has a row in any model."""
         return {one for folder in self._artefacts() for one in _customers(folder)}
 
-    def _erase(self, customer_id: str) -> int:
+    def erase_now(self, customer_id: str) -> int:
+        """The same, for who knows but the id.
+
+        Raises:
+            ArtefactInvalid: a model is damaged.
+        """
         for manifest in self._folder.rglob(f".*.erasing*/{MANIFEST}"):
             for folder in unfinished(manifest.parent.parent):
                 recovered(folder)
@@ -89,6 +94,16 @@ class ModelRows:
     @property
     def _folder(self) -> Path:
         return self.home / "mlflow-artifacts"
+
+
+def scrub_models(home: Path, forgotten: Callable[[Collection[str]], Collection[str]]) -> int:
+    """Make the rows of whoever was forgotten nobody's, in all models of a state folder; how many.
+
+    Raises:
+        ArtefactInvalid: a model is damaged.
+    """
+    models = ModelRows(home)
+    return sum(models.erase_now(one) for one in sorted(forgotten(models.customers())))
 
 
 def erase_from_model(folder: Path, customer_id: str) -> int:

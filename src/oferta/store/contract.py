@@ -91,6 +91,14 @@ class Writer(Protocol):
         """Delete without blocking the store; how many existed."""
         ...
 
+    def replace(self, key: bytes, was: bytes, record: bytes) -> bool:
+        """Put `record` in place of `was`, with what is left of its life; False: that is not there.
+
+        Raises:
+            StoreUnavailable: the store went away; it may have been replaced or not.
+        """
+        ...
+
     def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """Make `pointer` the live one, atomically, if its fence is larger than the stored one.
 

@@ -49,3 +49,13 @@ def forgotten_of(home: Path) -> Callable[[Collection[str]], list[str]] | None:
         return None
     space = space_of(home)
     return lambda customer_ids: forgotten_among(customer_ids, tombstones, space)
+
+
+def forgotten_now(home: Path) -> Callable[[Collection[str]], list[str]]:
+    """The same for whoever asks late: who was forgotten is looked up at each call."""
+
+    def forgotten(customer_ids: Collection[str]) -> list[str]:
+        known = forgotten_of(home)
+        return [] if known is None else known(customer_ids)
+
+    return forgotten

@@ -48,6 +48,13 @@ class MemoryStore:
         """See `contract.Writer`."""
         return sum(self.records_by_key.pop(key, None) is not None for key in keys)
 
+    def replace(self, key: bytes, was: bytes, record: bytes) -> bool:
+        """See `contract.Writer`."""
+        if self.records([key]) != [was]:
+            return False
+        self.records_by_key[key] = (record, self.records_by_key[key][1])
+        return True
+
     def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """See `contract.Writer`."""
         (manifest,) = self.records([self._space.manifest(pointer.release)])

@@ -102,6 +102,11 @@ class RedisWriter:
         """See `contract.Writer`."""
         return self._counted(b"UNLINK", keys)
 
+    def replace(self, key: bytes, was: bytes, record: bytes) -> bool:
+        """See `contract.Writer`."""
+        digest = hashlib.sha1(was, usedforsecurity=False).hexdigest().encode()
+        return bool(self._wire.run(_REPLACE, ([key], [digest, record])))
+
     def swap(self, pointer: Pointer, *, replacing: int | None = None) -> bool:
         """See `contract.Writer`."""
         key = self._space.manifest(pointer.release)
@@ -193,6 +198,7 @@ class RedisWriter:
 
 _RESERVE: Final = Script(scripts.RESERVE)
 _SWAP: Final = Script(scripts.SWAP)
+_REPLACE: Final = Script(scripts.REPLACE)
 
 
 def _written(replies: Iterable[object]) -> int:

@@ -227,6 +227,8 @@ def publish_scores(
     from oferta.clock import SystemClock
     from oferta.progress import Terminal
     from oferta.store.connecting import connect
+    from oferta.store.forgotten import forgotten_now, forgotten_of
+    from oferta_training.forgotten import scores_without
     from oferta_training.ledger import Ledger, ledger_path
     from oferta_training.publish import Options
     from oferta_training.publish import publish as run
@@ -237,13 +239,18 @@ def publish_scores(
         if only_if_missing and live_manifest(store.writer, store.space) is not None:
             return None
         return run(
-            scores(),
+            scores_without(scores(), forgotten_of(settings.home)),
             store.writer,
             store.space,
             clock=clock,
             ledger=Ledger(ledger_path(settings.home), clock),
             progress=Terminal(),
-            options=Options(override=override, replicas=replicas, live=live),
+            options=Options(
+                override=override,
+                replicas=replicas,
+                live=live,
+                forgotten=forgotten_now(settings.home),
+            ),
         )
 
 

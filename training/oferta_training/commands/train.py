@@ -31,6 +31,7 @@ def train(
     from oferta.events.dataset import open_dataset
     from oferta.home import home_folder
     from oferta.progress import Terminal
+    from oferta.store.forgotten import forgotten_of
     from oferta_training.job import load_job
     from oferta_training.scoreboard import show, show_briefly
     from oferta_training.tracking import answered
@@ -38,7 +39,9 @@ def train(
 
     folder, clock, progress = home_folder(home), SystemClock(), Terminal()
     settings = load_job(job)
-    opened = open_dataset(dataset, home=folder, clock=clock, progress=progress)
+    opened = open_dataset(
+        dataset, home=folder, clock=clock, progress=progress, forgotten=forgotten_of(folder)
+    )
     with answered():
         done = run(opened, settings, home=folder, clock=clock, progress=progress)
     alias = "champion" if done.verdict.promoted else "challenger"
@@ -50,6 +53,10 @@ def train(
             "because": done.verdict.because,
             "gate": [asdict(outcome) for outcome in done.verdict.outcomes],
             "run_id": done.run_id,
+            "consent": {
+                "excluded": len(done.refusing.customer_ids),
+                "ledger": done.refusing.ledger,
+            },
             "propensity": None
             if done.learned is None or done.learned.judged is None
             else done.learned.judged.as_json(),
@@ -68,6 +75,10 @@ def train(
         console.print(f"  [bold]{one.guard}[/bold]: {escape(one.sentence)}")
     if not failing:
         console.print(f"  {escape(done.verdict.because)}")
+    if done.refusing.customer_ids:
+        ledger = "" if done.refusing.ledger is None else f" (ledger {done.refusing.ledger})"
+        left_out = len(done.refusing.customer_ids)
+        console.print(f"  {left_out} customer(s) refused training and were left out{ledger}")
     if done.learned is not None:
         told = done.learned.judged
         if told is not None:
