@@ -22,6 +22,7 @@
     │   └── ModelTooLarge           a fit that would not fit into memory
     ├── ArtefactInvalid             a stored model whose files are missing, altered or foreign
     ├── RegistryError               no such model version, or no champion yet
+    ├── RefusersLearnedFrom         customers who refused training are in the data of a run
     ├── PromotionRefused            a guard failed: the champion is untouched
     ├── StoreError
     │   ├── StoreUnavailable        Redis cannot be reached, or did not answer in time
@@ -277,6 +278,19 @@ class RegistryError(OfertaError):
     """The model registry does not hold what was asked for."""
 
     code = "registry"
+
+
+class RefusersLearnedFrom(OfertaError):
+    """Customers who refused training are in what models learn from, or are judged on."""
+
+    code = "train.consent"
+
+    def __init__(self, customers: int) -> None:
+        self.customers = customers
+        super().__init__(
+            f"{customers} customer(s) who refused training are in the data of this run. Nothing "
+            "was registered; this is a fault of oferta, please report it."
+        )
 
 
 class PromotionRefused(OfertaError):

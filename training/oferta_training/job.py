@@ -44,6 +44,10 @@ class Policy(Settings):
     """Whether anything sold is credit, where the catalogue does not say. Not stated: it is,
     and no model of protected attributes becomes champion."""
 
+    consent: Literal["auto", "ledger"] = "auto"
+    """Where it is asked who refused training: the source's consent table and, where there is one,
+    the consent ledger of the state folder; `ledger`: without one nothing is trained."""
+
     allow_protected: dict[str, str] = Field(default_factory=dict)
     """Protected customer attributes that models may use after all, each with the reason why."""
 

@@ -22,7 +22,7 @@ class PastDataset(Dataset):
     @staticmethod
     def of(dataset: Dataset, instant: datetime) -> "PastDataset":
         """What `dataset` was at the aware `instant`."""
-        return PastDataset(dataset.path, dataset.manifest, instant)
+        return PastDataset(dataset.path, dataset.manifest, instant, left_out=dataset.left_out)
 
     def events(self) -> pl.LazyFrame:
         """Those before the instant, and those without a time."""

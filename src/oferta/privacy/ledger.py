@@ -127,10 +127,13 @@ class Ledger:
         with told(self.path, "cannot be read"):
             self._file.execute("BEGIN")
             try:
-                rows = self._file.execute(
-                    "SELECT customer_id FROM words WHERE subject = ? AND state = 'out'", (purpose,)
-                )
-                return Refusals(purpose, frozenset(row[0] for row in rows), self._snapshot())
+                said: dict[str, set[str]] = {"in": set(), "out": set()}
+                for customer_id, state in self._file.execute(
+                    "SELECT customer_id, state FROM words WHERE subject = ?", (purpose,)
+                ):
+                    said[state].add(customer_id)
+                refusing, agreeing = frozenset(said["out"]), frozenset(said["in"])
+                return Refusals(purpose, refusing, self._snapshot(), agreeing)
             finally:
                 self._file.execute("ROLLBACK")
 

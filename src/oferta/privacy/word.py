@@ -89,8 +89,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Who refused a purpose, and how far the ledger went then."""
+    """Who refused a purpose, and how far the ledger went then.
+
+    Attributes:
+        customer_ids: who refuses. agreeing: who agreed: others never said anything.
+    """
 
     purpose: Purpose
     customer_ids: frozenset[str]
     snapshot: Snapshot
+    agreeing: frozenset[str] = frozenset()

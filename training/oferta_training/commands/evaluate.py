@@ -129,6 +129,7 @@ def evaluate(
     from oferta.progress import Terminal
     from oferta.settings import parse
     from oferta_training.document import write_document
+    from oferta_training.refused import refusers
     from oferta_training.scoreboard import show
 
     options = {
@@ -160,7 +161,9 @@ def evaluate(
     recipes, without = _recipes(_names(models), set_ or [])
     limits = Limits(budget * 60, available_bytes(), perf_counter)
     given = None if candidates is None else read_candidates(candidates)
-    source = open_dataset(dataset, home=home_folder(home), clock=SystemClock(), progress=Terminal())
+    folder = home_folder(home)
+    source = open_dataset(dataset, home=folder, clock=SystemClock(), progress=Terminal())
+    source = source.without(refusers(source, folder, "training").customer_ids)
     found = compare(
         source,
         recipes,
