@@ -86,9 +86,11 @@ class Keeping:
         """Write words of one customer down, then copy them; all are on disk when this returns.
 
         Raises:
-            RequestRefused: `consent.not_stored`.
+            RequestRefused: `consent.not_stored`; `customer.erased`: nothing is kept of them.
         """
         try:
+            if self._in_force(words[0].customer_id).erased:
+                raise RequestRefused("customer.erased")
             writing = asyncio.get_running_loop().run_in_executor(self._writing, self._append, words)
             async with asyncio.timeout(STORE_S):
                 entries = await asyncio.shield(writing)

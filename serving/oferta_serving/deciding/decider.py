@@ -49,7 +49,8 @@ class Answered:
     """A decision that was made, or found by its request id.
 
     Attributes:
-        id: what it is stored under; None: it is not stored (dry run, or a batch not reserved).
+        id: what it is stored under; None: it is not stored: a dry run, a batch not
+            reserved, or a customer who was forgotten.
         degraded: why it was not made with what should have been there; None: it was.
         repeated: whether it had been made before, for the same request id.
     """
@@ -219,7 +220,7 @@ class Decider:
             popular = self._knowledge.popular(found.view)
             known = found.known(popular=popular, totals=totals, at=work.at)
             decision = decide(work.book.engine, request, known)
-            if request.dry_run:
+            if request.dry_run or found.forgotten:
                 work.results[index] = Answered(None, request, decision, found.degraded)
             else:
                 drafts.append(

@@ -79,6 +79,11 @@ class Found:
     recent: Recent = NOTHING_RECENT
     consents: Consents | None = NOTHING_SAID
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether they asked to be: then nothing may be kept of them either."""
+        return self.consents is not None and self.consents.erased
+
     def known(self, *, popular: Mapping[str, float], totals: Mapping[str, int], at: float) -> Known:
         """All that a decision may depend on, at the instant `at`."""
         manifest = self.view.head.manifest

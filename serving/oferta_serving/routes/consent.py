@@ -33,6 +33,7 @@ def add_consent_routes(router: APIRouter, services: Services) -> None:
                 "consent.invalid",
                 "consent.count",
                 "consent.not_stored",
+                "customer.erased",
                 _ELSEWHERE,
             )
         ),
