@@ -17,10 +17,11 @@ from oferta.store.keys import SHARDS, KeySpace
 from oferta.store.redis import RedisReader
 from oferta_serving.consuming.applying import Applier
 from oferta_serving.consuming.aside import Caretaker
+from oferta_serving.consuming.forgotten import Forgetting
 from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.consuming.names import consumer_name
 from oferta_serving.consuming.products import LiveProducts
-from oferta_serving.consuming.shard import ShardConsumer
+from oferta_serving.consuming.shard import Outage, ShardConsumer
 from oferta_serving.events.settings import EventSettings
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ async def _consume(consuming: Consuming, name: str, metrics: ConsumerMetrics, *,
     reader = RedisReader(consuming.url, space, connections=4, deadline_s=DEADLINE_S)
     products = LiveProducts(reader, space)
     applier = Applier(store, space, types=settings.known_types(), clock=clock, metrics=metrics)
+    forgetting = Forgetting(store, space, home=consuming.home, metrics=metrics)
     archiver = _archiver(consuming, store) if settings.archive else None
+    outage = Outage()
     try:
         async with asyncio.TaskGroup() as tasks:
             _on_signals(stop)
@@ -104,7 +107,9 @@ async def _consume(consuming: Consuming, name: str, metrics: ConsumerMetrics, *,
                     store,
                     space=space,
                     applier=applier,
+                    forgetting=forgetting,
                     products=products,
+                    outage=outage,
                     take_over_s=settings.take_over_s,
                     clock=clock,
                     metrics=metrics,
@@ -120,6 +125,7 @@ async def _consume(consuming: Consuming, name: str, metrics: ConsumerMetrics, *,
     finally:
         await store.close()
         await reader.close()
+        forgetting.close()
 
 
 def _archiver(consuming: Consuming, store: RedisEvents) -> "Archiver":
@@ -127,7 +133,12 @@ def _archiver(consuming: Consuming, store: RedisEvents) -> "Archiver":
     from oferta.events.archive import archive_folder  # noqa: PLC0415
     from oferta_serving.archiving.archiver import Archiver  # noqa: PLC0415
 
-    return Archiver(store, archive_folder(consuming.home), clock=consuming.clock)
+    return Archiver(
+        store,
+        archive_folder(consuming.home),
+        clock=consuming.clock,
+        flush_s=consuming.settings.archive_s,
+    )
 
 
 def _on_signals(stop: asyncio.Event) -> None:

@@ -1,14 +1,15 @@
 """One shard's events in their order: decoded, parked or applied, then acknowledged.
 
 A batch is held until all of it is settled: while Redis is away it is tried again, not read again.
-An entry that nobody can read is set aside at once, one that cannot be applied after five
-deliveries; neither keeps others waiting.
+An entry that nobody can read is set aside at once, one that cannot be applied after five attempts;
+neither keeps others waiting. What a consumer left that died is handled in ever smaller batches, so
+that the entry it may have died of is found, and none that was only near it is blamed.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -19,14 +20,15 @@ from oferta.store.events import Entry, EventStore
 from oferta.store.keys import KeySpace
 from oferta_serving.consuming.applying import Applier
 from oferta_serving.consuming.deeds import Deed, deed_of
+from oferta_serving.consuming.forgotten import Forgetting
 from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.consuming.products import LiveProducts
 
-DELIVERIES: Final = 5
+ATTEMPTS: Final = 5
 """After so many an entry is a dead letter."""
 
-SUSPECT: Final = 3
-"""From so many on it is handled alone: who handled it died."""
+TOGETHER: Final = {1: 64, 2: 16}
+"""How many entries are handled together that were begun so often before; later each alone."""
 
 BATCH: Final = 256
 OWN: Final = 1000
@@ -45,6 +47,26 @@ PRODUCT: Final = "product"
 log = structlog.get_logger()
 
 
+class Outage:
+    """Tells of a lost Redis once, and once that it is back, however many shards notice."""
+
+    def __init__(self) -> None:
+        self._without: set[int] = set()
+
+    def begun(self, shard: int, error: StoreUnavailable) -> None:
+        """A shard had no answer."""
+        if not self._without:
+            log.warning("store.lost", problem=str(error))
+        self._without.add(shard)
+
+    def ended(self, shard: int) -> None:
+        """A shard had an answer."""
+        if shard in self._without:
+            self._without.remove(shard)
+            if not self._without:
+                log.info("store.recovered")
+
+
 class ShardConsumer:
     """Applies the events of one shard. `run` it once."""
 
@@ -56,7 +78,9 @@ class ShardConsumer:
         *,
         space: KeySpace,
         applier: Applier,
+        forgetting: Forgetting,
         products: LiveProducts,
+        outage: Outage,
         take_over_s: float,
         clock: Clock,
         metrics: ConsumerMetrics,
@@ -66,87 +90,96 @@ class ShardConsumer:
         self._store = store
         self._space = space
         self._applier = applier
+        self._forgetting = forgetting
         self._products = products
+        self._outage = outage
         self._take_over_s = take_over_s
         self._clock = clock
         self._metrics = metrics
         self._look_at = 0.0
-        self._told = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply events until `stop` is set, and finish the batch then under way."""
         await _either(self._products.known, stop)
-        began = unsure = False
+        own: Literal["of a life before", "of a lost reply"] | None = "of a life before"
         while not stop.is_set():
             try:
-                if not began:
-                    taken = await self._store.take_over(
-                        self._shard, self._name, idle_s=None, count=OWN
-                    )
-                    self._metrics.lost.inc(taken.lost)
-                    entries = taken.entries
-                    began = True
-                elif unsure:
-                    entries = await self._store.again(self._shard, self._name, count=OWN)
-                    unsure = False
+                if own is None:
+                    entries, left = await self._next()
                 else:
-                    entries = await self._next()
-                self._well()
+                    entries = await self._take_over(None, OWN)
+                    left = own == "of a life before"
+                own = None
+                self._outage.ended(self._shard)
             except StoreUnavailable as error:
-                unsure = True  # a reply may have been lost, with entries that are ours now
+                # A reply may have been lost, with entries that are ours now.
+                own = own or "of a lost reply"
                 await self._trouble(error, stop)
                 continue
-            await self._settle(entries, stop)
+            for batch in _batches(entries, left=left):
+                await self._settle(batch, stop, left=left)
 
-    async def _next(self) -> list[Entry]:
-        """What a dead consumer left, now and then; else what nobody was given."""
+    async def _next(self) -> tuple[list[Entry], bool]:
+        """What another consumer left, now and then; else what nobody was given. Which it is."""
         now = asyncio.get_running_loop().time()
         if now >= self._look_at:
-            taken = await self._store.take_over(
-                self._shard, self._name, idle_s=self._take_over_s, count=BATCH
-            )
-            self._metrics.taken_over.inc(len(taken.entries))
-            self._metrics.lost.inc(taken.lost)
-            if taken.entries:
-                return taken.entries
+            entries = await self._take_over(self._take_over_s, BATCH)
+            if entries:
+                self._metrics.taken_over.inc(len(entries))
+                return entries, True
             self._look_at = now + self._take_over_s / 2
-        return await self._store.read(self._shard, self._name, count=BATCH, wait_s=WAIT_S)
+        entries = await self._store.read(self._shard, self._name, count=BATCH, wait_s=WAIT_S)
+        return entries, False
 
-    async def _settle(self, entries: Sequence[Entry], stop: asyncio.Event) -> None:
-        for batch in _batches(entries):
-            while True:
-                try:
-                    await self._handle(batch)
-                    break
-                except StoreUnavailable as error:
-                    if stop.is_set():
-                        return  # they stay this consumer's, or another's
-                    await self._trouble(error, stop)
-                except Exception:
-                    # A fault of ours: the entries stay as they are, to be delivered again.
-                    log.exception("events.batch_failed", shard=self._shard)
-                    await _pause(stop)
-                    return
-            self._well()
+    async def _take_over(self, idle_s: float | None, count: int) -> list[Entry]:
+        taken = await self._store.take_over(self._shard, self._name, idle_s=idle_s, count=count)
+        self._metrics.lost.inc(taken.lost)
+        return taken.entries
+
+    async def _settle(self, entries: list[Entry], stop: asyncio.Event, *, left: bool) -> None:
+        """Handle a batch until it is settled; one that was left is noted before."""
+        begun = not left
+        while True:
+            try:
+                if not begun:
+                    entries = await self._begin(entries)
+                    begun = True
+                await self._handle(entries)
+            except StoreUnavailable as error:
+                if stop.is_set():
+                    return  # they stay this consumer's, or another's
+                await self._trouble(error, stop)
+            except Exception:
+                # A fault of ours: the entries stay as they are, and are taken over in a while.
+                log.exception("events.batch_failed", shard=self._shard)
+                await _pause(stop)
+                return
+            else:
+                self._outage.ended(self._shard)
+                return
+
+    async def _begin(self, entries: list[Entry]) -> list[Entry]:
+        """Bury those that were begun often enough; note that the others are begun."""
+        over = [(entry, FAILED) for entry in entries if entry.deliveries >= ATTEMPTS]
+        await self._bury(over)
+        able = [entry for entry in entries if entry.deliveries < ATTEMPTS]
+        return await self._store.begin(self._shard, self._name, able) if able else []
 
     async def _handle(self, entries: Sequence[Entry]) -> None:
-        deeds: list[Deed] = []
+        told: list[Deed] = []
         dead: list[tuple[Entry, str]] = []
-        parked: list[Deed] = []
         for entry in entries:
-            if entry.deliveries > DELIVERIES:
-                dead.append((entry, FAILED))
-                continue
             try:
-                deed = deed_of(entry, self._space)
+                told.append(deed_of(entry, self._space))
             except RecordCorrupt:
                 dead.append((entry, UNREADABLE))
-                continue
+        told, gone = await self._forgetting.split(told)
+        deeds: list[Deed] = []
+        parked: list[Deed] = []
+        for deed in told:
             product = deed.event.product_id
-            if product is None or self._products.has(product):
-                deeds.append(deed)
-            else:
-                parked.append(deed)
+            known = product is None or self._products.has(product)
+            (deeds if known else parked).append(deed)
         failed = await self._applier.apply(deeds)
         still = {each.deed.entry.position for each in failed}
         for deed, error in failed:
@@ -159,7 +192,7 @@ class ShardConsumer:
                 deliveries=deed.entry.deliveries,
             )
         await self._acknowledge(
-            [deed.entry.position for deed in deeds if deed.entry.position not in still]
+            [each.entry.position for each in (*deeds, *gone) if each.entry.position not in still]
         )
         await self._park(parked)
         await self._bury(dead)
@@ -197,28 +230,23 @@ class ShardConsumer:
 
     async def _trouble(self, error: StoreUnavailable, stop: asyncio.Event) -> None:
         self._metrics.store_failures.inc()
-        if not self._told:
-            log.warning("shard.waits", shard=self._shard, problem=str(error))
-            self._told = True
+        self._outage.begun(self._shard, error)
         await _pause(stop)
 
-    def _well(self) -> None:
-        if self._told:
-            log.info("shard.goes_on", shard=self._shard)
-            self._told = False
 
-
-def _batches(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The entries together, but for suspects: alone, and last.
-
-    Whoever handles them may die of one. Each time they are tried from the other end, so that the
-    others are through before they have been delivered too often.
-    """
-    calm = [entry for entry in entries if entry.deliveries < SUSPECT]
-    suspects = [entry for entry in entries if entry.deliveries >= SUSPECT]
-    if suspects and suspects[0].deliveries % 2 == 0:
-        suspects.reverse()
-    return [*([calm] if calm else []), *([entry] for entry in suspects)]
+def _batches(entries: list[Entry], *, left: bool) -> list[list[Entry]]:
+    """The entries together; those that were left in batches of as many as `TOGETHER` says."""
+    if not left:
+        return [entries] if entries else []
+    batches: list[list[Entry]] = []
+    for entry in entries:
+        last = batches[-1] if batches else []
+        most = TOGETHER.get(entry.deliveries, 1)
+        if last and last[0].deliveries == entry.deliveries and len(last) < most:
+            last.append(entry)
+        else:
+            batches.append([entry])
+    return batches
 
 
 async def _pause(stop: asyncio.Event) -> None:

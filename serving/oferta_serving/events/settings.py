@@ -34,6 +34,7 @@ class EventSettings(Settings):
         default=15, ge=0.05, le=3600
     )  # longer than anything takes: then another consumer has a dead one's events
     archive: bool = True  # False: events that were applied are forgotten
+    archive_s: float = Field(default=60, ge=0.1, le=3600)  # between two files of the archive
 
     @model_validator(mode="after")
     def _types_known(self) -> Self:

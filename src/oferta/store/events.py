@@ -101,7 +101,7 @@ class Entry(NamedTuple):
     Attributes:
         claim: key of the event's claim; empty where the entry has none.
         data: as `encode_event` made it.
-        deliveries: how often it was given to a consumer, this time included.
+        deliveries: how often handling it was begun: when it was read, and by `Shards.begin`.
     """
 
     position: Position
@@ -188,15 +188,7 @@ class Shards(Protocol):
 
         Raises:
             StoreUnavailable: no answer in time; entries may have been given all the same, and are
-                found by `again`.
-        """
-        ...
-
-    async def again(self, shard: int, consumer: str, *, count: int) -> list[Entry]:
-        """Entries that were given to this consumer, in their order; this is no further delivery.
-
-        Raises:
-            StoreUnavailable: no answer in time.
+                found by `take_over`.
         """
         ...
 
@@ -204,6 +196,14 @@ class Shards(Protocol):
         self, shard: int, consumer: str, *, idle_s: float | None, count: int
     ) -> TakenOver:
         """Entries that were given to anybody `idle_s` ago or longer; None: to this consumer, ever.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def begin(self, shard: int, consumer: str, entries: Sequence[Entry]) -> list[Entry]:
+        """Note that entries taken over are handled anew, for the case that it ends badly.
 
         Raises:
             StoreUnavailable: no answer in time.

@@ -4,10 +4,10 @@ A write is never repeated here: whoever asked and was not told sends again, and 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from oferta.errors import StoreUnavailable
 from oferta.events.event import START, Position
@@ -160,18 +160,6 @@ class RedisEvents:
         ((_, found),) = reply.items() if isinstance(reply, dict) else reply
         return [entry for each in found if (entry := entry_of(each)) is not None]
 
-    async def again(self, shard: int, consumer: str, *, count: int) -> list[Entry]:
-        """See `events.Shards`."""
-        waiting = await self._streams.waiting(shard, consumer=consumer, count=count)
-        if not waiting:
-            return []
-        key = self._space.events(shard)
-        replies = await self._wire.ask(
-            [(b"XRANGE", key, position, position) for position in waiting], records=len(waiting)
-        )
-        entries = [entry_of(each, waiting[each[0]]) for each in chain.from_iterable(replies)]
-        return [entry for entry in entries if entry is not None]
-
     async def take_over(
         self, shard: int, consumer: str, *, idle_s: float | None, count: int
     ) -> TakenOver:
@@ -180,30 +168,31 @@ class RedisEvents:
         XPENDING and XCLAIM instead of XAUTOCLAIM, which does not say how often an entry was
         delivered, and before Redis 7 not which ones were removed meanwhile.
         """
-        own = consumer if idle_s is None else None
         waiting = await self._streams.waiting(
-            shard, consumer=own, idle_s=idle_s or 0.0, count=count
+            shard,
+            consumer=consumer if idle_s is None else None,
+            idle_s=idle_s or 0.0,
+            count=count,
         )
         if not waiting:
             return TakenOver([])
-        key = self._space.events(shard)
-        idle = number(round((idle_s or 0.0) * 1000))
-        (claimed,) = await self._wire.ask(
-            [(b"XCLAIM", key, GROUP, consumer.encode(), idle, *waiting)], records=len(waiting)
-        )
-        found = {each[0]: each for each in claimed if each is not None and each[1] is not None}
-        entries = [entry_of(each, waiting[position] + 1) for position, each in found.items()]
-        lost = 0
-        missing = [position for position in waiting if position not in found]
-        if missing:  # somebody was faster, or it is not in the stream any more
-            replies = await self._wire.ask(
-                [(b"XRANGE", key, position, position) for position in missing]
-            )
-            gone = [at for at, reply in zip(missing, replies, strict=True) if not reply]
-            if gone:
-                await self._wire.ask([(b"XACK", key, GROUP, *gone)])
-            lost = len(gone)
+        replies = await self._claimed(shard, consumer, waiting, idle_s=idle_s or 0.0)
+        found = {
+            each[0]: each
+            for each in chain.from_iterable(replies)
+            if each is not None and each[1] is not None
+        }
+        missing = [name for name in waiting if name not in found]
+        lost = await self._gone(shard, missing)
+        entries = [entry_of(found[name], waiting[name]) for name in waiting if name in found]
         return TakenOver([entry for entry in entries if entry is not None], lost)
+
+    async def begin(self, shard: int, consumer: str, entries: Sequence[Entry]) -> list[Entry]:
+        """See `events.Shards`."""
+        begun = [entry._replace(deliveries=entry.deliveries + 1) for entry in entries]
+        counts = {str(entry.position).encode(): entry.deliveries for entry in begun}
+        await self._claimed(shard, consumer, counts, idle_s=0.0)
+        return begun
 
     async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
         """See `events.Shards`."""
@@ -328,6 +317,34 @@ class RedisEvents:
 
     def _aside(self, shard: int, which: Aside) -> bytes:
         return self._space.parked(shard) if which == "parked" else self._space.dead(shard)
+
+    async def _claimed(
+        self, shard: int, consumer: str, counts: Mapping[bytes, int], *, idle_s: float
+    ) -> list[Any]:
+        """Make entries this consumer's, each with how often it was begun."""
+        key, name = self._space.events(shard), consumer.encode()
+        by_count: dict[int, list[bytes]] = {}
+        for position, times in counts.items():
+            by_count.setdefault(times, []).append(position)
+        commands: list[Command] = [
+            (
+                *(b"XCLAIM", key, GROUP, name, _ms(idle_s), *positions),
+                *(b"RETRYCOUNT", number(times)),
+            )
+            for times, positions in by_count.items()
+        ]
+        return await self._wire.ask(commands, records=len(counts))
+
+    async def _gone(self, shard: int, positions: Sequence[bytes]) -> int:
+        """How many of these are in the stream no more, and are waited for no more from now on."""
+        if not positions:
+            return 0  # else somebody was faster, or it was removed
+        key = self._space.events(shard)
+        replies = await self._wire.ask([(b"XRANGE", key, each, each) for each in positions])
+        gone = [each for each, reply in zip(positions, replies, strict=True) if not reply]
+        if gone:
+            await self._wire.ask([(b"XACK", key, GROUP, *gone)])
+        return len(gone)
 
     async def _put(
         self,
