@@ -128,6 +128,8 @@ class RedisCluster:
                 last = min(first + size, SLOTS) - 1
                 client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
                 client.execute_command("CLUSTER", "ADDSLOTS", *range(first, last + 1))
+        for port in primaries:
+            with self.client(port) as client:
                 for other in self.ports:
                     client.execute_command("CLUSTER", "MEET", "127.0.0.1", other)
         ids = {port: self.node_id(port) for port in primaries}

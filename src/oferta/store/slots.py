@@ -58,11 +58,12 @@ def slot_of(command: Sequence[bytes]) -> int | None:
     All keys of one command lie in one slot, so the first tells.
     """
     name = command[0]
-    if name in _WITHOUT_KEY:
-        return None
+    at = _KEY_AT.get(name, 1)
     if name in _AFTER_STREAMS:
-        return key_slot(command[list(command).index(b"STREAMS") + 1])
-    return key_slot(command[_KEY_AT.get(name, 1)])
+        at = list(command).index(b"STREAMS") + 1
+    if name in _WITHOUT_KEY or at >= len(command):
+        return None
+    return key_slot(command[at])
 
 
 def by_slot(keys: Iterable[bytes]) -> list[list[int]]:

@@ -41,7 +41,16 @@ def test_the_slot_of_a_command_is_that_of_its_key(command: tuple[bytes, ...], ke
     assert slot_of(command) == key_slot(key)
 
 
-@pytest.mark.parametrize("command", [(b"PING",), (b"WAIT", b"1", b"100"), (b"INFO", b"memory")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        (b"PING",),
+        (b"WAIT", b"1", b"9"),
+        (b"INFO", b"memory"),
+        (b"EVAL", b"return 1", b"0"),
+        (b"SAVE",),
+    ],
+)
 def test_a_command_without_a_key_has_no_slot(command: tuple[bytes, ...]):
     assert slot_of(command) is None
 
