@@ -371,6 +371,7 @@ def _lifespan(
         following = {
             asyncio.create_task(releases.follow()),
             asyncio.create_task(services.consent.follow()),
+            asyncio.create_task(services.turnstile.watch()),
         }
         try:
             async with AsyncExitStack() as stack:

@@ -1,15 +1,17 @@
 """Too much to do at once: few requests at a time, a short queue, and a fast no for the rest.
 
-A process that takes on everything answers nobody in time. Here a bounded number of requests is
-under way; the others wait, the most urgent first, and whoever has waited too long is told to come
-again while that is still worth something to them. Where the queue is so long that waiting cannot
-help, newcomers are told at once.
+A process that takes on everything answers nobody in time. Here no more requests are under way than
+the processor gets through in `queue_ms`, and never more than `concurrent`; the others wait, the most
+urgent first, and whoever has waited too long is told to come again while that is still worth
+something to them. Where the queue is so long that waiting cannot help, or the event loop itself is
+late, newcomers are told at once.
 
 What a customer agreed to counts most: consent goes before lists and decisions, these before events,
 these before batches and what staff ask. Consent may use a reserve that nobody else can.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +37,14 @@ PATIENCE_S: Final = 2.0
 STALL_S: Final = 0.1
 """A queue younger than this is a stall of the machine, not an overload (CoDel's interval)."""
 
+TICK_S: Final = 0.01
+"""How often it is looked whether the event loop is late."""
+
+FEWEST: Final = 4
+"""So many may be under way, however long each takes."""
+
 _PACE_WEIGHT: Final = 0.1
+_MEASURED: Final = 32  # requests, until the processor time of one is worked out anew
 
 
 class Turn(IntEnum):
@@ -64,9 +73,14 @@ class Turnstile:
         metrics: Metrics,
         *,
         clock: Callable[[], float],
+        processor: Callable[[], float] = time.process_time,
     ) -> None:
         self._slow: list[Callable[[], bool]] = []
-        self._most = settings.concurrent
+        self._processor = processor  # seconds that this process has worked
+        self._worked_s = processor()
+        self._over = 0
+        self._late_since: float | None = None
+        self._concurrent = self._most = settings.concurrent
         self._most_batches = settings.batches
         self._queue_s = settings.queue_ms / 1000
         self._clock = clock  # monotonic seconds
@@ -86,10 +100,21 @@ class Turnstile:
     @property
     def shedding(self) -> bool:
         """Whether a list that is asked for now would wait too long: the protocol need not parse."""
-        since = self._queued_since
-        if since is None or self._clock() - since < STALL_S:
-            return False
-        return self._expected_s(Turn.SERVE) > self._queue_s
+        since = self._late_since
+        if self._inside >= self._most and since is not None and self._clock() - since >= STALL_S:
+            return True
+        return self._standing() and self._expected_s(Turn.SERVE) > self._queue_s
+
+    async def watch(self) -> None:
+        """Look whether the event loop is late, until cancelled."""
+        while True:
+            due = self._clock() + TICK_S
+            await asyncio.sleep(TICK_S)
+            now = self._clock()
+            if now - due < self._queue_s:
+                self._late_since = None
+            elif self._late_since is None:
+                self._late_since = now
 
     def widen_while(self, slow: Callable[[], bool]) -> None:
         """Let in `WIDER` times as many while `slow` says that a store keeps them waiting."""
@@ -116,6 +141,9 @@ class Turnstile:
         self._inside -= 1
         if turn >= Turn.BATCH:
             self._batches -= 1
+        self._over += 1
+        if self._over >= _MEASURED:
+            self._measure()
         now = self._clock()
         if self._left_at is not None and self._queued_since is not None:
             gap = now - self._left_at
@@ -130,6 +158,14 @@ class Turnstile:
     def _refusal(self, turn: Turn) -> RequestRefused:
         self.turned_away(turn)
         return RequestRefused("overloaded", headers=RETRY)
+
+    def _measure(self) -> None:
+        """How many requests the processor gets through in the time that one may wait."""
+        worked_s = self._processor()
+        each_s = (worked_s - self._worked_s) / self._over
+        self._worked_s, self._over = worked_s, 0
+        fitting = self._queue_s / each_s if each_s > 0 else self._concurrent
+        self._most = round(min(self._concurrent, max(FEWEST, fitting)))
 
     async def _wait(self, turn: Turn, patience: float) -> None:
         loop = asyncio.get_running_loop()

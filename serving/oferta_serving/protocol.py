@@ -6,6 +6,7 @@ closing at once would reset a client that is still sending.
 """
 
 import asyncio
+import re
 import secrets
 from http import HTTPStatus
 from itertools import count
@@ -32,7 +33,10 @@ MAX_DISCARDED = 128 * 1024 * 1024
 
 _END: Final = b"\r\n\r\n"
 _ID: Final = b"%b%08x"  # 16 characters
-_NOT_SHED: Final = (b"/consent", b"x-request-id", b"connection: close")
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *([0-9]{1,9})(?=\r\n|$)")
+_NOT_SHED: Final = re.compile(
+    rb"(?i)/consent|\r\n(?:x-request-id|connection: *close|transfer-encoding|expect)"
+)
 
 
 def _shed_answer() -> bytes:
@@ -90,7 +94,7 @@ class GuardedHttp(HttpToolsProtocol):
         """Bytes came in."""
         if self._refused:
             return
-        if self.turnstile is not None and self.turnstile.shedding and self._is_plain_get(data):
+        if self.turnstile is not None and self.turnstile.shedding and self._is_whole(data):
             self._shed(self.turnstile)
             return
         under_way = self._head_under_way
@@ -136,16 +140,16 @@ class GuardedHttp(HttpToolsProtocol):
     def _begun(self) -> bool:
         return getattr(self, "url", None) is not None
 
-    def _is_plain_get(self, data: bytes) -> bool:
+    def _is_whole(self, data: bytes) -> bool:
         """Whether these bytes are one whole question that nothing else is going on beside."""
         idle = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
         between = not self._begun if self.cycle is None else not self._head_under_way
-        if not (idle and between and data.startswith(b"GET /v1/") and data.endswith(_END)):
+        if not (idle and between and data.startswith((b"GET /v1/", b"POST /v1/"))):
             return False
-        if data.find(_END) != len(data) - len(_END):
-            return False
-        head = data.lower()
-        return not any(word in head for word in _NOT_SHED)
+        head, end, body = data.partition(_END)
+        found = _LENGTH.search(head)
+        length = 0 if found is None else int(found[1])
+        return bool(end) and len(body) == length and not _NOT_SHED.search(head)
 
     def _shed(self, turnstile: Turnstile) -> None:
         """Refuse without parsing: a refusal that costs a fifth of an answer would be no relief."""

@@ -1,6 +1,7 @@
 """Too much at once: who is let in, who waits, who is told to come again."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -23,9 +24,12 @@ class Hand:
         return self.at
 
 
-def turnstile(clock: Hand, *, concurrent: int = 1, batches: int = 1) -> Turnstile:
+def turnstile(
+    clock: Hand, *, concurrent: int = 1, batches: int = 1, processor: Callable[[], float] = float
+) -> Turnstile:
+    """One that measures no work, unless a `processor` tells of it."""
     settings = OverloadSettings(concurrent=concurrent, queue_ms=QUEUE_MS, batches=batches)
-    return Turnstile(settings, Metrics(), clock=clock)
+    return Turnstile(settings, Metrics(), clock=clock, processor=processor)
 
 
 async def entering(gate: Turnstile, turn: Turn) -> "asyncio.Task[None]":
@@ -150,6 +154,26 @@ def test_a_stall_of_the_machine_is_no_overload():
         for one in [*queue, late]:
             one.cancel()
         await asyncio.gather(*queue, late, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_no_more_are_under_way_than_the_processor_gets_through_in_time():
+    async def scene() -> None:
+        work = Hand()
+        gate = turnstile(Hand(), concurrent=40, processor=work)
+        for _ in range(64):
+            await gate.enter(Turn.SERVE)
+            work.at += 0.003  # 3 ms each: ten fit into 30 ms
+            gate.leave(Turn.SERVE)
+        for _ in range(10):
+            await gate.enter(Turn.SERVE)
+        waiting = await entering(gate, Turn.SERVE)
+        assert not waiting.done()
+        gate.widen_while(lambda: True)  # a store keeps them waiting, that is no work
+        await gate.enter(Turn.CONSENT)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
     asyncio.run(scene())
 
