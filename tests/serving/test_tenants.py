@@ -49,6 +49,7 @@ class Both:
 
     client: httpx.Client
     redis: RealRedis
+    home: Path
     keys: Mapping[tuple[str, Scope], str]
     ids: Mapping[str, Mapping[str, str]]
     document: list[Operation]
@@ -118,7 +119,7 @@ class two_tenants:  # noqa: N801 - used as a context
             key=lambda each: each.method == "DELETE",  # who is forgotten shows nothing any more
         )
         ids = {tenant: left_behind(client, tenant, keys, document) for tenant in TENANTS}
-        return Both(client, self.redis, keys, ids, document)
+        return Both(client, self.redis, home, keys, ids, document)
 
     def __exit__(self, *error: object) -> None:
         self.serving.__exit__(None, None, None)
