@@ -14,11 +14,11 @@ from typing import Final, Literal
 import structlog
 
 from oferta.clock import Clock
-from oferta.errors import RecordCorrupt, StoreUnavailable
+from oferta.errors import LedgerUnavailable, OfertaError, RecordCorrupt, StoreUnavailable
 from oferta.events.event import Position
 from oferta.store.events import Entry, EventStore
 from oferta.store.keys import KeySpace
-from oferta_serving.consuming.applying import Applier
+from oferta_serving.consuming.applying import Applier, Failed
 from oferta_serving.consuming.deeds import Deed, deed_of
 from oferta_serving.consuming.forgotten import Forgetting
 from oferta_serving.consuming.metrics import ConsumerMetrics
@@ -53,7 +53,7 @@ class Outage:
     def __init__(self) -> None:
         self._without: set[int] = set()
 
-    def begun(self, shard: int, error: StoreUnavailable) -> None:
+    def begun(self, shard: int, error: OfertaError) -> None:
         """A shard had no answer."""
         if not self._without:
             log.warning("store.lost", problem=str(error))
@@ -145,7 +145,7 @@ class ShardConsumer:
                     entries = await self._begin(entries)
                     begun = True
                 await self._handle(entries)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, LedgerUnavailable) as error:
                 if stop.is_set():
                     return  # they stay this consumer's, or another's
                 await self._trouble(error, stop)
@@ -166,22 +166,33 @@ class ShardConsumer:
         return await self._store.begin(self._shard, self._name, able) if able else []
 
     async def _handle(self, entries: Sequence[Entry]) -> None:
-        told: list[Deed] = []
+        read: list[Deed] = []
         dead: list[tuple[Entry, str]] = []
         for entry in entries:
             try:
-                told.append(deed_of(entry, self._space))
+                read.append(deed_of(entry, self._space))
             except RecordCorrupt:
                 dead.append((entry, UNREADABLE))
-        told, gone = await self._forgetting.split(told)
-        deeds: list[Deed] = []
+        await self._bury(dead)
+        able, forgotten = await self._forgetting.split(read)
+        known: list[Deed] = []
         parked: list[Deed] = []
-        for deed in told:
-            product = deed.event.product_id
-            known = product is None or self._products.has(product)
-            (deeds if known else parked).append(deed)
-        failed = await self._applier.apply(deeds)
+        for deed in able:
+            (known if self._is_known(deed) else parked).append(deed)
+        failed = await self._applier.apply(known)
+        self._tell(failed)
         still = {each.deed.entry.position for each in failed}
+        settled = [*known, *forgotten]
+        await self._acknowledge(
+            [deed.entry.position for deed in settled if deed.entry.position not in still]
+        )
+        await self._park(parked)
+
+    def _is_known(self, deed: Deed) -> bool:
+        product = deed.event.product_id
+        return product is None or self._products.has(product)
+
+    def _tell(self, failed: Sequence[Failed]) -> None:
         for deed, error in failed:
             self._metrics.failed.labels(type(error).__name__).inc()
             log.warning(
@@ -189,13 +200,8 @@ class ShardConsumer:
                 shard=self._shard,
                 position=str(deed.entry.position),
                 error=type(error).__name__,
-                deliveries=deed.entry.deliveries,
+                attempts=deed.entry.deliveries,
             )
-        await self._acknowledge(
-            [each.entry.position for each in (*deeds, *gone) if each.entry.position not in still]
-        )
-        await self._park(parked)
-        await self._bury(dead)
 
     async def _acknowledge(self, positions: Sequence[Position]) -> None:
         await self._store.acknowledge(self._shard, positions)
@@ -225,10 +231,10 @@ class ShardConsumer:
                 shard=self._shard,
                 position=str(entry.position),
                 reason=reason,
-                deliveries=entry.deliveries,
+                attempts=entry.deliveries,
             )
 
-    async def _trouble(self, error: StoreUnavailable, stop: asyncio.Event) -> None:
+    async def _trouble(self, error: OfertaError, stop: asyncio.Event) -> None:
         self._metrics.store_failures.inc()
         self._outage.begun(self._shard, error)
         await _pause(stop)
