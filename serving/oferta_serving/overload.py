@@ -1,10 +1,10 @@
 """Too much to do at once: few requests at a time, a short queue, and a fast no for the rest.
 
 A process that takes on everything answers nobody in time. Here no more requests are under way than
-the processor gets through in `queue_ms`, and never more than `concurrent`; the others wait, the most
-urgent first, and whoever has waited too long is told to come again while that is still worth
-something to them. Where the queue is so long that waiting cannot help, or the event loop itself is
-late, newcomers are told at once.
+the processor gets through in `queue_ms`, and never more than `concurrent`; the others wait, the
+most urgent first. A burst is waited out. Where a queue has stood for a tenth of a second it is an
+overload (as CoDel tells them apart): then nobody waits longer than `queue_ms` until they are told
+to come again, and where waiting cannot help, newcomers are told at once.
 
 What a customer agreed to counts most: consent goes before lists and decisions, these before events,
 these before batches and what staff ask. Consent may use a reserve that nobody else can.
@@ -35,7 +35,7 @@ PATIENCE_S: Final = 2.0
 """How long consent, batches and staff may wait: what they ask for is worth as much then."""
 
 STALL_S: Final = 0.1
-"""A queue younger than this is a stall of the machine, not an overload (CoDel's interval)."""
+"""A younger queue is a burst, or a stall of the machine: CoDel's interval."""
 
 TICK_S: Final = 0.01
 """How often it is looked whether the event loop is late."""
@@ -224,4 +224,6 @@ class Turnstile:
         return (ahead + 1) * self._pace_s
 
     def _patience_s(self, turn: Turn) -> float:
-        return self._queue_s if turn in (Turn.SERVE, Turn.EVENTS) else PATIENCE_S
+        if turn not in (Turn.SERVE, Turn.EVENTS):
+            return PATIENCE_S
+        return self._queue_s if self._standing() else max(self._queue_s, STALL_S)
