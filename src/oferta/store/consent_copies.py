@@ -109,8 +109,9 @@ class ConsentCopies:
             log.error("consent.ledger_behind", copied=seq, ledger=goal.seq)
             await asyncio.to_thread(ledger.stay_above, seq)
         last = seq if known else 0
-        if not known:
-            log.warning("consent.copied_anew", entries=goal.seq)
+        if marker is not None and not known:
+            # Restored from a backup; again and again, it is the ledger of another machine.
+            log.error("consent.marker_foreign", entries=goal.seq)
         while last < goal.seq:
             words, last = await asyncio.to_thread(self._next, ledger, last)
             await self.put(words, at=at)
