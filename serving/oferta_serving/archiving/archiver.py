@@ -33,6 +33,7 @@ from oferta.events.archive import (
 from oferta.events.archive_rewrite import join_days
 from oferta.events.event import Event, Position, decode_event
 from oferta.store.events import Entry, Passed, Settled
+from oferta.store.events_redis import Keeping
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -48,9 +49,6 @@ TURN_S: Final = 1.0
 
 RETRY_S: Final = 5.0
 """How long after a failure the next attempt: each reads again what waits."""
-
-CLAIM_S: Final = 8 * 86_400.0
-"""How long a claim is kept at least. A younger one that is gone was erased."""
 
 _T = TypeVar("_T")
 
@@ -85,7 +83,17 @@ class _Batch:
 
 
 class Archiver:
-    """Archives the events of one tenant. `run` it once."""
+    """Archives the events of one tenant. `run` it once.
+
+    Args:
+        source: the streams.
+        archive: the folder.
+        clock: names the day of a file.
+        flush_s: between two files.
+        claim_s: how long the store keeps what became of an event.
+        file_events: entries looked at for one file.
+        on_step: told of every step as it ends.
+    """
 
     def __init__(
         self,
@@ -94,6 +102,7 @@ class Archiver:
         *,
         clock: Clock,
         flush_s: float = 60.0,
+        claim_s: float = Keeping().claim_s,
         file_events: int = FILE_EVENTS,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -102,6 +111,7 @@ class Archiver:
         self._archive = archive
         self._clock = clock
         self._flush_s = flush_s
+        self._claim_s = claim_s
         self._file_events = file_events
         self._step = on_step
         self._positions: Positions = NOWHERE
@@ -216,10 +226,11 @@ class Archiver:
         """Whether this very entry belongs into the archive.
 
         Not one that repeats another, or that nobody could apply, or that waits for its product:
-        replayed, it is a new entry. Of one whose claim is gone: only if it had expired.
+        replayed, it is a new entry. Of one whose claim is gone: only if it had expired, for a
+        younger one was erased.
         """
         if became is Settled.FORGOTTEN:
-            return entry.position.ms < (self._clock.now().timestamp() - CLAIM_S) * 1000
+            return entry.position.ms < (self._clock.now().timestamp() - self._claim_s) * 1000
         return became is Settled.APPLIED
 
     def _write(self, batch: _Batch) -> None:

@@ -138,6 +138,7 @@ def _archiver(consuming: Consuming, store: RedisEvents) -> "Archiver":
         archive_folder(consuming.home),
         clock=consuming.clock,
         flush_s=consuming.settings.archive_s,
+        claim_s=consuming.settings.keeping.claim_s,
     )
 
 
