@@ -28,7 +28,7 @@ from oferta.store.rates import RedisRates
 from oferta.store.redis import RedisReader
 from oferta.store.tenants import space_of
 from oferta.store.wire import Wire
-from oferta_serving import logs
+from oferta_serving import descriptors, logs
 from oferta_serving.app import create_app, tenant_app
 from oferta_serving.erasing.places import PATIENT_S, Ground
 from oferta_serving.metrics import share_between_workers
@@ -58,6 +58,7 @@ class AppFactory:
     def __call__(self) -> FastAPI:
         """The application over its own connections, one within for each further tenant."""
         logs.configure(self.settings.log_format)
+        descriptors.allow(self.settings.store.connections)
         counting = Wire(self.redis_url, connections=_COUNTING, deadline_s=_COUNT_S)
         rates = RedisRates(counting, space_of(self.home))
         process = Process.of(self.settings, clock=self.clock, draining=self.draining, rates=rates)
