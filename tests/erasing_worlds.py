@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 import numpy as np
 import polars as pl
-from redis import Redis
 from redis_servers import RedisServer
 from release_worlds import NOON, SECRET, write_scores
 
@@ -41,6 +40,7 @@ from oferta_serving.erasing.requests import new_id
 from oferta_serving.erasing.runner import Runner, running
 from oferta_training.ledger import Ledger as AuditLedger
 from oferta_training.publish import publish
+from redis import Redis
 
 ANNA: Final = "c0000017"
 """Who is forgotten."""
@@ -152,11 +152,11 @@ class Seller:
             while client.info("persistence")["aof_rewrite_in_progress"]:
                 pass
             client.save()
-        found = []
-        for path in sorted(self.home.rglob("*")):
-            if path.is_file() and any(needle in path.read_bytes() for needle in needles):
-                found.append(str(path.relative_to(self.home)))
-        return found
+        return [
+            str(path.relative_to(self.home))
+            for path in sorted(self.home.rglob("*"))
+            if path.is_file() and any(needle in path.read_bytes() for needle in needles)
+        ]
 
 
 @contextmanager
@@ -262,7 +262,8 @@ def write_source(folder: Path) -> Path:
     """A source with both customers in every table, and a rejected row of each."""
     folder.mkdir(parents=True, exist_ok=True)
     both = (ANNA, BELA)
-    events = [f"{one},p00{at},purchase,2026-05-0{at + 1}T10:00:00Z" for one in both for at in (1, 2)]
+    days = [(1, "2026-05-02"), (2, "2026-05-03")]
+    events = [f"{one},p00{at},purchase,{day}T10:00:00Z" for one in both for at, day in days]
     events += [f"{one},p001,purchase,never" for one in both]
     events += [f"x{at},p001,purchase,2026-05-01T10:00:00Z" for at in range(90)]
     (folder / "events.csv").write_text(

@@ -8,6 +8,7 @@
   triggers/      which triggers have fired
   archive/       accepted events
   privacy/       the consent ledger, receipts of erasures
+  serving/       the last release's head, for a start without Redis; figures of workers
   redis/         the embedded server's socket and append-only file
   ledger.jsonl   every publish and rollback
   key-secret     what customer ids are hashed with (mode 0600)

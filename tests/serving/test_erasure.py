@@ -1,16 +1,29 @@
 """A customer is forgotten everywhere, whatever is killed when; and told everything before."""
 
+import asyncio
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from erasing_worlds import ANNA, BELA, SESSION, Seller, seller
+from erasing_worlds import ANNA, BELA, SESSION, Seller, seller, write_model
 from redis_servers import newest
+from release_worlds import write_scores
 
-from oferta.privacy.erasures import Erasure
+from oferta.clock import SystemClock
+from oferta.events.guards import IngestOptions
+from oferta.events.ingest import ingest
+from oferta.privacy.erasures import Erasures
+from oferta.privacy.ledger import ledger_path
 from oferta.privacy.places import PLACES
+from oferta.privacy.receipts import Receipts
+from oferta.progress import Silent
+from oferta.store.connecting import StoreSettings
+from oferta.store.forgotten import forgotten_of
 from oferta_serving.erasing.export import exported
-from oferta_serving.erasing.places import all_places
+from oferta_serving.erasing.places import Ground, own_places
+from oferta_training.commands.publish import publish_scores
+from oferta_training.scores import ScoresFolder
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -87,3 +100,120 @@ def test_killed_at_any_step_it_goes_on_and_ends(world: Seller):
     gone = [f"c{at + 20:07d}".encode() for at in range(len(steps))]
     assert world.traces(*gone) == []
     assert held(world, BELA)["lists"] == other["lists"]
+
+
+def test_a_delivery_or_a_release_after_it_does_not_bring_them_back(world: Seller):
+    world.erase()
+    scores = write_scores(world.home / "scores/model-3", version=3, profiles=True).path
+    publish_scores(
+        lambda: ScoresFolder.open(scores),
+        settings=StoreSettings(world.home, world.server.url),
+        override="the same customers but one",
+    )
+    report = ingest(
+        world.home.parent / "source",
+        world.home / "datasets/again",
+        options=IngestOptions(forgotten=forgotten_of(world.home)),
+        clock=SystemClock(),
+        progress=Silent(),
+    )
+    assert report.tables["events"].rejected["erased"] == 2
+    assert not any(held(world, ANNA).values())
+    assert held(world, BELA)["lists"] == 2
+
+
+def test_what_a_late_process_wrote_again_goes_with_the_next_run(world: Seller):
+    world.erase()
+    write_model(world.home / "mlflow-artifacts/models/m-2/artifacts/artefact")
+    write_scores(world.home / "scores/model-3", version=3)
+    with world.client() as client:
+        key = world.space.recent(world.space.digest(ANNA))
+        client.set(key, b"written by a consumer that had stood still")
+        assert world.resume() == []
+        assert client.get(key) is None
+    assert not any(held(world, ANNA).values())
+    assert held(world, BELA)["models"] == 2
+
+
+def test_who_comes_back_by_a_new_contract_is_a_customer_anew(world: Seller):
+    world.erase()
+    said = forgotten_of(world.home)
+    assert said is not None
+    assert said([ANNA, BELA]) == [ANNA]
+    tombstone = world.space.digest(ANNA).hex()
+    erasures = Erasures(ledger_path(world.home))
+    try:
+        assert erasures.let_return(tombstone, "new contract", at=1.0)
+        assert not erasures.let_return(tombstone, "again", at=2.0)
+    finally:
+        erasures.close()
+    assert forgotten_of(world.home) is None
+    assert not any(held(world, ANNA).values())
+    # And may be forgotten again.
+    assert world.erase().state == "done"
+    assert forgotten_of(world.home) is not None
+
+
+def test_receipts_name_nobody_and_show_that_none_was_altered(world: Seller):
+    for customer in (ANNA, BELA):
+        world.erase(customer)
+    receipts = Receipts(world.home / "privacy/receipts", world.space.signature)
+    first, second = sorted((world.home / "privacy/receipts").iterdir())
+    assert receipts.broken() == []
+    said = receipts.read(second.name)
+    assert said is not None
+    assert said["retrain_before"] > said["finished_at"]
+    assert {one["place"] for one in said["places"]} == set(PLACES)
+    assert ANNA.encode() not in first.read_bytes()
+    whole = first.read_bytes()
+    first.write_bytes(whole.replace(b'"reason": "asked"', b'"reason": "other"'))
+    assert receipts.broken() == [first.name]
+    first.unlink()
+    assert receipts.broken() == [second.name]
+
+
+def test_two_who_share_a_bucket_are_both_erased_at_once(world: Seller):
+    """The script compares: of two who rewrite one record, neither undoes the other."""
+    space = world.space
+    buckets: dict[bytes, list[str]] = {}
+    for index in range(60):
+        customer = f"c{index:07d}"
+        buckets.setdefault(space.bucket(2, 1, space.digest(customer)), []).append(customer)
+    pair = next((both for both in buckets.values() if len(both) > 1), None)
+    if pair is None:
+        pair = [ANNA, BELA]
+
+    async def both_at_once(ground: Ground) -> None:
+        places = own_places(ground)[:2]
+        await asyncio.gather(
+            *(place.erase(ground.subject(one)) for one in pair for place in places)
+        )
+
+    world.ask(both_at_once)
+    for customer in pair:
+        assert held(world, customer)["lists"] == 0
+
+
+def test_a_tracking_server_elsewhere_is_left_to_others_and_said(
+    world: Seller, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
+    world.erase()
+    receipts = Receipts(world.home / "privacy/receipts", world.space.signature)
+    (name,) = sorted(path.name for path in (world.home / "privacy/receipts").iterdir())
+    said = receipts.read(name)
+    assert said is not None
+    assert any("MLFLOW_TRACKING_URI" in duty for duty in said["left_to_others"])
+
+
+def test_while_a_place_cannot_be_reached_it_waits_and_ends_later(world: Seller):
+    other = world.home / "datasets/shop"
+    lock = (other / ".lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    erasure = world.erase()
+    assert erasure.state == "erasing"
+    waiting = {one.place: one.trouble for one in erasure.places if one.state == "waiting"}
+    assert waiting == {"datasets": "still_there"}
+    lock.close()
+    (done,) = world.resume()
+    assert done.state == "done"

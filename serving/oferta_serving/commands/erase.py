@@ -136,6 +136,8 @@ def _show_run(run: "Run") -> None:
         for place in erasure.places:
             if place.state == "waiting":
                 typer.echo(f"  {erasure.id} waits for {place.place} ({place.trouble})")
+    for name in run.unseen:
+        typer.echo(f"{name} could not be searched for who was forgotten before: the next run does")
     if run.came_back:
         typer.echo(f"{run.came_back} things had come back of who was forgotten, and went again.")
 

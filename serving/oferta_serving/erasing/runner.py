@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from oferta.clock import Clock
+from oferta.errors import OfertaError
 from oferta.privacy.erasure import Saga, look_again
 from oferta.privacy.erasures import Erasure, Erasures
 from oferta.privacy.places import Place
@@ -47,10 +48,16 @@ class Searchable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run came to. `came_back`: things found of who was forgotten before."""
+    """What a run came to.
+
+    Attributes:
+        came_back: how many things were found of who was forgotten before.
+        unseen: places that could not be searched for such things; the next run does.
+    """
 
     erasures: Sequence[Erasure]
     came_back: int
+    unseen: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +78,20 @@ class Runner:
         with _alone(self.ground.ledger.with_name(_LOCK)):
             self.erasures.clear()
             done = [await self.saga.run(one) for one in self.erasures.open()]
-            return Run(done, await self._came_back())
+            return await self._searched(done)
 
-    async def _came_back(self) -> int:
+    async def _searched(self, done: Sequence[Erasure]) -> Run:
         now = self.ground.clock.now().timestamp()
         lately = self.erasures.finished_since(now - AGAIN_S)
         gone = self.erasures.tombstones()
         found = await look_again(own_places(self.ground), [one for one in lately if one in gone])
-        if gone:
-            for place in file_places(self.ground.home):
+        unseen: list[str] = []
+        for place in file_places(self.ground.home) if gone else ():
+            try:
                 found += await self._scrubbed(place, gone)
-        return found
+            except (OfertaError, OSError):
+                unseen.append(place.name)
+        return Run(done, found, unseen)
 
     async def _scrubbed(self, place: Place, gone: frozenset[str]) -> int:
         """Take out of a place of files whoever was forgotten, by the hashes of all who are in it.

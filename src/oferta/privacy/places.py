@@ -121,6 +121,8 @@ KEYS_OF_NOBODY: Final[Mapping[str, str]] = MappingProxyType(
         "v": "weights between products, learned from everybody",
         "t": "places in counters, by the random ids of decisions",
         "b": "policy, catalogue and rate cards",
+        "u": "tokens of an API key",
+        "n": "how many customers an API key asked for: a sketch, from which none can be read",
     }
 )
 """Families of keys that hold nothing of any one customer, and why."""
@@ -131,8 +133,8 @@ FILE_FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
         "datasets/": "datasets",
         "scores/": "scores",
         "mlflow-artifacts/": "models",
-        "privacy/ledger.sqlite": "consents",
-        "redis/": "recent",  # the append-only file of all families of keys above
+        "privacy/": "consents",  # the ledger; receipts and noted folders name nobody
+        "redis/": "recent",  # the append-only file: of all families of keys above
     }
 )
 """Family of files, as the docstring of `oferta.home` lists them -> its place."""
@@ -142,10 +144,11 @@ FILES_OF_NOBODY: Final[Mapping[str, str]] = MappingProxyType(
         "triggers/": "hashes over trigger, customer and value together: none leads to anybody",
         "mlflow.db": "settings and figures of runs",
         "studies/": "figures, and values of test rows by their number",
+        "serving/": "the head of a release: catalogue and popular lists; figures of workers",
         "ledger.jsonl": "numbers of releases and versions",
         "key-secret": "the key secret",
-        "privacy/receipts/": "receipts of erasures, by tombstone",
-        "privacy/folders.jsonl": "where datasets and scores lie that are not in the state folder",
+        "api-keys.json": "keys of callers",
+        "tenants/NAME/": "each a state folder, with all of these families",
     }
 )
 """Families of files that hold nothing of any one customer, and why."""
