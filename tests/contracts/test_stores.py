@@ -335,7 +335,7 @@ def test_cancelled_reads_never_leave_their_answer_to_another(tmp_path: Path):
             nonlocal answered
             try:
                 # Some are cancelled before, some while, some after their answer arrives.
-                async with asyncio.timeout(0.0001 * (number % 30)):
+                async with asyncio.timeout(0.0005 * (number % 30)):
                     found = await reader.fetch([b"k%d" % number])
             except (TimeoutError, StoreUnavailable):
                 return

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis import Connection, ConnectionPool
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -23,6 +22,7 @@ from oferta.store.address import FilePassword, read_address
 from oferta.store.node import Command, packed, unavailable
 from oferta.store.slots import ASKING, SLOTS_OF_NODES, Where
 from oferta.store.wire import Call, Script
+from redis import Connection, ConnectionPool
 
 PAUSE_S: Final = 0.05
 _ALONE: Final = Where("", 0)
@@ -94,14 +94,14 @@ class BlockingWire:
             (reply,) = self.ask([script.called(call, whole=True)])
         return checked(reply)
 
-    def spread(self, name: bytes, keys: Sequence[bytes]) -> list[tuple[list[int], Any]]:
-        """The replies to a command of many keys, each with the places of the keys it is of.
+    def spread(self, name: bytes, keys: Sequence[bytes]) -> list[tuple[Sequence[bytes], Any]]:
+        """The replies to a command of many keys, each with the keys that it is of.
 
         Raises:
             StoreUnavailable: the store went away, or refused.
         """
-        groups = slots.by_slot(keys) if self._address.cluster else [list(range(len(keys)))]
-        replies = self.ask([(name, *[keys[at] for at in places]) for places in groups])
+        groups = slots.by_slot(keys) if self._address.cluster else [keys]
+        replies = self.ask([(name, *group) for group in groups])
         return list(zip(groups, map(checked, replies), strict=True))
 
     def everywhere(self, *command: bytes) -> list[Any]:

@@ -138,11 +138,10 @@ class RedisWriter:
         """See `contract.Inspector`."""
         found: list[bytes | None] = []
         for batch in _batches(keys):
-            turn: list[bytes | None] = [None] * len(batch)
-            for places, records in self._wire.spread(b"MGET", batch):
-                for at, record in zip(places, records, strict=True):
-                    turn[at] = record
-            found += turn
+            turn: dict[bytes, bytes | None] = {}
+            for asked, records in self._wire.spread(b"MGET", batch):
+                turn.update(zip(asked, records, strict=True))
+            found += [turn[key] for key in batch]
         return found
 
     def count(self, keys: Iterable[bytes]) -> int:

@@ -66,12 +66,12 @@ def slot_of(command: Sequence[bytes]) -> int | None:
     return key_slot(command[at])
 
 
-def by_slot(keys: Iterable[bytes]) -> list[list[int]]:
-    """The places of the keys, those of one slot together."""
-    places: dict[int, list[int]] = {}
-    for at, key in enumerate(keys):
-        places.setdefault(key_slot(key), []).append(at)
-    return list(places.values())
+def by_slot(keys: Iterable[bytes]) -> list[list[bytes]]:
+    """The keys, those of one slot together."""
+    groups: dict[int, list[bytes]] = {}
+    for key in keys:
+        groups.setdefault(key_slot(key), []).append(key)
+    return list(groups.values())
 
 
 def redirect(reply: object, *, asked: Where) -> Redirect | None:

@@ -8,7 +8,7 @@ that was made. One server and a cluster of them are spoken to alike.
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
@@ -59,10 +59,11 @@ class Line(Protocol):
         """
         ...
 
-    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[object]:
-        """What lies at each key: bytes, None, an error of Redis, or `SlotsUnavailable`.
+    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[bytes | None]:
+        """What lies at each key, None for nothing or another type.
 
         Raises:
+            SlotsUnavailable: some nodes are away; it carries what the others have.
             StoreUnavailable: no answer in time.
         """
         ...
@@ -103,23 +104,26 @@ class Wire:
             SlotsUnavailable: some nodes of a cluster are away; it carries what the others have.
             StoreUnavailable: no answer in time.
         """
-        found: dict[bytes, bytes | None] = {}
+        found: list[bytes | None] = []
+        kept: dict[bytes, bytes | None] = {}
         lost: SlotsUnavailable | None = None
         for start in range(0, len(keys), FETCH_KEYS):
             asked = keys[start : start + FETCH_KEYS]
             deadline_s = self._deadline_s + len(asked) * self._record_s
-            for key, record in zip(
-                asked, await self._line.records(asked, deadline_s=deadline_s), strict=True
-            ):
-                if record is None or isinstance(record, bytes):
-                    found[key] = record
-                elif isinstance(record, SlotsUnavailable):
-                    lost = record
-                else:
-                    raise _failure(record)
+            try:
+                records = await self._line.records(asked, deadline_s=deadline_s)
+            except SlotsUnavailable as partly:
+                if lost is None:
+                    kept.update(zip(keys, found, strict=False))  # of the turns before
+                kept.update(partly.found)
+                lost = partly
+            else:
+                found += records
+                if lost is not None:
+                    kept.update(zip(asked, records, strict=True))
         if lost is not None:
-            raise SlotsUnavailable(str(lost), found)
-        return [found[key] for key in keys]
+            raise SlotsUnavailable(str(lost), kept)
+        return found
 
     async def run(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """The answers to many calls of one script, sent together.
@@ -197,11 +201,11 @@ class _ServerLine:
                 replies[at] = reply
         return replies
 
-    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[object]:
+    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[bytes | None]:
         (reply,) = await self.replies([(b"MGET", *keys)], deadline_s=deadline_s)
         if isinstance(reply, RedisError):
             raise _failure(reply)
-        return list(reply) if isinstance(reply, list) else []
+        return cast("list[bytes | None]", reply)
 
     async def close(self) -> None:
         await self._node.close()

@@ -20,7 +20,7 @@ from redis.exceptions import TryAgainError
 from oferta.errors import SlotsUnavailable, StoreUnavailable
 from oferta.store import slots
 from oferta.store.address import Address
-from oferta.store.node import Command, Node
+from oferta.store.node import Command, Node, unavailable
 from oferta.store.slots import ASKING, SLOTS, SLOTS_OF_NODES, Where
 
 PAUSE_S: Final = 0.01
@@ -103,33 +103,39 @@ class ClusterLine:
             self._final(command, reply) for command, reply in zip(commands, answers, strict=True)
         ]
 
-    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[object]:
+    async def records(self, keys: Sequence[bytes], *, deadline_s: float) -> list[bytes | None]:
         """See `wire.Line`."""
         until = asyncio.get_running_loop().time() + deadline_s
-        found: list[object] = [None] * len(keys)
-        groups = slots.by_slot(keys)
-        asked = [(b"MGET", *[keys[at] for at in places]) for places in groups]
-        single: list[int] = []
-        for places, reply in zip(
-            groups, await self.replies(asked, deadline_s=deadline_s), strict=True
-        ):
-            if isinstance(reply, list):
-                for at, record in zip(places, reply, strict=True):
-                    found[at] = record
-            elif isinstance(reply, TryAgainError):
-                single += places
-            else:
-                for at in places:
-                    found[at] = reply
-        if single:
+        found: dict[bytes, bytes | None] = {}
+        lost, apart = await self._read(slots.by_slot(keys), found, until)
+        if apart:
             # Their slot is being moved, and some keys lie here, some there: one by one they answer.
-            left_s = until - asyncio.get_running_loop().time()
-            one_by_one = [(b"MGET", keys[at]) for at in single]
-            for at, reply in zip(
-                single, await self.replies(one_by_one, deadline_s=left_s), strict=True
-            ):
-                found[at] = reply[0] if isinstance(reply, list) else reply
-        return found
+            lost_too, _ = await self._read([[key] for key in apart], found, until)
+            lost = lost or lost_too
+        if isinstance(lost, SlotsUnavailable):
+            raise SlotsUnavailable(str(lost), found)
+        if lost is not None:
+            raise lost
+        return [found[key] for key in keys]
+
+    async def _read(
+        self, groups: Sequence[Sequence[bytes]], found: dict[bytes, bytes | None], until: float
+    ) -> tuple[StoreUnavailable | None, list[bytes]]:
+        """Put into `found` what there is; why the rest is not, and keys to be read one by one."""
+        lost: StoreUnavailable | None = None
+        apart: list[bytes] = []
+        asked = [(b"MGET", *group) for group in groups]
+        left_s = until - asyncio.get_running_loop().time()
+        for group, reply in zip(groups, await self.replies(asked, deadline_s=left_s), strict=True):
+            if isinstance(reply, list):
+                found.update(zip(group, reply, strict=True))
+            elif isinstance(reply, TryAgainError):
+                apart += group
+            elif isinstance(reply, StoreUnavailable):
+                lost = reply
+            elif isinstance(reply, Exception):
+                raise unavailable(reply) from reply
+        return lost, apart
 
     async def close(self) -> None:
         """See `wire.Line`."""
