@@ -8,6 +8,7 @@ Read for audiences, triggers and what-ifs; it sees customers as the last scoring
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ import polars as pl
 from oferta.errors import SourceRefused
 
 _MANIFEST: Final = "manifest.json"
+_PART = re.compile(r"base/[A-Za-z0-9_-]+\.parquet")
 _REMEDY: Final = "Score again with --profiles."
 _BESIDES: Final = frozenset({"evidence"})
 
@@ -67,7 +69,7 @@ class BaseTable:
                 raise SourceRefused(
                     "scores.base", folder, "has no wide rows of every product", remedy=_REMEDY
                 )
-            parts = tuple(folder / str(name) for name in base["parts"])
+            parts = tuple(_part(folder, str(name)) for name in base["parts"])
             as_of = datetime.fromisoformat(base["as_of"])
         except (ValueError, KeyError, TypeError):
             raise SourceRefused(
@@ -132,3 +134,10 @@ def newest_base(scores: Path) -> Path:
             remedy="Run `oferta score JOB --profiles`, or name a folder of scores.",
         )
     return max(found)[1]
+
+
+def _part(folder: Path, name: str) -> Path:
+    """A file of wide rows; ValueError of any other."""
+    if not _PART.fullmatch(name):
+        raise ValueError("a part outside the folder")
+    return folder / name

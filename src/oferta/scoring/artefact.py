@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -83,7 +83,11 @@ def write_artefact(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Meta)
         save_file(whole, draft / ARRAYS)
         manifest = {
             "schema": _SCHEMA,
-            "meta": {**asdict(meta), "settings": dict(meta.settings), "extra": dict(meta.extra)},
+            "meta": {
+                **{each.name: getattr(meta, each.name) for each in fields(meta)},
+                "settings": dict(meta.settings),
+                "extra": dict(meta.extra),
+            },
             "file": {"bytes": (draft / ARRAYS).stat().st_size, "sha256": _file_sum(draft / ARRAYS)},
             "arrays": {
                 name: {

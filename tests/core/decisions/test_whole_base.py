@@ -1,5 +1,6 @@
 """What is found for everybody at once is what a decision finds for each."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -216,3 +217,18 @@ def test_the_newest_scoring_with_profiles_is_taken(tmp_path: Path):
         BaseTable.open(tmp_path / "broken")
     with pytest.raises(SourceRefused, match="never finished"):
         BaseTable.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "part", ["/etc/passwd", "../other/part.parquet", "base/../../x", "base/.."]
+)
+def test_no_part_of_a_base_lies_outside_its_folder(tmp_path: Path, part: str):
+    rng = chance("outside")
+    folder = scores_folder(tmp_path / "scores", wide(seller(rng), customers(rng, 3)))
+    manifest = folder / "manifest.json"
+    fields = json.loads(manifest.read_text())
+    fields["base"]["parts"] = [part]
+    manifest.write_text(json.dumps(fields))
+
+    with pytest.raises(SourceRefused, match=r"scores\.manifest"):
+        BaseTable.open(folder)
