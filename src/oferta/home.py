@@ -7,6 +7,8 @@
   scores/        batch scores, one folder per scoring
   triggers/      which triggers have fired
   archive/       accepted events
+  nightly/       the last night: its steps, what they printed, its report
+  monitoring/    report and metrics of what goes in and out
   privacy/       the consent ledger, receipts of erasures
   serving/       the last release's head, for a start without Redis; figures of workers
   redis/         the embedded server's socket and append-only file
