@@ -41,7 +41,7 @@ class Client:
     """To one address; as many connections as requests are under way. For one event loop."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def send(self, ask: Ask, *, retry_on_connect: bool = False) -> Reply:
@@ -53,7 +53,7 @@ class Client:
                 reader, writer = (
                     self._free.pop()
                     if reused
-                    else await asyncio.open_connection("127.0.0.1", self._port)
+                    else await asyncio.open_connection("127.0.0.1", self.port)
                 )
             except OSError:
                 await asyncio.sleep(0.02 * attempt)

@@ -2,10 +2,12 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
+
+from oferta_serving.log_outlet import LogOutlet
 
 
 def silence() -> None:
@@ -19,6 +21,7 @@ def silence() -> None:
 def configure(log_format: Literal["text", "json"]) -> None:
     """Set up logging for this process, the server's own warnings included."""
     finish: Processor
+    outlet = cast("TextIO", LogOutlet(sys.stderr))
     if log_format == "json":
         finish = structlog.processors.JSONRenderer()
     else:
@@ -35,11 +38,11 @@ def configure(log_format: Literal["text", "json"]) -> None:
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, finish],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(outlet),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(outlet)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processor=finish, foreign_pre_chain=shared)
     )
