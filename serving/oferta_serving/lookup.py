@@ -22,7 +22,7 @@ from oferta.store.reading import (
 )
 from oferta.store.release import CustomerRow, Neighbour
 from oferta_serving.breaker import Breaker
-from oferta_serving.consent.words import Words, refused
+from oferta_serving.consent.words import Words, closed, refused
 from oferta_serving.fresh import Asked, Freshener
 from oferta_serving.live import Releases, Serving
 from oferta_serving.metrics import Metrics
@@ -124,6 +124,7 @@ class Lookup:
         rows = [each.row for each in records]
         if any(isinstance(row, Damage) and row is not Damage.UNREACHABLE for row in rows):
             await self._repair_in_time(now, customer_ids, rows, found)
+        found = [anybody(each.view) if closed(each.row, each.consents) else each for each in found]
         await self._freshen(now, customer_ids, found)
         return found
 

@@ -47,7 +47,7 @@ class Older:
         segment = row.segment
         if segment is not None:
             segment = self.segments[segment] if segment < len(self.segments) else None
-        return CustomerRow(segment, suggestions, held, row.cold)
+        return CustomerRow(segment, suggestions, held, row.cold, row.closed)
 
 
 def older_of(view: ReleaseView, live: ReleaseView) -> Older:

@@ -48,6 +48,18 @@ def test_who_opts_out_gets_everybodys_list_at_once_and_their_own_when_they_opt_i
     assert recommended(api, "anna") == own
 
 
+def test_who_refused_by_the_source_gets_everybodys_list_until_they_agree_here(
+    api: httpx.Client,
+):
+    assert _bytes(api, "hugo", "") == _bytes(api, "nobody", "?personalise=false")
+    say(api, "hugo", "marketing", "in")
+    assert recommended(api, "hugo")["cold"] is False
+    say(api, "hugo", "personalisation", "in")
+    agreed = recommended(api, "hugo")
+    assert (agreed["cold"], agreed["degraded"]) == (False, False)  # no list yet: the next release
+    assert {item["source"] for item in agreed["items"]} == {"popular"}
+
+
 def test_a_batch_respects_each_customers_word(api: httpx.Client):
     say(api, "cleo", "personalisation", "out")
     asked = {"customer_ids": ["bela", "cleo"]}

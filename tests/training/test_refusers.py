@@ -1,6 +1,6 @@
 """Who refused training, by the ledger or by the source, is in no matrix, and gets lists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,14 +14,20 @@ from oferta.errors import LedgerUnavailable, RefusersLearnedFrom, RegistryError,
 from oferta.events.dataset import Dataset, open_dataset
 from oferta.models.saved import load
 from oferta.privacy.ledger import Ledger, ledger_path
-from oferta.privacy.word import Word
+from oferta.privacy.word import Refusals, Snapshot, Word
 from oferta.progress import Silent
 from oferta.settings import parse
+from oferta.store import codec
+from oferta.store.codec import Stamp
+from oferta.store.keys import KeySpace, places, rest
+from oferta.store.release import CustomerRow
 from oferta_training import registry, tracking
 from oferta_training.job import Job
 from oferta_training.past import PastDataset
 from oferta_training.refused import refusers
+from oferta_training.release_build import build
 from oferta_training.score import score
+from oferta_training.scores import ScoresFolder
 from oferta_training.train import Trained, train
 
 LATE = datetime(2025, 6, 30, tzinfo=UTC)
@@ -85,6 +91,38 @@ def test_who_refused_is_not_learned_from_and_the_run_says_how_many(shop_with_con
     made = score(home, model=None, dataset=None, clock=FixedClock(NOW), progress=Silent())
     rows = pl.read_parquet(made.path / "customers.parquet")
     assert set(rows["customer_id"]) == everybody
+
+    # A release: c003 refused personalisation by the source, h005 here; h006 has agreed here since.
+    refusals = Refusals(
+        "personalisation", frozenset({"h005"}), Snapshot(0, "00"), agreeing=frozenset({"h006"})
+    )
+    published = _rows(made, refusals=refusals)
+    assert published.keys() == everybody
+    assert {name for name, row in published.items() if row.closed} == {"c003", "h005"}
+    for name in ("c003", "h005"):
+        assert published[name] == CustomerRow(None, (), closed=True)
+    assert all(len(published[name].suggestions) == 4 for name in ("c000", "h000", "h006"))
+    agreed = replace(refusals, customer_ids=frozenset(), agreeing=frozenset({"c003"}))
+    assert not any(row.closed for row in _rows(made, refusals=agreed).values())
+
+
+def _rows(scores: ScoresFolder, *, refusals: Refusals) -> dict[str, CustomerRow]:
+    """What a release would hold of each customer."""
+    space, mark = KeySpace(b"0123456789abcdef"), Stamp(1, 0.0)
+    built = build(scores, space, progress=Silent(), live=False, refusals=refusals)
+    try:
+        buckets = dict(built.buckets(mark))
+        products = len(built.catalogue)
+    finally:
+        built.close()
+    found = {}
+    for name in scores.customer_rows()["customer_id"]:
+        digest = space.digest(name)
+        (place,) = places(space.digests([name]), built.per_tag).tolist()
+        row = codec.customer_row(buckets[place], rest(digest), expect=mark, products=products)
+        assert row is not None
+        found[name] = row
+    return found
 
 
 def test_without_a_ledger_the_source_alone_is_asked(shop_with_consent: Refusing):

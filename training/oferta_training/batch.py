@@ -32,6 +32,7 @@ from oferta_training.data import job_data
 from oferta_training.job import Job
 from oferta_training.live_part import write_live
 from oferta_training.propensity import known_now
+from oferta_training.refused import said_by_source
 from oferta_training.score_rows import customer_rows, score_rows, similar_rows
 from oferta_training.scores import ScoresFolder, part_name, write_manifest
 from oferta_training.whole_base import Scope, WholeBase, spread, tiers_of
@@ -86,7 +87,8 @@ def score_everyone(
     mask = _mask(sellable, held, len(data.customers))
     lists = popular.popular_lists(data, length=what.job.scores.popular, sellable=sellable)
 
-    customer_rows(data, held).write_parquet(folder / "customers.parquet")
+    said = said_by_source(what.dataset, "personalisation")
+    customer_rows(data, held, said).write_parquet(folder / "customers.parquet")
     lists.frame(data).write_parquet(folder / "popular.parquet")
     similar_rows(
         what.loaded.embeddings.products, products, what.job.scores.similar, sellable=sellable

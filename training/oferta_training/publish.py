@@ -12,6 +12,7 @@ from typing import Final, Literal, get_args
 
 from oferta.clock import Clock
 from oferta.errors import FencedOut, PublishRefused, RecordCorrupt
+from oferta.privacy.word import Refusals
 from oferta.progress import Progress, Silent
 from oferta.store import codec, head
 from oferta.store.codec import Stamp
@@ -66,6 +67,7 @@ class Options:
         replicas: how many replicas must be connected, and are waited for after the swap.
         on_step: told of every step as it begins.
         live: whether the release follows what customers do, where its scores can.
+        refusals: who refused or agreed to personalisation since the scores were made.
         forgotten: of some ids, those of customers who were forgotten by then; None: nobody is.
     """
 
@@ -74,6 +76,7 @@ class Options:
     replicas: int = 0
     on_step: Callable[[Step], None] = _unobserved
     live: bool = True
+    refusals: Refusals | None = None
     forgotten: Forgotten | None = None
 
 
@@ -130,7 +133,9 @@ def publish(
     checks.check_capacity(store, scores, replicas=options.replicas, live=options.live)
     rails = checks.skew(scores, live)
     _pass_guard_rails(rails, options.override, step="pre-flight")
-    with closing(build(scores, space, progress=progress, live=options.live)) as built:
+    with closing(
+        build(scores, space, progress=progress, live=options.live, refusals=options.refusals)
+    ) as built:
         draft = _Draft(built, _manifest(scores, built, space, fence, clock), options.ttl)
 
         step("write rows")

@@ -45,17 +45,23 @@ def refusers(dataset: Dataset, home: Path, purpose: Purpose, *, needed: bool = F
         LedgerUnavailable: there is a ledger, and it cannot be read: nobody can say.
         SettingsInvalid: a ledger is `needed`, and there is none.
     """
-    here = _ledger(home, purpose)
+    here = refusals_of(home, purpose)
     if here is None and needed:
         problem = f"policy.consent: 'ledger', and there is none at {ledger_path(home)}"
         raise SettingsInvalid("job", [problem])
-    by_source = _by_source(dataset, purpose)
+    said = said_by_source(dataset, purpose)
+    by_source = frozenset(customer_id for customer_id, agreed in said.items() if not agreed)
     if here is None:
         return Refusers(by_source, None)
     return Refusers((by_source - here.agreeing) | here.customer_ids, here.snapshot.id)
 
 
-def _ledger(home: Path, purpose: Purpose) -> Refusals | None:
+def refusals_of(home: Path, purpose: Purpose) -> Refusals | None:
+    """What the ledger of a state folder says; None: there is none.
+
+    Raises:
+        LedgerUnavailable: there is one, and it cannot be read: nobody can say.
+    """
     path = ledger_path(home)
     if not path.exists():
         return None
@@ -66,15 +72,19 @@ def _ledger(home: Path, purpose: Purpose) -> Refusals | None:
         ledger.close()
 
 
-def _by_source(dataset: Dataset, purpose: Purpose) -> frozenset[str]:
-    """Whose newest word is out; at one instant the out. One of the future has a wrong clock."""
+def said_by_source(dataset: Dataset, purpose: Purpose) -> dict[str, bool]:
+    """By customer, whether they agree by the dataset's consent table.
+
+    The newest word, at one instant the out. One of the future has a wrong clock: it is of when the
+    dataset was made.
+    """
     rows = dataset.consent()
     if rows is None:
-        return frozenset()
+        return {}
     said = rows.filter(pl.col("purpose") == purpose).select(
         "customer_id",
         pl.min_horizontal("at", pl.lit(dataset.manifest.created_at)).alias("at"),
         (pl.col("state") == "out").alias("out"),
     )
     last = said.group_by("customer_id").agg(pl.col("out").sort_by("at", "out").last())
-    return frozenset(last.filter("out").select("customer_id").collect()["customer_id"])
+    return {customer_id: not out for customer_id, out in last.collect().iter_rows()}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from oferta.errors import PublishRefused
 from oferta.interactions.ranges import indices_of_ranges
+from oferta.privacy.word import Refusals
 from oferta.progress import Progress
 from oferta.store import codec, keys, packing
 from oferta.store.codec import Stamp
@@ -51,6 +52,7 @@ class Build:
         order: `(customers,)`: the customers by place, then rest.
         segment_of: `(customers,) uint16`.
         cold: `(customers,) bool`: nothing was known of their past.
+        closed: `(customers,) bool`: they refused personalisation, and their rows are empty.
         lists: the customers' lists.
         policy: what they may not hold, and what each customer has.
         similar: the similar products.
@@ -67,6 +69,7 @@ class Build:
     order: NDArray[np.int64]
     segment_of: NDArray[np.uint16]
     cold: NDArray[np.bool_]
+    closed: NDArray[np.bool_]
     lists: Lists
     policy: Policy
     similar: Similar
@@ -95,9 +98,11 @@ class Build:
     def buckets(self, mark: Stamp) -> Iterator[tuple[int, bytes]]:
         """All buckets with their numbers, in order."""
         places = self.places[self.order]
-        held_counts = self.policy.held_counts
+        opened = ~self.closed
+        counts, held_counts = self.lists.counts * opened, self.policy.held_counts * opened
         item_starts = np.cumsum(self.lists.counts) - self.lists.counts
-        held_starts = np.cumsum(held_counts) - held_counts
+        held_starts = np.cumsum(self.policy.held_counts) - self.policy.held_counts
+        segments = np.where(opened, self.segment_of, np.uint16(codec.CLOSED))
         total = keys.TAGS * self.per_tag
         step = max(1, total * _CHUNK // max(len(places), 1))
         for first in range(0, total, step):
@@ -107,12 +112,12 @@ class Build:
             columns = Columns(
                 places=places[low:high],
                 rests=self.rests[chosen],
-                segments=self.segment_of[chosen],
-                cold=self.cold[chosen],
+                segments=segments[chosen],
+                cold=(self.cold & opened)[chosen],
                 starts=item_starts[chosen],
-                counts=self.lists.counts[chosen],
-                low=self.lists.items.low[chosen],
-                high=self.lists.items.high[chosen],
+                counts=counts[chosen],
+                low=self.lists.items.low[chosen] * opened[chosen],
+                high=self.lists.items.high[chosen] * opened[chosen],
                 items=self.lists.items.packed,
                 held_counts=held_counts[chosen],
                 held=self.policy.held[indices_of_ranges(held_starts[chosen], held_counts[chosen])],
@@ -145,21 +150,37 @@ class Build:
             self.profiles.close()
 
 
-def build(scores: ScoresFolder, space: KeySpace, *, progress: Progress, live: bool = True) -> Build:
+def build(
+    scores: ScoresFolder,
+    space: KeySpace,
+    *,
+    progress: Progress,
+    live: bool = True,
+    refusals: Refusals | None = None,
+) -> Build:
     """Read `scores` and lay everything out; without what follows events where `live` is false.
+
+    Who refused personalisation, by the consent of the source or by `refusals`, which is newer, has
+    an empty row that says so.
 
     Raises:
         PublishRefused: `scores.products`, `scores.order`, `scores.values` as in `read_lists`, or
             `hash.collision` (two customers in one bucket with equal rests: once in 10^12 releases).
     """
     with ExitStack() as stack:
-        made = _build(scores, space, stack, live=live, progress=progress)
+        made = _build(scores, space, stack, live=live, refusals=refusals, progress=progress)
         stack.pop_all()  # from here on the caller closes it
     return made
 
 
 def _build(
-    scores: ScoresFolder, space: KeySpace, stack: ExitStack, *, live: bool, progress: Progress
+    scores: ScoresFolder,
+    space: KeySpace,
+    stack: ExitStack,
+    *,
+    live: bool,
+    refusals: Refusals | None,
+    progress: Progress,
 ) -> Build:
     product_rows, customers = scores.product_rows(), scores.customer_rows()
     popular = scores.popular_rows()
@@ -201,8 +222,8 @@ def _build(
     if profiles is not None:
         profiles.finish()
     named = pl.concat([customers["segment"], popular["segment"]]).drop_nulls().unique().sort()
-    if len(named) > codec.NO_SEGMENT:
-        raise PublishRefused("scores.values", STEP, f"more than {codec.NO_SEGMENT} segments")
+    if len(named) > codec.CLOSED:
+        raise PublishRefused("scores.values", STEP, f"more than {codec.CLOSED} segments")
     segments = pl.Enum(named)
     return Build(
         catalogue=catalogue,
@@ -219,6 +240,7 @@ def _build(
         .fill_null(codec.NO_SEGMENT)
         .to_numpy(),
         cold=customers["cold"].fill_null(value=False).to_numpy(),
+        closed=_closed(customers, refusals),
         lists=lists,
         policy=policy,
         similar=_similar(scores.similar_rows(), positions),
@@ -227,6 +249,25 @@ def _build(
         if live
         else None,
     )
+
+
+def _closed(customers: pl.DataFrame, refusals: Refusals | None) -> NDArray[np.bool_]:
+    """`(customers,)`: who refuses personalisation."""
+    # Scores that were made before it was asked do not have the column.
+    said = (
+        pl.col("personalisation")
+        if "personalisation" in customers.columns
+        else pl.lit(None, pl.Boolean)
+    )
+    closed = said.eq(other=False).fill_null(value=False)
+    if refusals is not None:
+        out, agreed = (
+            pl.col("customer_id").is_in(pl.Series(sorted(ids), dtype=pl.String).implode())
+            for ids in (refusals.customer_ids, refusals.agreeing)
+        )
+        closed = out | (closed & ~agreed)
+    found: NDArray[np.bool_] = customers.with_columns(closed.alias("closed"))["closed"].to_numpy()
+    return found
 
 
 def _positions(ids: pl.Series) -> pl.Enum:

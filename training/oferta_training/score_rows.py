@@ -1,5 +1,7 @@
 """Numbers as rows of a scores folder's tables."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -13,8 +15,14 @@ from oferta.scoring.topk import TopK
 from oferta_training.scores import CUSTOMERS, SIMILAR
 
 
-def customer_rows(data: TrainingData, held: pl.DataFrame) -> pl.DataFrame:
-    """CUSTOMERS; `held` has `customer, product` rows of what may not be offered again."""
+def customer_rows(data: TrainingData, held: pl.DataFrame, said: Mapping[str, bool]) -> pl.DataFrame:
+    """CUSTOMERS, and `personalisation`: whether they agreed to it; null: they did not say.
+
+    Args:
+        data: the customers.
+        held: `customer, product` rows of what may not be offered again.
+        said: by customer, who agreed or refused by the source.
+    """
     labels = pl.Series("segment", [*data.segments, None], dtype=pl.String)
     code = data.histories.segment
     lists = (
@@ -35,6 +43,9 @@ def customer_rows(data: TrainingData, held: pl.DataFrame) -> pl.DataFrame:
         .join(lists, on="customer", how="left", maintain_order="left")
         .select("customer_id", "segment", pl.col("id").fill_null([]).alias("held"), "cold")
         .cast(CUSTOMERS)
+        .with_columns(
+            pl.Series("personalisation", map(said.get, data.customers.ids), dtype=pl.Boolean)
+        )
     )
 
 

@@ -12,6 +12,7 @@ from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import Consents
 from oferta.privacy.ledger import Ledger, ledger_path
 from oferta.store.reading import Damage
+from oferta.store.release import CustomerRow
 from oferta_serving.settings import ServingSettings
 
 Unknown = Literal["consent_unknown", "consent_unreadable"]
@@ -22,6 +23,15 @@ their own record is damaged."""
 def refused(consents: Consents) -> bool:
     """Whether lists must not depend on who agreed to this: they said so, or are forgotten."""
     return consents.erased or consents.said.get("personalisation") is False
+
+
+def closed(row: CustomerRow | None, consents: Consents | None) -> bool:
+    """Whether the release says that they refused, and they have not agreed here since."""
+    return (
+        row is not None
+        and row.closed
+        and (consents is None or consents.said.get("personalisation") is not True)
+    )
 
 
 class Words(Protocol):

@@ -15,6 +15,7 @@ A bucket holds `count` customers in columns, so that one is found and read witho
     item:  product, score u16, reason u8, because
 
 The top bit of an entry's segment says that the customer is cold: nothing was known of their past.
+One number of a segment says that they had refused personalisation: their entry has nothing in it.
 
 Products are positions in the release's catalogue, 2 bytes each up to 65,535 products, else 3. A
 score is a step of 1/65535 between the list's low and high: its error is below
@@ -44,6 +45,7 @@ ENTRY: Final = struct.Struct("<HffII")
 SCORE_STEPS: Final = 65535
 COLD: Final = 0x8000  # of an entry's segment: nothing was known of the customer's past
 NO_SEGMENT: Final = 0x7FFF
+CLOSED: Final = 0x7FFE  # in place of a segment: the customer had refused personalisation
 MAX_PRODUCTS: Final = 0xFFFFFF
 
 BUCKET: Final = 1
@@ -54,6 +56,7 @@ PROFILE: Final = 5
 PAST: Final = 6
 SCORER: Final = 7
 
+_NONE: Final = frozenset({NO_SEGMENT, CLOSED})
 _CRC_AT: Final = HEADER.size - 4
 _REASONS: Final = len(REASONS)
 REST_BYTES: Final = 8
@@ -173,7 +176,7 @@ def customer_row(
     if limit is not None:
         last_item = min(last_item, first_item + limit)
     return CustomerRow(
-        segment=None if segment == NO_SEGMENT else segment,
+        segment=None if segment in _NONE else segment,
         suggestions=_suggestions(
             record[items_at + first_item * item.size : items_at + last_item * item.size],
             _scale(low, high),
@@ -186,6 +189,7 @@ def customer_row(
             products,
         ),
         cold=cold,
+        closed=segment == CLOSED,
     )
 
 

@@ -39,7 +39,8 @@ class Columns:
     Attributes:
         places: `(customers,) uint32`, ascending: number of the customer's bucket.
         rests: `(customers,) uint64`: what tells customers of one bucket apart.
-        segments: `(customers,) uint16`; `codec.NO_SEGMENT` for none, which is the largest.
+        segments: `(customers,) uint16`; `codec.NO_SEGMENT` for none, `codec.CLOSED` for who
+            refused personalisation: the largest ones.
         cold: `(customers,) bool`: nothing was known of their past.
         starts, counts: `(customers,) int64`: where in `items` each one's list starts, its length.
         low, high: `(customers,) float32`: the ranges of their scores.
@@ -163,11 +164,11 @@ def pack_rows(mark: Stamp, rows: dict[int, CustomerRow], *, products: int) -> by
         counts=counts,
         position_bytes=position_bytes,
     )
-    segments = [rows[rest].segment for rest in order]
+    segments = [_segment(rows[rest]) for rest in order]
     columns = Columns(
         places=np.zeros(len(order), np.uint32),
         rests=np.array(order, np.uint64),
-        segments=np.array([codec.NO_SEGMENT if s is None else s for s in segments], np.uint16),
+        segments=np.array(segments, np.uint16),
         cold=np.array([rows[rest].cold for rest in order], np.bool_),
         starts=np.cumsum(counts) - counts,
         counts=counts,
@@ -179,6 +180,12 @@ def pack_rows(mark: Stamp, rows: dict[int, CustomerRow], *, products: int) -> by
     )
     ((_, record),) = pack_buckets(mark, columns, first=0, last=1, position_bytes=position_bytes)
     return record
+
+
+def _segment(row: CustomerRow) -> int:
+    if row.closed:
+        return codec.CLOSED
+    return codec.NO_SEGMENT if row.segment is None else row.segment
 
 
 def _quantised(

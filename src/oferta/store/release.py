@@ -56,12 +56,15 @@ class CustomerRow:
         suggestions: the list.
         held: products that the customer has and must not be offered again.
         cold: whether nothing was known of the customer's past when the list was made.
+        closed: whether they had refused personalisation when the release was made: nothing else is
+            in the row.
     """
 
     segment: int | None
     suggestions: tuple[Suggestion, ...]
     held: tuple[int, ...] = ()
     cold: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

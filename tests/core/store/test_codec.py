@@ -257,3 +257,14 @@ def test_a_damaged_manifest_or_head_is_noticed(data: st.DataObject):
 )
 def test_a_pointer_comes_back(pointer: Pointer):
     assert head.read_pointer(head.pointer_text(pointer, pointer.previous)) == pointer
+
+
+def test_who_refused_personalisation_has_a_row_that_says_so_and_nothing_else() -> None:
+    rows = {
+        7: CustomerRow(None, (), closed=True),
+        9: CustomerRow(None, (Suggestion(1, 0.5, "popular", None),), held=(2,)),
+        11: CustomerRow(3, (), cold=True),
+    }
+    record = packing.pack_rows(MARK, rows, products=10)
+    for number, row in rows.items():
+        assert codec.customer_row(record, number, expect=MARK, products=10) == row

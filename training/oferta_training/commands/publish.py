@@ -223,21 +223,25 @@ def publish_scores(
     Raises:
         SourceRefused: the folder is unfinished or altered.
         FencedOut, PublishRefused, StoreUnavailable: as in `oferta_training.publish`.
+        LedgerUnavailable: nobody can say who refused personalisation, or was forgotten.
     """
     from oferta.clock import SystemClock
     from oferta.progress import Terminal
     from oferta.store.connecting import connect
     from oferta.store.forgotten import forgotten_now, forgotten_of
+    from oferta_training.copying import bring_consents
     from oferta_training.forgotten import scores_without
     from oferta_training.ledger import Ledger, ledger_path
     from oferta_training.publish import Options
     from oferta_training.publish import publish as run
+    from oferta_training.refused import refusals_of
     from oferta_training.releases import live_manifest
 
     clock = SystemClock()
     with connect(settings) as store:
         if only_if_missing and live_manifest(store.writer, store.space) is not None:
             return None
+        bring_consents(settings.home, store.url, store.space, clock=clock)
         return run(
             scores_without(scores(), forgotten_of(settings.home)),
             store.writer,
@@ -249,6 +253,7 @@ def publish_scores(
                 override=override,
                 replicas=replicas,
                 live=live,
+                refusals=refusals_of(settings.home, "personalisation"),
                 forgotten=forgotten_now(settings.home),
             ),
         )
