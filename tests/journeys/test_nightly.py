@@ -1,5 +1,6 @@
 """The loop as a timer runs it: real commands, real failures, the live release left alone."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,8 +16,12 @@ import pytest
 from redis_servers import RedisServer, newest
 from shop import write_shop
 
-from oferta.events.archive import NOWHERE, Archived, append, rows_of
-from oferta.events.event import Event, Position
+from oferta.events.archive import archive_files
+from oferta.events.event import Event, encode_event
+from oferta.store.connecting import StoreSettings, connect
+from oferta.store.events import Arrival, Fate
+from oferta.store.events_redis import RedisEvents
+from oferta_training.releases import live_manifest
 from redis import Redis
 
 JOB = """
@@ -90,11 +95,6 @@ def seller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seller]:
     folder = tmp_path_factory.mktemp("seller")
     write_shop(folder / "files")
     (folder / "nightly.toml").write_text('source = "files"\njob = "job.toml"\nkeep = 2\n')
-    archive = folder / "home" / "archive"
-    archive.mkdir(parents=True)
-    rows = rows_of([Archived(3, Position(7, 0), LIVE)])
-    positions = (*NOWHERE[:3], Position(7, 0), *NOWHERE[4:])
-    append(archive, rows, positions=positions, day="2025-06-30")
     with RedisServer(newest(), folder, "--maxmemory-policy", "noeviction") as server:
         found = Seller(folder, server)
         planned = found.nightly(JOB, "--dry-run")
@@ -102,8 +102,32 @@ def seller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seller]:
             *("ingest", "train", "publish", "monitor")
         ]
         assert not (found.home / "nightly").exists()
+        consume(found, LIVE)
         found.nightly()
         yield found
+
+
+def consume(seller: Seller, event: Event) -> None:
+    """Accept an event, and let `oferta consume` apply and archive it."""
+    (seller.folder / "serving.toml").write_text("[events]\narchive_s = 0.1\n")
+    with connect(StoreSettings(seller.home, seller.server.url)) as store:
+        arrival = Arrival(store.space.digest("c001"), event.id, b"0" * 24, encode_event(event))
+
+        async def accept() -> None:
+            events = RedisEvents(seller.server.url, store.space)
+            assert await events.accept([arrival]) == [Fate.ACCEPTED]
+            await events.close()
+
+        asyncio.run(accept())
+    consumer = seller.start("consume", "--config", "serving.toml")
+    try:
+        deadline = time.monotonic() + 60
+        while not archive_files(seller.home / "archive"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        consumer.terminate()
+        consumer.communicate(timeout=30)
 
 
 def test_a_night_makes_what_was_done_live_and_says_what_it_did(seller: Seller):
@@ -116,8 +140,12 @@ def test_a_night_makes_what_was_done_live_and_says_what_it_did(seller: Seller):
     manifest = json.loads(
         (seller.home / "datasets" / "nightly" / dataset / "dataset.json").read_text()
     )
-    assert manifest["covered"][3] == "7-0"
     assert manifest["archive"]["events"] == 1
+    assert len([place for place in manifest["covered"] if place != "0-0"]) == 1
+    with connect(StoreSettings(seller.home, seller.server.url)) as store:
+        live = live_manifest(store.writer, store.space)
+    assert live is not None
+    assert list(live.covered) == manifest["covered"], "answers know which events it knows of"
 
 
 @pytest.mark.parametrize(
