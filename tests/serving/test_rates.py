@@ -13,7 +13,7 @@ from serving.conftest import CLOCK, RealRedis, serving
 from serving.refusals import BATCH, RECOMMENDATIONS, refused
 from serving.worlds import SECRET, shop
 
-from oferta.store.keys import SECRET_VARIABLE
+from oferta.store.key_secret import SECRET_VARIABLE
 from oferta.store.rates import RedisRates
 from oferta.store.wire import Wire
 from oferta_serving.access.rates import BLIND_S, CLOSE, Rates, RateSettings

@@ -25,7 +25,8 @@ from serving.refusals import refused
 from serving.worlds import SECRET, entry
 
 from oferta.home import tenant_folder
-from oferta.store.keys import SECRET_VARIABLE, KeySpace
+from oferta.store.key_secret import SECRET_VARIABLE
+from oferta.store.keys import KeySpace
 from oferta.store.redis import RedisWriter
 from oferta.store.tenants import space_of
 from oferta_serving import server
@@ -49,10 +50,11 @@ class Both:
 
     client: httpx.Client
     redis: RealRedis
-    home: Path
     keys: Mapping[tuple[str, Scope], str]
     ids: Mapping[str, Mapping[str, str]]
     document: list[Operation]
+    every: str
+    """A key of the default tenant that opens everything."""
 
     def ask(self, operation: Operation, tenant: str, ids: Mapping[str, str]) -> httpx.Response:
         """With the tenant's key for what the route needs."""
@@ -112,6 +114,7 @@ class two_tenants:  # noqa: N801 - used as a context
             for tenant in TENANTS
             for scope in SCOPES
         }
+        every = make_key(home, "every", *SCOPES)
         self.serving = serving(AppFactory(settings, self.redis.url, home, clock=CLOCK)())
         client = self.serving.__enter__()
         document = sorted(
@@ -119,7 +122,7 @@ class two_tenants:  # noqa: N801 - used as a context
             key=lambda each: each.method == "DELETE",  # who is forgotten shows nothing any more
         )
         ids = {tenant: left_behind(client, tenant, keys, document) for tenant in TENANTS}
-        return Both(client, self.redis, home, keys, ids, document)
+        return Both(client, self.redis, keys, ids, document, every)
 
     def __exit__(self, *error: object) -> None:
         self.serving.__exit__(None, None, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from oferta.errors import SettingsInvalid
-from oferta.store.keys import SECRET_VARIABLE, load_secret
+from oferta.store.key_secret import SECRET_VARIABLE, load_secret
 from oferta_serving.doctor.finding import Finding, advice, ok, unknown, wrong
 
 NEEDED: Final = {

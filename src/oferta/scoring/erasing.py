@@ -163,7 +163,7 @@ def _row(folder: Path, customer_id: str) -> int | None:
     with _opened(folder) as arrays:
         raw, ends = arrays.get_tensor(_BYTES).tobytes(), arrays.get_tensor(_ENDS)
     start = raw.find(wanted)
-    while start >= 0:
+    while start >= 0 and wanted:
         row = int(np.searchsorted(ends, start, side="right"))
         first = int(ends[row - 1]) if row else 0
         if first == start and int(ends[row]) == start + len(wanted):

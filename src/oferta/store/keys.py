@@ -35,18 +35,16 @@ per customer lies in one slot of a cluster with the customer's bucket of every r
 """
 
 import hashlib
-import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oferta.errors import InvalidId, SettingsInvalid
+from oferta.store.key_secret import MIN_SECRET_BYTES, SECRET_VARIABLE
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -65,8 +63,6 @@ PROFILES_PER_BUCKET = 4
 """A profile is kilobytes: what strangers of a bucket cost in reading outweighs a key."""
 
 DIGEST_BYTES = 16
-SECRET_VARIABLE = "OFERTA_KEY_SECRET"  # noqa: S105 - the name of the variable, not its value
-MIN_SECRET_BYTES = 16
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _DECISION_ID = re.compile(r"d_([0-9a-f]{3})([0-9a-f]{21})")
@@ -356,49 +352,6 @@ def rests(digests: Digests) -> NDArray[np.uint64]:
 def rest(digest: bytes) -> int:
     """The same half of one customer's hash."""
     return int.from_bytes(digest[8:], "big")
-
-
-def load_secret(home: Path) -> bytes:
-    """The key secret: from OFERTA_KEY_SECRET, else the one kept in `home`, made there once.
-
-    Processes that start at the same moment agree on one: the file appears whole or not at all.
-
-    Raises:
-        SettingsInvalid: the variable or the file holds fewer than 16 bytes.
-    """
-    given = os.environ.get(SECRET_VARIABLE)
-    if given is not None:
-        return _checked(given.strip().encode(), SECRET_VARIABLE)
-    path = home / "key-secret"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        draft = home / f"key-secret.{os.getpid()}.{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # A link fails where the name exists, a rename would replace the winner's secret.
-            _link(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-    return _checked(path.read_bytes().strip(), str(path))
-
-
-def _link(draft: Path, path: Path) -> None:
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        return
-
-
-def _checked(secret: bytes, place: str) -> bytes:
-    if len(secret) < MIN_SECRET_BYTES:
-        raise SettingsInvalid(
-            place, [f"the key secret must have {MIN_SECRET_BYTES} characters or more"]
-        )
-    return secret
 
 
 def _customer(customer_id: str) -> bytes:

@@ -5,7 +5,8 @@ import hmac
 from pathlib import Path
 
 from oferta.home import DEFAULT_TENANT, owner_of
-from oferta.store.keys import KeySpace, load_secret
+from oferta.store.key_secret import load_secret
+from oferta.store.keys import KeySpace
 
 
 def space_of(home: Path) -> KeySpace:

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from oferta.errors import SettingsInvalid
 from oferta.store import keys
-from oferta.store.keys import TAGS, KeySpace, load_secret
+from oferta.store.key_secret import load_secret
+from oferta.store.keys import TAGS, KeySpace
 
 SECRET = b"0123456789abcdef-secret"
 
 RACER = """
 import sys, time
 from pathlib import Path
-from oferta.store.keys import load_secret
+from oferta.store.key_secret import load_secret
 time.sleep(-time.time() % 0.5)  # all start at the next half second
 for home in sys.argv[1:]:
     print(load_secret(Path(home)))

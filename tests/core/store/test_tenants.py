@@ -6,7 +6,7 @@ import pytest
 
 from oferta.errors import SettingsInvalid
 from oferta.home import TENANT_VARIABLE, Owner, home_folder, owner_of, tenant_folder
-from oferta.store.keys import SECRET_VARIABLE
+from oferta.store.key_secret import SECRET_VARIABLE
 from oferta.store.tenants import space_of
 
 
