@@ -220,6 +220,7 @@ def tenant_app(
         answers=Answers(clock, metrics, settings.freshness, settings.fallback),
         draining=process.draining,
         turnstile=process.turnstile,
+        watch=process.watch,
         rates=process.rates,
         tenants=tuple(other.state.services for other in others),
         consent=consent,
@@ -373,6 +374,8 @@ def _lifespan(
             asyncio.create_task(services.consent.follow()),
             asyncio.create_task(services.turnstile.watch()),
         }
+        if services.watch is not None:
+            following.add(asyncio.create_task(services.watch.follow()))
         try:
             async with AsyncExitStack() as stack:
                 for other in others:

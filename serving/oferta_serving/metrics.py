@@ -61,6 +61,18 @@ class Metrics:
             "Calls of Redis that failed or came too late.",
             registry=registry,
         )
+        self.store_evicts = Gauge(
+            "oferta_store_evicts",
+            "1 while Redis may remove what it should keep: its policy is not noeviction.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.under_way = Gauge(
+            "oferta_requests_under_way",
+            "Requests that have had their turn and are not answered yet.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._breaker_open = Gauge(
             "oferta_store_breaker_open",
             "1 while Redis is left alone.",

@@ -84,6 +84,7 @@ class Turnstile:
         self._most_batches = settings.batches
         self._queue_s = settings.queue_ms / 1000
         self._clock = clock  # monotonic seconds
+        self._under_way = metrics.under_way
         self._refused = {turn: metrics.overloaded.labels(turn.name.lower()) for turn in Turn}
         self._inside = 0
         self._batches = 0
@@ -96,6 +97,16 @@ class Turnstile:
     def inside(self) -> int:
         """How many requests are under way."""
         return self._inside
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(map(len, self._queues))
+
+    @property
+    def most(self) -> int:
+        """How many may be under way at once, as things are."""
+        return self._most
 
     @property
     def shedding(self) -> bool:
@@ -164,6 +175,7 @@ class Turnstile:
         worked_s = self._processor()
         each_s = (worked_s - self._worked_s) / self._over
         self._worked_s, self._over = worked_s, 0
+        self._under_way.set(self._inside)
         fitting = self._queue_s / each_s if each_s > 0 else self._concurrent
         self._most = round(min(self._concurrent, max(FEWEST, fitting)))
 

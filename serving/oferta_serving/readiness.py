@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from oferta_serving.schemas import Check, Readiness
+from oferta_serving.schemas import Check, Readiness, Status
 from oferta_serving.services import Services
 
 _REMEDIES: Mapping[str, str] = MappingProxyType(
@@ -19,6 +19,10 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
         "key_secret_differs": (
             "OFERTA_KEY_SECRET differs from the publisher's: no customer can be found. Set both to "
             "the same secret, or give both the same state folder."
+        ),
+        "store_evicts": (
+            "Redis may remove rows, states and consents without any error: its maxmemory-policy is "
+            "not noeviction. Set it back (CONFIG SET, and the file), then `oferta publish`."
         ),
         "store_unavailable": (
             "Redis does not answer. The popular list is served; it heals by itself when Redis does."
@@ -71,6 +75,8 @@ def readiness(services: Services) -> Readiness:
                 + (" Run `oferta publish`." if age > freshness.stale_after_h * 3600 else ""),
             )
         )
+    if services.watch is not None and services.watch.evicts:
+        checks.append(Check(name="eviction", ok=False, detail=_said("store_evicts")))
     deciding = services.deciding
     if deciding is not None:
         refused = deciding.rules.refused
@@ -98,6 +104,26 @@ def readiness(services: Services) -> Readiness:
         age_s=age,
         checks=checks,
     )
+
+
+def status(services: Services) -> Status:
+    """The state of this process in detail."""
+    turnstile, watch = services.turnstile, services.watch
+    return Status(
+        readiness=readiness(services),
+        breaker="open" if services.breaker.is_open else "closed",
+        eviction_policy=None if watch is None else watch.policy,
+        under_way=turnstile.inside,
+        waiting=turnstile.waiting,
+        at_most=turnstile.most,
+        shedding=turnstile.shedding,
+        restored_from_disk=_from_disk(services),
+    )
+
+
+def _from_disk(services: Services) -> bool:
+    live = services.releases.current.live
+    return live is not None and live.from_disk
 
 
 def _refused(problems: Sequence[str]) -> str:

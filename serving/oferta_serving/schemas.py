@@ -222,6 +222,19 @@ class Readiness(Documented):
     checks: list[Check]
 
 
+class Status(Documented):
+    """The state of one process in detail, for who operates it."""
+
+    readiness: Readiness
+    breaker: Literal["open", "closed"]
+    eviction_policy: str | None
+    under_way: int
+    waiting: int
+    at_most: int
+    shedding: bool
+    restored_from_disk: bool
+
+
 class Liveness(Documented):
     """That this process runs."""
 

@@ -61,7 +61,13 @@ class AppFactory:
         descriptors.allow(self.settings.store.connections)
         counting = Wire(self.redis_url, connections=_COUNTING, deadline_s=_COUNT_S)
         rates = RedisRates(counting, space_of(self.home))
-        process = Process.of(self.settings, clock=self.clock, draining=self.draining, rates=rates)
+        process = Process.of(
+            self.settings,
+            clock=self.clock,
+            draining=self.draining,
+            rates=rates,
+            redis_url=self.redis_url,
+        )
         tenants = {name: self._tenant(name, process) for name in self.settings.tenants}
         app = create_app(
             self.settings,

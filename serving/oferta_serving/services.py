@@ -21,6 +21,7 @@ from oferta_serving.lookup import Lookup
 from oferta_serving.metrics import Metrics
 from oferta_serving.overload import Turnstile
 from oferta_serving.settings import ServingSettings
+from oferta_serving.store_watch import StoreWatch
 
 if TYPE_CHECKING:  # imported by `app` where decisions are made, and else never
     from oferta_serving.base.live import LiveBase
@@ -46,6 +47,7 @@ class Process:
     draining: Draining
     rates: Rates
     audit: Audit
+    watch: StoreWatch | None = None
 
     @classmethod
     def of(
@@ -55,12 +57,14 @@ class Process:
         clock: Clock | None = None,
         draining: Draining | None = None,
         rates: RedisRates | None = None,
+        redis_url: str | None = None,
     ) -> "Process":
         """A process of these settings; by the machine's clock, unless another is given."""
         clock, metrics = clock or SystemClock(), Metrics()
         turnstile = Turnstile(settings.overload, metrics, clock=time.monotonic)
         counted = Rates(rates, settings.rate, clock, workers=settings.workers)
-        return cls(clock, metrics, turnstile, draining or Draining(), counted, Audit())
+        watch = None if redis_url is None else StoreWatch(redis_url, metrics)
+        return cls(clock, metrics, turnstile, draining or Draining(), counted, Audit(), watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Services:
     erasing: Erasing | None = None
     """None where another machine keeps the ledger."""
     deciding: "Deciding | None" = None
+    watch: StoreWatch | None = None
     tenants: "tuple[Services, ...]" = ()
     """Of further tenants in this process: to tell how they are, and for nothing else."""
     base: "Callable[[], LiveBase] | None" = None

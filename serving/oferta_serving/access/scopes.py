@@ -37,6 +37,7 @@ ROUTES: Mapping[str, Scope] = MappingProxyType(
         "GET /v1/customers/{customer_id}/export": "privacy",
         "GET /v1/decisions/{decision_id}": "explain",
         "GET /v1/customers/{customer_id}/profile": "explain",
+        "GET /health/status": "operate",
     }
 )
 """Method and path, as OpenAPI writes it, of every route that needs a key."""

@@ -3,10 +3,11 @@
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from oferta_serving.documented import problems
 from oferta_serving.metrics import CONTENT_TYPE
-from oferta_serving.readiness import readiness
+from oferta_serving.readiness import readiness, status
 from oferta_serving.responses import JsonAnswer
-from oferta_serving.schemas import Liveness, Readiness
+from oferta_serving.schemas import Liveness, Readiness, Status
 from oferta_serving.services import Services
 
 
@@ -37,8 +38,21 @@ def add_operation_routes(router: APIRouter, services: Services) -> None:
         """Stays 200 without Redis: a fallback list is better than no service. Says so."""
         del request
         found = readiness(services)
-        status = 503 if found.status == "not_ready" else 200
-        return JsonAnswer(orjson.dumps(found.model_dump()), status=status)
+        code = 503 if found.status == "not_ready" else 200
+        return JsonAnswer(orjson.dumps(found.model_dump()), status=code)
+
+    @router.get(
+        "/health/status",
+        response_model=Status,
+        responses=problems(()),
+        tags=["operations"],
+        operation_id="status",
+        summary="What this process does, and how it is",
+    )
+    async def detail(request: Request) -> Response:
+        """Breaker, turns, eviction policy and readiness, of the process that answers."""
+        del request
+        return JsonAnswer(orjson.dumps(status(services).model_dump()))
 
     @router.get(
         "/metrics",
