@@ -112,6 +112,7 @@ def make_app(
     **settings: object,
 ) -> FastAPI:
     """The API over this Redis, at noon."""
+    chosen = ServingSettings.model_validate(settings)
     reader = RedisReader(redis_process.url, redis_process.space)
     copies = ConsentCopies(Wire(redis_process.url, deadline_s=5.0), redis_process.space)
 
@@ -120,12 +121,14 @@ def make_app(
         await copies.close()
 
     return create_app(
-        ServingSettings.model_validate(settings),
+        chosen,
         reader,
         space=redis_process.space,
         home=home,
         decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
-        events=RedisEvents(redis_process.url, redis_process.space, deadline_s=5.0),
+        events=RedisEvents(
+            redis_process.url, redis_process.space, keeping=chosen.events.keeping, deadline_s=5.0
+        ),
         copies=copies,
         clock=clock,
         on_stop=close,

@@ -78,11 +78,23 @@ def consume(consuming: Consuming) -> None:
             stack.callback(server.shutdown)
             served = f"   metrics http://127.0.0.1:{server.server_port}/metrics"
         with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(_consume(consuming, name, metrics, said=served))
+            asyncio.run(_until_told(consuming, name, metrics, served))
 
 
-async def _consume(consuming: Consuming, name: str, metrics: ConsumerMetrics, *, said: str) -> None:
+async def _until_told(
+    consuming: Consuming, name: str, metrics: ConsumerMetrics, served: str
+) -> None:
     stop = asyncio.Event()
+    _on_signals(stop)
+    sys.stdout.write(f"oferta consumes as {name}{served}   Ctrl-C stops\n")
+    sys.stdout.flush()
+    await run(consuming, name, metrics=metrics, stop=stop)
+
+
+async def run(
+    consuming: Consuming, name: str, *, metrics: ConsumerMetrics, stop: asyncio.Event
+) -> None:
+    """Apply events as the consumer `name` until `stop` is set."""
     settings, space, clock = consuming.settings, consuming.space, consuming.clock
     store = RedisEvents(
         consuming.url,
@@ -99,7 +111,6 @@ async def _consume(consuming: Consuming, name: str, metrics: ConsumerMetrics, *,
     outage = Outage()
     try:
         async with asyncio.TaskGroup() as tasks:
-            _on_signals(stop)
             for shard in range(SHARDS):
                 consumer = ShardConsumer(
                     shard,
@@ -120,8 +131,6 @@ async def _consume(consuming: Consuming, name: str, metrics: ConsumerMetrics, *,
             tasks.create_task(_tell(metrics, archiver, stop))
             if archiver is not None:
                 tasks.create_task(archiver.run(stop))
-            sys.stdout.write(f"oferta consumes as {name}{said}   Ctrl-C stops\n")
-            sys.stdout.flush()
     finally:
         await store.close()
         await reader.close()
