@@ -13,13 +13,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
 from live_events import SPACE, accept, archived_ids, live_event, settle_all
 from redis_servers import RedisServer, newest
 
-from oferta.clock import SystemClock
 from oferta.events.archive import NOWHERE
 from oferta.store.events_redis import RedisEvents
 from oferta_serving.archiving import archiver as archiving
@@ -28,6 +30,13 @@ from oferta_serving.archiving.archiver import Archiver, _Batch
 STEPS = ("gathered", "written", "trimmed")
 BATCH = 100
 AT_ONCE = 2  # archivers of which one has the lock
+
+
+class Hurried:
+    """A clock whose day is a second: so files of earlier days are put together all the time."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=time.monotonic() % 3000)
 
 
 class Hasty(Archiver):
@@ -56,7 +65,7 @@ def main(url: str, archive: str, step: str, fault: str) -> None:
         archiver = kind(
             store,
             Path(archive),
-            clock=SystemClock(),
+            clock=Hurried(),
             flush_s=0.005,
             file_events=200,
             on_step=at,
@@ -66,18 +75,92 @@ def main(url: str, archive: str, step: str, fault: str) -> None:
     asyncio.run(work())
 
 
-def run(folder: Path, *, kills: int, events: int, seed: int, fault: str = "none") -> Counter[str]:
+@dataclass
+class Storm:
+    """Archivers that are started and killed while events come in.
+
+    Attributes:
+        steps: where they kill themselves; `none`: killed from outside, at any moment.
+    """
+
+    url: str
+    archive: Path
+    kills: int
+    events: int
+    rng: random.Random
+    fault: str
+    steps: Sequence[str]
+    counts: Counter[str]
+    running: list[tuple[subprocess.Popen[bytes], str, float]] = field(default_factory=list)
+
+    async def rage(self) -> None:
+        """Until all kills were done, and all events have left the streams."""
+        store = RedisEvents(self.url, SPACE, deadline_s=5)
+        sent, deadline = 0, time.monotonic() + 60 + 5 * self.kills
+        while time.monotonic() < deadline:
+            self._keep_running()
+            # Some for every life: one that nothing happens in is no test.
+            due = self.events * (self.counts["kills"] + 1) // (self.kills + 1)
+            if sent < min(due, self.events):
+                some = range(sent, min(sent + BATCH, self.events))
+                batch = [live_event(number) for number in some]
+                await accept(store, batch)
+                await accept(store, [one for one in batch if self.rng.random() < 0.05])
+                sent = some.stop
+                await settle_all(store)
+            elif sent == self.events and self._calm() and not sum(await store.depths()):
+                break
+            await asyncio.sleep(0.02)
+        self.counts["left in the streams"] = sum(await store.depths())
+        await store.close()
+
+    def _calm(self) -> bool:
+        return self.counts["kills"] >= self.kills
+
+    def _keep_running(self) -> None:
+        """Archivers that have died are replaced; those whose moment has come are killed."""
+        for one in list(self.running):
+            process, step, ends = one
+            if process.poll() is None and not self._calm() and time.monotonic() > ends:
+                process.kill()
+                process.wait()
+                step = "any moment"
+            if process.poll() is not None:
+                assert process.returncode == -signal.SIGKILL, "an archiver ended by itself"
+                self.running.remove(one)
+                self.counts["kills"] += 1
+                self.counts[f"killed: {step}"] += 1
+        while len(self.running) < AT_ONCE:
+            step = "none" if self._calm() else self.rng.choice(self.steps)
+            command = [sys.executable, "-m", "chaos.archive_chaos", self.url, str(self.archive)]
+            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+            process = subprocess.Popen(
+                [*command, step, self.fault], env=environment, stderr=subprocess.DEVNULL
+            )
+            lives_s = self.rng.uniform(0.8, 2.5) if step == "none" else 30.0
+            self.running.append((process, step, time.monotonic() + lives_s))
+
+
+def run(
+    folder: Path,
+    *,
+    kills: int,
+    events: int,
+    seed: int,
+    fault: str = "none",
+    steps: Sequence[str] = (*STEPS, "none"),
+) -> Counter[str]:
     """What became of the events: lost, double, and how often who was killed where."""
     rng = random.Random(seed)  # noqa: S311 - which moments, not which secrets
     counts: Counter[str] = Counter(events=events)
     archive = folder / "archive"
     (folder / "redis").mkdir()
     with RedisServer(newest(), folder / "redis") as server:
-        running: list[tuple[subprocess.Popen[bytes], str, float]] = []
+        storm = Storm(server.url, archive, kills, events, rng, fault, steps, counts)
         try:
-            asyncio.run(_drive(server.url, archive, running, counts, kills, events, rng, fault))
+            asyncio.run(storm.rage())
         finally:
-            for process, _, _ in running:
+            for process, _, _ in storm.running:
                 process.kill()
                 process.wait()
     found = Counter(archived_ids(archive))
@@ -87,64 +170,6 @@ def run(folder: Path, *, kills: int, events: int, seed: int, fault: str = "none"
     counts["foreign"] = len(set(found) - sent)
     counts["files"] = len(list(archive.glob("day=*/*.parquet")))
     return counts
-
-
-async def _drive(  # noqa: PLR0917
-    url: str,
-    archive: Path,
-    running: list[tuple[subprocess.Popen[bytes], str, float]],
-    counts: Counter[str],
-    kills: int,
-    events: int,
-    rng: random.Random,
-    fault: str,
-) -> None:
-    store = RedisEvents(url, SPACE, deadline_s=5)
-    sent, deadline = 0, time.monotonic() + 60 + 3 * kills
-    while time.monotonic() < deadline:
-        _keep_running(url, archive, running, counts, kills, rng, fault)
-        if sent < events and (sent < 0.9 * events or counts["kills"] >= kills):
-            some = range(sent, min(sent + BATCH, events))
-            batch = [live_event(number) for number in some]
-            await accept(store, batch)
-            await accept(store, [one for one in batch if rng.random() < 0.05])
-            sent = some.stop
-            await settle_all(store)
-        elif sent == events and counts["kills"] >= kills and not sum(await store.depths()):
-            break
-        await asyncio.sleep(0.02)
-    counts["left in the streams"] = sum(await store.depths())
-    await store.close()
-
-
-def _keep_running(  # noqa: PLR0917
-    url: str,
-    archive: Path,
-    running: list[tuple[subprocess.Popen[bytes], str, float]],
-    counts: Counter[str],
-    kills: int,
-    rng: random.Random,
-    fault: str,
-) -> None:
-    """Archivers that have died are replaced; those whose moment has come are killed."""
-    for one in list(running):
-        process, step, ends = one
-        if process.poll() is None and counts["kills"] < kills and time.monotonic() > ends:
-            process.kill()
-            process.wait()
-            step = "any moment"
-        if process.poll() is not None:
-            assert process.returncode == -signal.SIGKILL, "an archiver ended by itself"
-            running.remove(one)
-            counts["kills"] += 1
-            counts[f"killed: {step}"] += 1
-    while len(running) < AT_ONCE:
-        step = rng.choice([*STEPS, "none"]) if counts["kills"] < kills else "none"
-        command = [sys.executable, "-m", "chaos.archive_chaos", url, str(archive), step, fault]
-        tests = str(Path(__file__).parents[1])
-        environment = {**os.environ, "PYTHONPATH": tests}
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-        running.append((process, step, time.monotonic() + rng.uniform(0.6, 2.0)))
 
 
 def summary(counts: Counter[str]) -> str:
