@@ -3,6 +3,7 @@
 import typer
 
 from oferta_serving.commands.audience import audience
+from oferta_serving.commands.consent import consent
 from oferta_serving.commands.consume import consume
 from oferta_serving.commands.decide import decide
 from oferta_serving.commands.doctor import doctor
@@ -31,4 +32,5 @@ app.command(epilog="Example: oferta triggers --out due.csv --due-before 2026-12-
 app.command(epilog='Example: oferta erase c-1042 --reason "request of 2026-11-23" --wait')(erase)
 app.command(epilog="Example: oferta export-customer c-1042 --out c-1042.zip")(export_customer)
 app.command(epilog="Example: oferta doctor --config serving/serving.toml")(doctor)
-app.add_typer(keys, name="keys")
+app.add_typer(keys, name="keys", epilog="Example: oferta keys create app --scopes serve,events")
+app.add_typer(consent, name="consent", epilog="Example: oferta consent show c-1042")

@@ -1,0 +1,127 @@
+"""Copies of the consent ledger on every Redis: newest word wins, complete or known to be not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis_servers import STORES
+
+from oferta.privacy.consents import Consents
+from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.word import Word
+from oferta.store.consent_copies import TURN, ConsentCopies, brought
+from oferta.store.customer_records import open_consents, seal_consents
+from oferta.store.keys import KeySpace
+from oferta.store.wire import Wire
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SPACE = KeySpace(b"0123456789abcdef")
+NAMES = [f"c-{number}" for number in range(TURN + 44)]
+
+pytestmark = pytest.mark.parametrize("server", STORES)
+RedisAt = Callable[[str], str]
+Work = Callable[[Wire, ConsentCopies], Awaitable[None]]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path):
+    made = Ledger(ledger_path(tmp_path))
+    made.append([_out(name) for name in NAMES], received_at=NOON)
+    yield made
+    made.close()
+
+
+def _out(name: str) -> Word:
+    return Word(name, "personalisation", "out", "app")
+
+
+def _run(url: str, work: Work) -> None:
+    async def whole() -> None:
+        wire = Wire(url, deadline_s=5.0)
+        try:
+            await work(wire, ConsentCopies(wire, SPACE))
+        finally:
+            await wire.close()
+
+    asyncio.run(whole())
+
+
+async def _held(wire: Wire, *names: str) -> list[Consents | None]:
+    records = await wire.fetch([SPACE.consent(SPACE.digest(name)) for name in names])
+    return [None if record is None else open_consents(record) for record in records]
+
+
+def test_all_that_was_said_is_copied_and_the_marker_says_so(
+    server: str, redis_at: RedisAt, ledger: Ledger
+):
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        assert await copies.marker() is None
+        assert await brought(copies, ledger, at=1.0)
+        assert await copies.marker() == ledger.snapshot().id
+        assert [one for one in await _held(wire, *NAMES) if one is None] == []
+        ledger.append([_out("later")], received_at=NOON)
+        ledger.forget(NAMES[3], SPACE.digest(NAMES[3]).hex(), at=NOON)
+        assert await _held(wire, "later") == [None]
+        assert await brought(copies, ledger, at=2.0)
+        later, forgotten = await _held(wire, "later", NAMES[3])
+        assert later == Consents({"personalisation": False}, len(NAMES) + 1)
+        assert forgotten == Consents({}, len(NAMES) + 2, erased=True)
+
+    _run(redis_at(server), work)
+
+
+def test_an_older_word_never_replaces_a_newer(server: str, redis_at: RedisAt):
+    digest = SPACE.digest("ann")
+    old, new = Consents({"marketing": True}, 7), Consents({"marketing": False}, 300)
+
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        for each in (new, old):
+            await copies.put([(digest, each)], at=1.0)
+        assert await _held(wire, "ann") == [new]
+        flipped = bytearray(seal_consents(new, at=1.0))
+        flipped[13] ^= 1
+        await wire.ask([(b"SET", SPACE.consent(digest), bytes(flipped))])
+        await copies.put([(digest, old)], at=1.0)
+        assert await _held(wire, "ann") == [old]
+        await wire.ask([(b"DEL", SPACE.consent(digest))])
+        await wire.ask([(b"RPUSH", SPACE.consent(digest), b"of another application")])
+        await copies.put([(digest, old)], at=1.0)
+        assert await _held(wire, "ann") == [old]
+
+    _run(redis_at(server), work)
+
+
+def test_the_marker_moves_only_from_where_it_was(server: str, redis_at: RedisAt, ledger: Ledger):
+    async def work(_: Wire, copies: ConsentCopies) -> None:
+        assert await copies.mark(None, "5-aaaa")
+        assert not await copies.mark(None, "9-cccc")
+        assert not await copies.mark("4-0000", "9-cccc")
+        assert await copies.mark("5-aaaa", "6-bbbb")
+        assert await copies.marker() == "6-bbbb"
+        assert await brought(copies, ledger, at=1.0)  # of another ledger: all is copied anew
+        assert await copies.marker() == ledger.snapshot().id
+
+    _run(redis_at(server), work)
+
+
+def test_what_was_emptied_while_it_was_filled_counts_as_incomplete(
+    server: str, redis_at: RedisAt, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        assert await brought(copies, ledger, at=1.0)
+        ledger.append([_out("later")], received_at=NOON)
+        put = copies.put
+
+        async def emptied(words: list[tuple[bytes, Consents]], *, at: float) -> None:
+            await put(words, at=at)
+            await wire.ask([(b"DEL", SPACE.consents())])
+
+        with monkeypatch.context() as during:
+            during.setattr(copies, "put", emptied)
+            assert not await copies.catch_up(ledger, at=2.0)
+        assert await copies.marker() is None
+        assert await brought(copies, ledger, at=3.0)
+
+    _run(redis_at(server), work)
