@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from oferta.errors import PublishRefused, RecordCorrupt, StoreError
+from oferta.errors import PublishRefused, RecordCorrupt, StoreError, StoreUnavailable
 from oferta.store import head, scripts
 from oferta.store.blocking import BlockingWire, checked
 from oferta.store.contract import Capacity, Pointer, swap_refused
@@ -72,8 +72,15 @@ class RedisWriter:
         self._wire = BlockingWire(url, timeout_s=timeout_s)
 
     def reserve_fence(self, *, above: int = 0) -> int:
-        """See `contract.Writer`."""
-        return int(self._wire.run(_RESERVE, ([self._space.fence()], [number(above)])))
+        """See `contract.Writer`. A full Redis is told here, before anything was written."""
+        try:
+            return int(self._wire.run(_RESERVE, ([self._space.fence()], [number(above)])))
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, OutOfMemoryError):
+                raise PublishRefused(
+                    "store.full", "fence", "Redis is full: raise its maxmemory"
+                ) from None
+            raise
 
     def put(self, records: Iterable[tuple[bytes, bytes]], *, ttl_s: int) -> int:
         """See `contract.Writer`. Up to 2 MB in flight: one batch is packed while Redis takes one.
