@@ -22,13 +22,13 @@ from random import Random
 from typing import Final
 
 import httpx
+from redis import Redis
 from redis_servers import RedisServer, newest
 from serving.worlds import SECRET, World, entry, listed, publish
 
 from oferta.store.keys import KeySpace
 from oferta.store.redis import RedisWriter
 from oferta.store.release import CustomerRow
-from redis import Redis
 
 CUSTOMERS: Final = 120
 READERS: Final = 3  # of each process

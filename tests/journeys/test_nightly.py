@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from redis_servers import RedisServer, newest
 from shop import write_shop
 
@@ -22,7 +23,6 @@ from oferta.store.connecting import StoreSettings, connect
 from oferta.store.events import Arrival, Fate
 from oferta.store.events_redis import RedisEvents
 from oferta_training.releases import live_manifest
-from redis import Redis
 
 JOB = """
 name = "shop"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 from redis_servers import CLUSTER, SERVERS, STORES, RedisCluster, RedisServer, binary
 from release_worlds import write_scores
 from serving.decision_worlds import CUSTOMERS, publish_seller, write_rules
@@ -31,7 +32,6 @@ from oferta.store.redis import RedisWriter
 from oferta_training.ledger import Ledger
 from oferta_training.publish import publish
 from oferta_training.releases import list_releases, rollback
-from redis import Redis
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SPACE = KeySpace(SECRET)

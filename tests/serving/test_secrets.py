@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 from serving.callers import make_key
 from serving.conftest import RealRedis, ServerStarter
 from serving.openapi_requests import operations
@@ -19,7 +20,6 @@ from serving.worlds import SECRET, shop
 from oferta_serving.principal import SCOPES
 from oferta_serving.server import AppFactory
 from oferta_serving.settings import Environment, ServingSettings
-from redis import Redis
 
 PASSWORD = "planted-password-8213"  # noqa: S105 - to be looked for
 CUSTOMER = "planted-customer-4711"

@@ -57,5 +57,9 @@ class EventSettings(Settings):
         """
         days = max(self.max_age_d, self.park_d) + 1
         return Keeping(
-            claim_s=days * DAY_S, recent_s=KEPT_S, cap=self.stream_cap, replicas=self.replicas
+            claim_s=days * DAY_S,
+            recent_s=KEPT_S,
+            cap=self.stream_cap,
+            replicas=self.replicas,
+            always=self.durable == "always",
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from redis import Connection, ConnectionPool
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -22,7 +23,6 @@ from oferta.store.address import FilePassword, read_address
 from oferta.store.node import Command, packed, unavailable
 from oferta.store.slots import ASKING, SLOTS_OF_NODES, Where
 from oferta.store.wire import Call, Script
-from redis import Connection, ConnectionPool
 
 PAUSE_S: Final = 0.05
 _ALONE: Final = Where("", 0)

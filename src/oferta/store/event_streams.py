@@ -64,7 +64,7 @@ class Streams:
                 return START
             raise StoreUnavailable(f"Redis refused: {replies[0]}") from replies[0]
         for group in replies[0]:
-            facts = _mapping(group)
+            facts = mapping(group)
             if facts[b"name"] == GROUP:
                 return position_of(facts[b"last-delivered-id"])
         return START
@@ -97,7 +97,8 @@ def position_of(name: bytes) -> Position:
     return Position.parse(name.decode())
 
 
-def _mapping(reply: Any) -> Mapping[bytes, Any]:  # noqa: ANN401 - redis-py's, by protocol
+def mapping(reply: Any) -> Mapping[bytes, Any]:  # noqa: ANN401 - redis-py's, by protocol
+    """A map, which older protocols send as a list of names and values."""
     if isinstance(reply, dict):
         return reply
     return dict(zip(*[iter(reply)] * 2, strict=True))
@@ -108,7 +109,7 @@ def entry_of(found: Any, deliveries: int = 1) -> Entry | None:  # noqa: ANN401 -
     name, fields = found
     if fields is None:
         return None
-    has = _mapping(fields)
+    has = mapping(fields)
     return Entry(position_of(name), has.get(b"k", b""), has.get(b"e", b""), deliveries)
 
 
@@ -117,7 +118,7 @@ def letter_in(found: Any) -> Letter | None:  # noqa: ANN401 - redis-py's
     name, fields = found
     if fields is None:
         return None
-    has = _mapping(fields)
+    has = mapping(fields)
     return Letter(
         position_of(name),
         has.get(b"k", b""),

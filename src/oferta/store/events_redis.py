@@ -5,13 +5,12 @@ A write is never repeated here: whoever asked and was not told sends again, and 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
-from oferta.errors import StoreUnavailable
 from oferta.events.event import START, Position
 from oferta.store import event_scripts
+from oferta.store.event_intake import Keeping, RedisIntake
 from oferta.store.event_streams import GROUP, Streams, entry_of, letter_in, position_of
 from oferta.store.events import (
     Arrival,
@@ -26,7 +25,6 @@ from oferta.store.events import (
     TakenOver,
     letter_of,
     read_claim,
-    write_claim,
 )
 from oferta.store.keys import SHARDS, KeySpace
 from oferta.store.node import Command
@@ -35,31 +33,8 @@ from oferta.store.wire import CONNECTIONS, DEADLINE_S, Call, Script, Wire, numbe
 TURN: Final = 128
 """Events sent at once: about 100 KB."""
 
-DEPTHS_S: Final = 0.1
-"""For how long a shard's length is believed."""
 
-SHED_AT: Final = 0.8
-"""Of a shard's cap: from there on events are refused, never the oldest forgotten."""
-
-REPLICAS_MS: Final = 100
-"""How long an accepted event waits for its replicas."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How long and how much is kept.
-
-    Attributes:
-        claim_s: how long an event id is known.
-        recent_s: how long what somebody did lately is kept after the last event.
-        cap: entries of a shard's stream.
-        replicas: how many must have an event before it counts as accepted.
-    """
-
-    claim_s: float = 8 * 86_400
-    recent_s: float = 90 * 86_400
-    cap: int = 50_000
-    replicas: int = 0
+__all__ = ["Keeping", "RedisEvents"]
 
 
 class RedisEvents:
@@ -87,65 +62,13 @@ class RedisEvents:
         self._keeping = keeping or Keeping()
         self._wire = Wire(url, connections=connections, deadline_s=deadline_s)
         self._streams = Streams(self._wire, space)
-        self._monotonic = monotonic
-        self._depths: tuple[float, list[int]] = (-DEPTHS_S, [])
+        self._intake = RedisIntake(
+            self._wire, space, self._keeping, depths=self.depths, monotonic=monotonic
+        )
 
     async def accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
-        """See `events.Intake`. In turns of 128, each with two round trips."""
-        fates: list[Fate] = []
-        for start in range(0, len(arrivals), TURN):
-            fates += await self._accept(arrivals[start : start + TURN])
-        return fates
-
-    async def _accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
-        space = self._space
-        full = await self._full()
-        shards = [space.shard(one.owner) for one in arrivals]
-        fates = [Fate.FULL if shard in full else Fate.ACCEPTED for shard in shards]
-        taken = [at for at, fate in enumerate(fates) if fate is Fate.ACCEPTED]
-        life = _ms(self._keeping.claim_s)
-        calls: list[Call] = []
-        for at in taken:
-            one = arrivals[at]
-            claim = write_claim(Claim("pending", one.said))
-            calls.append(([space.event(one.owner, one.event_id)], [claim, life]))
-        if not calls:
-            return fates
-        sent: dict[bytes, tuple[int, Arrival]] = {}
-        for at, (keys, _), reply in zip(
-            taken, calls, await self._wire.run(_CLAIM, calls), strict=True
-        ):
-            was = read_claim(reply)
-            if was is not None:
-                same = was.same_as(arrivals[at].said)
-                fates[at] = Fate.DUPLICATE if same else Fate.CONFLICT
-            # Who claimed it may have died before it was in the stream; two entries do no harm.
-            if was is None or (was.state == "pending" and fates[at] is Fate.DUPLICATE):
-                sent.setdefault(keys[0], (shards[at], arrivals[at]))
-        await self._append([(shard, key, one.data) for key, (shard, one) in sent.items()])
-        return fates
-
-    async def _append(self, entries: Sequence[tuple[int, bytes, bytes]]) -> None:
-        if not entries:
-            return
-        commands: list[Command] = []
-        replicas = self._keeping.replicas
-        for shard, key, data in entries:
-            commands.append((b"XADD", self._space.events(shard), b"*", b"e", data, b"k", key))
-            if replicas:
-                commands.append((b"WAIT", number(replicas), number(REPLICAS_MS)))
-        replies = await self._wire.ask(commands, records=len(commands))
-        if replicas and any(copies < replicas for copies in replies[1::2]):
-            raise StoreUnavailable(f"fewer than {replicas} replicas have the events")
-
-    async def _full(self) -> frozenset[int]:
-        read_at, depths = self._depths
-        now = self._monotonic()
-        if now - read_at > DEPTHS_S:
-            depths = await self.depths()
-            self._depths = (now, depths)
-        most = SHED_AT * self._keeping.cap
-        return frozenset(shard for shard, depth in enumerate(depths) if depth >= most)
+        """See `events.Intake`."""
+        return await self._intake.accept(arrivals)
 
     async def read(self, shard: int, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
         """See `events.Shards`. Makes the group where there is none yet, or none any more."""
@@ -363,7 +286,6 @@ class RedisEvents:
         return moved
 
 
-_CLAIM: Final = Script(event_scripts.CLAIM)
 _APPLY: Final = Script(event_scripts.APPLY_EVENTS)
 _SETTLE: Final = Script(event_scripts.SETTLE)
 _SET_ASIDE: Final = Script(event_scripts.SET_ASIDE)
