@@ -110,7 +110,9 @@ class Freshener:
         return found
 
     def news(self, asked: Asked) -> Sequence[RecentEvent]:
-        """What they did that the release of their row does not know of."""
+        """What they did that the release of their row does not know of: without a row, anything."""
+        if asked.row is None:
+            return asked.recent.events
         return asked.release.news(asked.recent, self._space.shard(asked.digest))
 
     def _settled(self, asked: Asked, new: Sequence[RecentEvent], now: float) -> Overlay:

@@ -157,7 +157,7 @@ def after(
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS, ids=["log", "linear", "faded", "binary"])
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(rows=happenings, cut=st.integers(0, 25))
 def test_past_and_events_are_what_training_makes_of_both(
     weighting: Weighting, rows: list[Happened], cut: int
@@ -184,7 +184,7 @@ def test_past_and_events_are_what_training_makes_of_both(
 
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=NAMES)
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(rows=happenings, cut=st.integers(0, 25), k=st.integers(1, WIDTH))
 def test_a_fresh_list_is_the_live_scorers_own_of_all_events(
     scorer: LiveScorer, rows: list[Happened], cut: int, k: int
