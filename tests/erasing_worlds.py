@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 import polars as pl
+from redis import Redis
 from redis_servers import RedisServer
 from release_worlds import NOON, SECRET, write_scores
 
@@ -32,7 +33,7 @@ from oferta.store.customer_records import seal_recent
 from oferta.store.decision_records import StoredDecision, seal_decision, seal_state
 from oferta.store.decisions import Change, Done, NewDecision
 from oferta.store.decisions_redis import RedisDecisions
-from oferta.store.keys import KeySpace
+from oferta.store.keys import SHARDS, KeySpace
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta.store.wire import Wire
 from oferta_serving.erasing.places import Ground
@@ -40,7 +41,6 @@ from oferta_serving.erasing.requests import new_id
 from oferta_serving.erasing.runner import Runner, running
 from oferta_training.ledger import Ledger as AuditLedger
 from oferta_training.publish import publish
-from redis import Redis
 
 ANNA: Final = "c0000017"
 """Who is forgotten."""
@@ -148,6 +148,10 @@ class Seller:
     def traces(self, *needles: bytes) -> list[str]:
         """The files of the state folder, and the dump of Redis, that hold any of these bytes."""
         with self.client() as client:
+            # As archivers do with what is settled: Redis keeps the bytes of a removed entry as
+            # long as any of about a hundred around it is there.
+            for shard in range(SHARDS):
+                client.xtrim(self.space.events(shard), maxlen=0, approximate=False)
             client.bgrewriteaof()
             while client.info("persistence")["aof_rewrite_in_progress"]:
                 pass
@@ -177,20 +181,33 @@ def fill(world: Seller) -> None:
     """Put both into every place, each in a way that tells them apart."""
     world.publish(1)
     world.publish(2)
-    asyncio.run(_fill_store(world))
+    asyncio.run(_fill_store(world, (ANNA, BELA)))
     _fill_ledger(world)
     _fill_archive(world)
     _fill_dataset(world)
     write_model(world.home / "mlflow-artifacts/models/m-1/artifacts/artefact")
 
 
-async def _fill_store(world: Seller) -> None:
+def fill_customer(world: Seller, customer: str) -> None:
+    """Put a further customer into every place of the store, into the archive and a model."""
+    asyncio.run(_fill_store(world, (customer,)))
+    now = SystemClock().now().timestamp()
+    event = Event(f"of-{customer}", "view", now, now, customer, None, "p001")
+    day = datetime.fromtimestamp(now, UTC).date().isoformat()
+    append(world.archive, rows_of([Archived(0, Position(2, 1), event)]), positions=NOWHERE, day=day)
+    write_model(
+        world.home / f"mlflow-artifacts/models/{customer}/artefact",
+        customers=("x", customer, BELA, "y"),
+    )
+
+
+async def _fill_store(world: Seller, customers: tuple[str, ...]) -> None:
     space = world.space
     now = SystemClock().now().timestamp()
     store = RedisDecisions(world.server.url, space)
     wire = Wire(world.server.url)
     try:
-        for customer in (ANNA, BELA):
+        for customer in customers:
             digest = space.digest(customer)
             changes = [
                 Change(

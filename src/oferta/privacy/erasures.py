@@ -21,28 +21,6 @@ from oferta.privacy.places import Session, Subject
 ErasureState = Literal["requested", "erasing", "done"]
 PlaceState = Literal["waiting", "erased", "clean"]
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS erasures (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    tombstone TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    requested_at REAL NOT NULL,     -- epoch seconds, as finished_at
-    subject TEXT,                   -- JSON: who it is; null once it is done
-    finished_at REAL,
-    receipt TEXT
-);
-CREATE UNIQUE INDEX IF NOT EXISTS erasures_open ON erasures (tombstone) WHERE finished_at IS NULL;
-CREATE TABLE IF NOT EXISTS erasure_places (
-    erasure TEXT NOT NULL,
-    place TEXT NOT NULL,
-    erased INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    trouble TEXT,                   -- why it is not done yet
-    at REAL NOT NULL,
-    PRIMARY KEY (erasure, place)
-) WITHOUT ROWID;
-"""
 _COLUMNS: Final = "id, tombstone, reason, requested_at, subject, finished_at, receipt"
 
 
@@ -102,8 +80,6 @@ class Erasures:
         """
         self.path = path
         self._file = opened(path, busy_s=busy_s)
-        with told(path, "could not be written"):
-            self._file.executescript(_SCHEMA)
 
     def request(self, id_: str, subject: Subject, reason: str, *, at: float) -> Erasure:
         """Write a request down; on the disk when this returns.

@@ -90,6 +90,28 @@ WHEN NOT (
 )
 BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
 
+-- Requests to be forgotten (`oferta.privacy.erasures`).
+CREATE TABLE erasures (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    tombstone TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    requested_at REAL NOT NULL,     -- epoch seconds, as finished_at
+    subject TEXT,                   -- JSON: who it is; null once it is done
+    finished_at REAL,
+    receipt TEXT
+);
+CREATE UNIQUE INDEX erasures_open ON erasures (tombstone) WHERE finished_at IS NULL;
+CREATE TABLE erasure_places (
+    erasure TEXT NOT NULL,
+    place TEXT NOT NULL,
+    erased INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    trouble TEXT,                   -- why it is not done yet
+    at REAL NOT NULL,
+    PRIMARY KEY (erasure, place)
+) WITHOUT ROWID;
+
 CREATE TRIGGER forgotten_stay BEFORE DELETE ON forgotten
 BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
 CREATE TRIGGER forgotten_as_they_are BEFORE UPDATE ON forgotten

@@ -129,6 +129,8 @@ class ConsentCopies:
             last = entry.seq
             # Of who was forgotten, only the hash is left, and no source.
             gone = entry.source is None
+            if gone and ledger.nothing_left(entry.customer_id):
+                continue
             digest = _hash(entry.customer_id) if gone else self._space.digest(entry.customer_id)
             if digest is not None:
                 words[digest] = ledger.consents_of(entry.customer_id, digest.hex())

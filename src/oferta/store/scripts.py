@@ -64,7 +64,8 @@ if ARGV[9] ~= '' then
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('ZADD', KEYS[5], string.format('%.0f', now + ARGV[5]), ARGV[9])
   redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', string.format('%.0f', now))
-  if redis.call('PTTL', KEYS[5]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[5], ARGV[5]) end
+  local life = redis.call('PTTL', KEYS[5])
+  if life < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[5], ARGV[5]) end
 end
 for at = 10, #ARGV do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'e', ARGV[at])
@@ -121,5 +122,22 @@ if type(was) ~= 'string' or redis.sha1hex(was) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1
 """
-"""KEYS: a record. ARGV: the SHA-1 of the record that was read, the one to put in its place; its life
-stays what it was. Returns 1, or 0 where another record, or none, lies there by now."""
+"""KEYS: a record. ARGV: the SHA-1 of the record that was read, the one to put in its place; its
+life stays what it was. Returns 1, or 0 where another record, or none, lies there by now."""
+
+REWRITE_STREAM: Final = """
+if redis.call('XLEN', KEYS[1]) > tonumber(ARGV[1]) then return 0 end
+local entries = redis.call('XRANGE', KEYS[1], '-', '+')
+if #entries == 0 then return 0 end
+local facts, last = redis.call('XINFO', 'STREAM', KEYS[1]), nil
+for at = 1, #facts, 2 do
+  if facts[at] == 'last-generated-id' then last = facts[at + 1] end
+end
+redis.call('DEL', KEYS[1])
+for _, entry in ipairs(entries) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
+redis.call('XSETID', KEYS[1], last)
+return #entries
+"""
+"""KEYS: a stream without consumer groups. ARGV: how many entries it may have at most. Writes it
+anew as it is, without the bytes of entries that were removed. Returns how many entries it has, 0
+where it was left alone."""

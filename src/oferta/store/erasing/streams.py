@@ -9,10 +9,13 @@ import orjson
 from oferta.errors import RecordCorrupt
 from oferta.events.event import Event, decode_event, encode_event
 from oferta.privacy.places import Row, Session, Subject
+from oferta.store import scripts
 from oferta.store.event_streams import GROUP
 from oferta.store.keys import KeySpace
-from oferta.store.wire import Wire, number
+from oferta.store.wire import Script, Wire, number
 
+_REWRITE: Final = Script(scripts.REWRITE_STREAM)
+_REWRITTEN: Final = 10_000  # entries of a stream that is written anew at most: some milliseconds
 _ENTRIES: Final = 500  # of a stream, read at a time: about 200 KB
 
 
@@ -21,6 +24,8 @@ class Streams:
     """The customer's events in all streams of the shards: a `Place`.
 
     An entry is acknowledged before it goes: it must not come back to a consumer that was given it.
+    Redis keeps the bytes of a removed entry until all of about a hundred around it are gone. Where
+    events only pass through, these are trimmed soon; what was set aside is written anew.
     """
 
     wire: Wire
@@ -30,7 +35,7 @@ class Streams:
     async def erase(self, subject: Subject) -> int:
         """See `Place.erase`."""
         erased = 0
-        for stream in self._streams(subject):
+        for stream, aside in self._streams(subject):
             mine = [at async for at, event in self._entries(stream) if _theirs(event, subject)]
             if not mine:
                 continue
@@ -38,6 +43,8 @@ class Streams:
                 [(b"XACK", stream, GROUP, *mine), (b"XDEL", stream, *mine)]
             )
             erased += int(went)
+            if aside:
+                await self.wire.run(_REWRITE, [([stream], [number(_REWRITTEN)])])
         return erased
 
     async def export(self, subject: Subject) -> Sequence[Row]:
@@ -56,21 +63,26 @@ class Streams:
         Raises:
             StoreUnavailable: no answer in time.
         """
-        for stream in self._streams(subject):
+        for stream, _ in self._streams(subject):
             async for _, event in self._entries(stream):
                 if _theirs(event, subject):
                     yield event
 
-    def _streams(self, subject: Subject) -> list[bytes]:
+    def _streams(self, subject: Subject) -> list[tuple[bytes, bool]]:
         """Of the shards that the customer's and their sessions' events go through.
 
+        Each with whether it holds what was set aside, and may stay for long.
         An event with both ids goes through the customer's shard.
         """
         space = self.space
         shards = {space.shard(subject.digest)}
         shards |= {space.shard(session.digest) for session in subject.sessions}
-        kinds: tuple[Callable[[int], bytes], ...] = (space.events, space.parked, space.dead)
-        return [of(shard) for shard in sorted(shards) for of in kinds]
+        kinds: tuple[tuple[Callable[[int], bytes], bool], ...] = (
+            (space.events, False),
+            (space.parked, True),
+            (space.dead, True),
+        )
+        return [(of(shard), aside) for shard in sorted(shards) for of, aside in kinds]
 
     async def _entries(self, stream: bytes) -> AsyncIterator[tuple[bytes, Event]]:
         after = b"-"
