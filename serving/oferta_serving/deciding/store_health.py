@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
+
 from oferta.errors import SlotsUnavailable, StoreRefused, StoreUnavailable
 from oferta.store.redis import DEADLINE_S
 from oferta_serving.breaker import Breaker
@@ -16,6 +18,9 @@ from oferta_serving.problems import RequestRefused
 
 RETRY: Final = ((b"retry-after", b"1"),)
 """When asking again may help: a lost Redis is tried twice a second."""
+
+
+log = structlog.get_logger()
 
 
 class StoreHealth:
@@ -31,6 +36,7 @@ class StoreHealth:
         self._breaker = breaker
         self._releases = releases
         self._code = code
+        self._refuses = False
 
     def check(self) -> None:
         """Refuse at once while Redis is known to be lost.
@@ -48,12 +54,18 @@ class StoreHealth:
         started = time.monotonic()
         try:
             yield
-        except (StoreRefused, SlotsUnavailable):
+        except (StoreRefused, SlotsUnavailable) as error:
             # A full Redis is read all the same, and so are the other nodes of a cluster.
+            if not self._refuses:
+                log.warning("store.refuses", problem=str(error))
+            self._refuses = True
             raise RequestRefused(self._code, headers=RETRY) from None
         except StoreUnavailable:
             self._releases.store_failed()
             raise RequestRefused(self._code, headers=RETRY) from None
+        if self._refuses:
+            log.info("store.accepts")
+            self._refuses = False
         # Lists wait a tenth as long: an answer that came too late for them is no sign of health.
         if time.monotonic() - started < DEADLINE_S:
             self._releases.store_succeeded()
