@@ -11,6 +11,7 @@ from redis_servers import newest
 from release_worlds import write_scores
 
 from oferta.clock import SystemClock
+from oferta.events.event import Event, encode_event
 from oferta.events.guards import IngestOptions
 from oferta.events.ingest import ingest
 from oferta.privacy.erasures import Erasures
@@ -217,3 +218,21 @@ def test_while_a_place_cannot_be_reached_it_waits_and_ends_later(world: Seller):
     lock.close()
     (done,) = world.resume()
     assert done.state == "done"
+
+
+def test_what_was_set_aside_is_written_anew_and_stays_in_its_order(world: Seller):
+    """Redis keeps the bytes of a removed entry as long as its neighbours are there."""
+    space = world.space
+    shard = space.shard(space.digest(ANNA))
+    with world.client() as client:
+        for at in range(5):
+            other = encode_event(Event(f"other-{at}", "view", 1.0, 1.0, f"neighbour-{at}"))
+            client.xadd(space.dead(shard), {"e": other, "r": "product"})
+        before = client.xrange(space.dead(shard))
+        world.erase()
+        after = client.xrange(space.dead(shard))
+    assert after == [
+        (place, fields) for place, fields in before if ANNA.encode() not in fields[b"e"]
+    ]
+    assert len(after) >= 5
+    assert world.traces(ANNA.encode()) == []

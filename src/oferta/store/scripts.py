@@ -129,13 +129,8 @@ REWRITE_STREAM: Final = """
 if redis.call('XLEN', KEYS[1]) > tonumber(ARGV[1]) then return 0 end
 local entries = redis.call('XRANGE', KEYS[1], '-', '+')
 if #entries == 0 then return 0 end
-local facts, last = redis.call('XINFO', 'STREAM', KEYS[1]), nil
-for at = 1, #facts, 2 do
-  if facts[at] == 'last-generated-id' then last = facts[at + 1] end
-end
-redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
 for _, entry in ipairs(entries) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
-redis.call('XSETID', KEYS[1], last)
 return #entries
 """
 """KEYS: a stream without consumer groups. ARGV: how many entries it may have at most. Writes it
