@@ -208,6 +208,7 @@ def test_whom_the_tables_do_not_know_yet_is_rejected_and_does_not_refuse_the_sou
 def test_how_the_files_are_written_says_nothing_of_the_archive(shop: Shop, tmp_path: Path):
     files = {
         "source.toml": '[events]\ndelimiter = ";"\ndecimal = ","\ntime_format = "%d.%m.%Y"\n'
+        'nulls = ["app"]\n'
         '[events.columns]\ncustomer_id = "Kunde"\ntimestamp = "Tag"\n'
         '[events.constants]\nevent_type = "purchase"\n'
         '[events.attributes.branch]\ncolumn = "Filiale"\ntype = "integer"\n'
@@ -215,11 +216,12 @@ def test_how_the_files_are_written_says_nothing_of_the_archive(shop: Shop, tmp_p
         "events.csv": "Kunde;product_id;Tag;Filiale\nann;loan;01.02.2026;7\n",
     }
     live = archive(
-        tmp_path / "archive", [event(1, type="Storno", value=-3.0, attributes={"branch": 12})]
+        tmp_path / "archive",
+        [event(1, type="Storno", value=-3.0, channel="app", attributes={"branch": 12})],
     )
     _, rows = read(shop, files, live)
     assert [(row["event_type"], row["branch"]) for row in rows] == [("purchase", 7), ("Storno", 12)]
-    assert rows[1]["value"] == 3.0
+    assert (rows[1]["value"], rows[1]["channel"]) == (3.0, "app")
 
 
 def test_consent_needs_to_be_as_new_as_the_files_not_as_the_archive(shop: Shop, tmp_path: Path):
