@@ -6,7 +6,8 @@ from typing import Any
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from oferta_serving.access.scopes import needed
-from oferta_serving.problems import MEDIA_TYPE, PROBLEMS, problem_fields
+from oferta_serving.problem_table import PROBLEMS
+from oferta_serving.problems import MEDIA_TYPE, problem_fields
 
 COMMON = (
     "request.malformed",

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import httpx
 
-from oferta_serving.problems import MEDIA_TYPE, PROBLEMS
+from oferta_serving.problem_table import PROBLEMS
+from oferta_serving.problems import MEDIA_TYPE
 
 RECOMMENDATIONS = "/v1/customers/anna/recommendations"
 BATCH = "/v1/recommendations/batch"
@@ -28,7 +29,8 @@ def read_all(line: socket.socket) -> bytes:
 
 def refused(answer: httpx.Response, status: int, code: str) -> dict:
     """The problem, checked to be one: RFC 9457, of the table, with its request id, without echo."""
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    said = (answer.status_code, answer.json()["code"])
+    assert said == (status, code), answer.request.url.path
     problem = answer.json()
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert problem["status"] == status == PROBLEMS[code].status

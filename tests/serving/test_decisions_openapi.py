@@ -18,7 +18,7 @@ from oferta.policy.feedback import FEEDBACK
 from oferta_serving.deciding import schemas
 from oferta_serving.deciding.documents import ONE_BODY
 from oferta_serving.deciding.example import EXAMPLE
-from oferta_serving.problems import PROBLEMS
+from oferta_serving.problem_table import PROBLEMS
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 

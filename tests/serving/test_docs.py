@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from oferta.scoring.reasons import REASONS
 from oferta.store.connecting import URL_VARIABLE
 from oferta_serving import schemas
-from oferta_serving.problems import PROBLEMS
+from oferta_serving.problem_table import PROBLEMS
 from oferta_serving.settings import ServingSettings
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import pytest
 from serving.worlds import ODD_ID
 
 from oferta_serving import schemas
-from oferta_serving.problems import PROBLEMS
+from oferta_serving.problem_table import PROBLEMS
 
 
 @pytest.mark.parametrize(
