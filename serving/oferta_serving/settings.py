@@ -15,7 +15,7 @@ from oferta.settings import Settings, parse, read_toml
 from oferta.store.connecting import URL_VARIABLE
 from oferta_serving.access.keyfile import KeyFile
 from oferta_serving.access.rates import RateSettings
-from oferta_serving.events.settings import EventSettings
+from oferta_serving.event_settings import EventSettings
 
 TenantName = Annotated[str, Field(pattern=TENANT)]
 _Files = TypeVar("_Files", "DecisionSettings", "TenantSettings")

@@ -20,7 +20,7 @@ from oferta.store.customer_records import open_recent
 from oferta.store.events import Claim, read_claim
 from oferta_serving.consuming.consumer import Consuming, run
 from oferta_serving.consuming.metrics import ConsumerMetrics
-from oferta_serving.events.settings import EventSettings
+from oferta_serving.event_settings import EventSettings
 
 EVENTS = "/v1/events"
 COMMAND = (sys.executable, "-c", "from oferta.cli import main; main()")

@@ -13,7 +13,7 @@ from oferta.store.events import EventStore, Letter
 from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.consuming.products import LiveProducts
 from oferta_serving.consuming.shard import PRODUCT
-from oferta_serving.events.settings import DAY_S, EventSettings
+from oferta_serving.event_settings import DAY_S, EventSettings
 
 TICK_S: Final = 0.5
 SWEEP_S: Final = 60.0

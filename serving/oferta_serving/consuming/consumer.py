@@ -22,7 +22,7 @@ from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.consuming.names import consumer_name
 from oferta_serving.consuming.products import LiveProducts
 from oferta_serving.consuming.shard import Outage, ShardConsumer
-from oferta_serving.events.settings import EventSettings
+from oferta_serving.event_settings import EventSettings
 
 if TYPE_CHECKING:
     from oferta_serving.archiving.archiver import Archiver

@@ -26,7 +26,7 @@ _LETTERS: Final[dict[State, bytes]] = {
     "parked": b"w",
     "dead": b"d",
 }
-_STATES: Final = {letter: state for state, letter in _LETTERS.items()}
+_STATES: Final[dict[bytes, State]] = {letter: state for state, letter in _LETTERS.items()}
 
 
 class Claim(NamedTuple):
