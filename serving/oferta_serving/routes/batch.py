@@ -13,8 +13,8 @@ from oferta_serving.body import read_object
 from oferta_serving.documented import BODY, problems
 from oferta_serving.parameters import CATEGORY, PERSONALISE, N, Wanted
 from oferta_serving.principal import PRINCIPAL
+from oferta_serving.problem_table import PROBLEMS
 from oferta_serving.problems import (
-    PROBLEMS,
     ItemError,
     RequestRefused,
     problem_fields,
