@@ -1,12 +1,14 @@
 """Every redis-server of this machine, as a process on a unix socket; and a cluster of six."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -236,23 +238,19 @@ def until(came: Callable[[], bool], *, within_s: float = 30.0) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, and whose cluster bus's (10000 above) is."""
+    """Ports that are free now, and whose cluster bus's (10000 above) is.
+
+    Below those from which our own connections come, so that none of these takes one meanwhile.
+    """
     found: list[int] = []
-    held: list[socket.socket] = []
-    while len(found) < count:
-        first, bus = socket.socket(), socket.socket()
-        held += [first, bus]
-        first.bind(("127.0.0.1", 0))
-        port = first.getsockname()[1]
-        # A port below the ephemeral ones: none of our own connections takes it meanwhile.
-        port = port % 20_000 + 10_000
-        try:
-            for each, number in ((socket.socket(), port), (socket.socket(), port + 10_000)):
-                held.append(each)
-                each.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        found.append(port)
-    for each in held:
-        each.close()
+    with ExitStack() as held:
+        while len(found) < count:
+            port = random.randrange(11_000, 22_000)  # noqa: S311 - no secret
+            try:
+                for number in (port, port + 10_000):
+                    each = held.enter_context(socket.socket())
+                    each.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            found.append(port)
     return found

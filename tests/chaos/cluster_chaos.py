@@ -39,6 +39,9 @@ PAUSE_S = 0.02
 CALM_S = 0.7
 """How long it is watched that all is well, before a kill and after each step."""
 
+STALL_S = 0.02
+"""A call of a store on this machine takes a thousandth; a server's deadline is thrice this."""
+
 GIVE_UP_S = 8.0
 
 _SERVE = "from oferta.cli import main; main()"
@@ -74,6 +77,7 @@ class Kill:
         held_pointer: whether the pointer lay there too.
         fallbacks: answers from memory, to customers of the killed primary.
         harmed: answers to others that were not personalised.
+        stalled: likewise, but calls of the store by this process took long just then, too.
         errors: answers that were none.
         healthy_ms, calls_ms: how long answers, and calls of the store, took for the others.
     """
@@ -82,6 +86,7 @@ class Kill:
     held_pointer: bool
     fallbacks: int = 0
     harmed: int = 0
+    stalled: int = 0
     errors: int = 0
     answers: int = 0
     healthy_ms: list[float] = field(default_factory=list)
@@ -116,6 +121,9 @@ def summary(kills: list[Kill]) -> dict[str, float | int]:
             kill.fallbacks for kill in kills
         ),
         "answers to others that were not personalised": sum(kill.harmed for kill in kills),
+        "likewise, while other processes kept this machine busy": sum(
+            kill.stalled for kill in kills
+        ),
         "dead slots, longest (s)": round(max(kill.dead_s for kill in kills), 2),
         "others: answers p99 (ms)": round(healthy[int(len(healthy) * 0.99)], 1),
         "others: store calls p99 (ms)": round(calls[int(len(calls) * 0.99)], 1),
@@ -153,16 +161,27 @@ async def _kill(cluster: RedisCluster, address: str, *, number: int, careless: b
     kill = Kill(dead_s, pointer in dead, answers=len(seen))
     for answer in seen:
         personal = answer.status == httpx.codes.OK and answer.level == "L0"
-        within = killed_at <= answer.at <= killed_at + dead_s + 0.2
+        answered_at = answer.at + answer.took_s  # one may have been under way when it was killed
+        within = answered_at >= killed_at and answer.at <= killed_at + dead_s + 0.2
         kill.errors += answer.status != httpx.codes.OK
         if answer.slot in dead and within:
             kill.fallbacks += not personal
         else:
-            kill.harmed += not personal
+            kill.harmed += not personal and not _stalled(answer, calls)
+            kill.stalled += not personal and _stalled(answer, calls)
             if within:
                 kill.healthy_ms.append(1000 * answer.took_s)
     kill.calls_ms = [1000 * took for at, took in calls if at >= killed_at]
     return kill
+
+
+def _stalled(answer: Seen, calls: list[tuple[float, float]]) -> bool:
+    """Whether this machine stood still meanwhile, for whoever else asked the store."""
+    end = answer.at + answer.took_s
+    return any(
+        took >= STALL_S and at <= end + STALL_S and at + took >= answer.at - STALL_S
+        for at, took in calls
+    )
 
 
 async def _healed(seen: list[Seen], dead: set[int], *, since: float) -> float:
