@@ -35,6 +35,10 @@ _RULES_REFUSED = (
     "Policy, catalogue or rate cards on disk have mistakes, below: decided by those before, if "
     "there were any. Mend them; no restart is needed."
 )
+_CONSENT_UNKNOWN = (
+    "consent_unknown: the consent ledger, or what was copied of it, cannot be relied on, so "
+    "nothing is personal. The log says why (`consent.`): docs/privacy.md."
+)
 _MOST_SHOWN = 50
 
 
@@ -77,6 +81,8 @@ def readiness(services: Services) -> Readiness:
         )
     if services.watch is not None and services.watch.evicts:
         checks.append(Check(name="eviction", ok=False, detail=_said("store_evicts")))
+    if services.consent.trouble is not None:
+        checks.append(Check(name="consent", ok=False, detail=_CONSENT_UNKNOWN))
     deciding = services.deciding
     if deciding is not None:
         refused = deciding.rules.refused

@@ -12,7 +12,11 @@ import pytest
 from serving.conftest import RealRedis, make_app, serving
 from serving.consents import OUT, path, recommended, said, say, sent, told
 from serving.refusals import refused
-from serving.worlds import ODD_ID, shop
+from serving.worlds import NOON, ODD_ID, shop
+
+from oferta.events.event import Position
+from oferta.profile.recent import Recent, RecentEvent
+from oferta.store.customer_records import seal_recent
 
 _NAMES = itertools.count()
 
@@ -58,6 +62,36 @@ def test_who_refused_by_the_source_gets_everybodys_list_until_they_agree_here(
     agreed = recommended(api, "hugo")
     assert (agreed["cold"], agreed["degraded"]) == (False, False)  # no list yet: the next release
     assert {item["source"] for item in agreed["items"]} == {"popular"}
+
+
+def test_what_somebody_did_lately_is_not_in_the_list_of_who_refused(
+    api: httpx.Client, redis_process: RealRedis
+):
+    """Whether they refused here, by the source, or for this one answer."""
+    plain = _bytes(api, "nobody", "?personalise=false")
+    declined = RecentEvent(
+        Position(int(NOON) * 1000, 1), "decline", "warranty", NOON, "app", None, {}
+    )
+    record = seal_recent(Recent(1, (declined,), newest=declined.position), at=NOON)
+    with redis_process.client() as redis:
+        keys = [
+            redis_process.space.recent(redis_process.space.digest(name))
+            for name in ("ines", "gina", "dora", "bela")
+        ]
+        redis.mset(dict.fromkeys(keys, record))
+        say(api, "gina", "personalisation", "out")
+        try:
+            assert "warranty" not in _products(recommended(api, "bela"))  # of who did not refuse
+            assert _bytes(api, "ines", "") == plain
+            assert _bytes(api, "gina", "") == plain
+            assert _bytes(api, "dora", "?personalise=false") == plain
+        finally:
+            redis.delete(*keys)
+            say(api, "gina", "personalisation", "in")
+
+
+def _products(answer: dict) -> list[str]:
+    return [item["product_id"] for item in answer["items"]]
 
 
 def test_a_batch_respects_each_customers_word(api: httpx.Client):

@@ -137,6 +137,9 @@ def test_a_ledger_that_vanishes_closes_everything_until_it_is_back(
     away = folder.rename(tmp_path / "away")
     _until(anew, "bela", personalised=False)
     assert recommended(anew, "bela")["degraded_reason"] == "consent_unknown"
+    ready = anew.get("/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert [one["name"] for one in ready.json()["checks"] if not one["ok"]] == ["consent"]
     refused(anew.put(path("bela"), json=OUT), 503, "consent.not_stored")
     refused(anew.get(path("anna")), 503, "consent.ledger_unavailable")
     assert not folder.exists()  # no new one, in which nobody ever refused anything

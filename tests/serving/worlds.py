@@ -120,6 +120,7 @@ def shop() -> World:
             "fred": CustomerRow(1, listed([2, 6], "fits_profile"), cold=True),
             "gina": CustomerRow(None, listed([4, 0], "popular"), cold=True),
             "hugo": CustomerRow(None, (), closed=True),
+            "ines": CustomerRow(None, (), closed=True),
             ODD_ID: CustomerRow(0, listed([11, 1], "similar_taste", 2), held=(3,)),
         },
         similar={0: listed([1, 10, 5, 2]), 2: listed([3, 7]), 11: listed([9])},
