@@ -5,13 +5,13 @@ so that the next decision knows: after it was accepted, and again when it is sen
 changes nothing twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from oferta.events.event import Event, encode_event
 from oferta.policy.contact import Contact
-from oferta.policy.feedback import FEEDBACK
+from oferta.policy.feedback import FEEDBACK, FeedbackKind
 from oferta.privacy.consents import NOTHING_SAID, Consents
 from oferta.store.events import Arrival, Fate, Intake
 from oferta.store.keys import KeySpace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 UNAVAILABLE: Final = "events.store_unavailable"
 ERASED: Final = "customer.erased"
 _LATER: Final = frozenset({UNAVAILABLE, "events.backlog", "decisions.rules_unavailable"})
-_KINDS: Final[Mapping[str, object]] = dict.fromkeys(FEEDBACK)
+_KINDS: Final[frozenset[str]] = frozenset(FEEDBACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +194,14 @@ def _checked(row: Row, past: "PastDecision | None") -> Row | ItemError:
 
 def _told(row: Row) -> Told | None:
     event = row.event
-    kind = next((kind for kind in FEEDBACK if kind == event.type), None)
-    if kind is None or event.decision_id is None or event.offer_id is None:
+    if event.type not in _KINDS or event.decision_id is None or event.offer_id is None:
         return None
     return Told(
         index=row.index,
         id=event.id,
         decision=event.decision_id,
         offer=event.offer_id,
-        kind=kind,
+        kind=cast("FeedbackKind", event.type),
         value=event.value,
         at=event.at,
         until=None,
