@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from oferta_serving.access.audit import Audit
@@ -17,6 +18,7 @@ from oferta_serving.principal import PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 
 _AUDITED = ("key.", "rate.")
+_NOT_ALLOWED = 405
 _STATUS_CODES = {404: "route.unknown", 405: "method.not_allowed"}
 
 
@@ -82,8 +84,7 @@ class Refusals:
         """A path or method that no route answers."""
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
         code = _STATUS_CODES.get(error.status_code, "internal")
-        allow = (error.headers or {}).get("Allow")
-        headers = [(b"allow", allow.encode())] if allow else []
+        headers = [(b"allow", _allowed(request))] if error.status_code == _NOT_ALLOWED else []
         return await self.refused(request, RequestRefused(code, headers=headers))
 
     async def failed(self, request: Request, error: Exception) -> Response:
@@ -94,3 +95,12 @@ class Refusals:
         answer = await self.refused(request, RequestRefused("internal", headers=closing))
         answer.raw_headers.append((b"x-request-id", request.scope.get(REQUEST_ID, "").encode()))
         return answer
+
+
+def _allowed(request: Request) -> bytes:
+    """The methods that the path answers, of all its routes: Starlette names those of the first."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods)).encode()

@@ -30,7 +30,7 @@ def read_all(line: socket.socket) -> bytes:
 def refused(answer: httpx.Response, status: int, code: str) -> dict:
     """The problem, checked to be one: RFC 9457, of the table, with its request id, without echo."""
     said = (answer.status_code, answer.json()["code"])
-    assert said == (status, code), answer.request.url.path
+    assert said == (status, code), (answer.request.url.path, said)
     problem = answer.json()
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert problem["status"] == status == PROBLEMS[code].status
