@@ -40,7 +40,13 @@ class Answers:
         The live release says what may be shown. Whose list it is, hence how old, is the release
         that the customer's row is of.
         """
-        who = b'"customer_id":' + orjson.dumps(customer_id)
+        return self._personal(b'"customer_id":' + orjson.dumps(customer_id), found, wanted)
+
+    def for_session(self, session_id: str, found: Found, wanted: Wanted) -> bytes:
+        """The list of one session; `check_category` comes first."""
+        return self._personal(b'"session_id":' + orjson.dumps(session_id), found, wanted)
+
+    def _personal(self, who: bytes, found: Found, wanted: Wanted) -> bytes:
         if found.anybody:
             return self._of_anybody(who, found.view, wanted, cold=False)
         now = self.clock.now().timestamp()

@@ -19,6 +19,7 @@ from oferta.store.reading import (
     load_customers,
     load_rows,
     load_similar,
+    recent_of,
 )
 from oferta.store.release import CustomerRow, Neighbour
 from oferta_serving.breaker import Breaker
@@ -125,8 +126,40 @@ class Lookup:
         if any(isinstance(row, Damage) and row is not Damage.UNREACHABLE for row in rows):
             await self._repair_in_time(now, customer_ids, rows, found)
         found = [anybody(each.view) if closed(each.row, each.consents) else each for each in found]
-        await self._freshen(now, customer_ids, found)
+        await self._freshen(now, [self._space.digest(one) for one in customer_ids], found)
         return found
+
+    async def session(self, session_id: str, *, personal: bool = True) -> Found:
+        """What is known of a session that nobody's name is known of: what it did, in one read.
+
+        What a session did that turned out to be a customer's is the customer's by then.
+        """
+        now = self._releases.current
+        if not (personal and self._personal):
+            return anybody(now.live)
+        trouble = self._trouble(now)
+        if now.live is None or trouble is not None:
+            return Found(now.live, None, trouble)
+        digest = self._space.session(session_id)
+        key = self._space.recent(digest)
+        try:
+            (record,) = await self._reader.fetch([key])
+        except SlotsUnavailable:
+            self._metrics.store_failures.inc()
+            return Found(now.live, None, "store_unavailable")
+        except StoreUnavailable:
+            self._releases.store_failed()
+            return Found(now.live, None, "store_unavailable")
+        self._releases.store_succeeded()
+        recent = recent_of({key: record}, self._space, digest)
+        if isinstance(recent, Damage):
+            self._metrics.damaged.labels("recent").inc()
+            return Found(now.live, None, None, recent_lost=True)
+        if recent.merged_into is not None:
+            recent = NOTHING_RECENT
+        found = [Found(now.live, None, None, recent=recent)]
+        await self._freshen(now, (digest,), found)
+        return found[0]
 
     async def similar(
         self, view: ReleaseView, product: int
@@ -195,13 +228,13 @@ class Lookup:
         self._releases.store_succeeded()
         return records
 
-    async def _freshen(self, now: Serving, customer_ids: Sequence[str], found: list[Found]) -> None:
+    async def _freshen(self, now: Serving, digests: Sequence[bytes], found: list[Found]) -> None:
         """Lay over `found` what each of them did lately."""
         after = self._releases.current
         followed = {now.live: now.following, after.live: after.following}
         asked = {
             at: Asked(
-                self._space.digest(customer_ids[at]),
+                digests[at],
                 each.recent,
                 each.view,
                 each.row,

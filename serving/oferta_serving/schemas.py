@@ -133,6 +133,16 @@ class CustomerAnswer(ListAnswer):
     events: Annotated[int, Field(ge=0)]
 
 
+class SessionAnswer(ListAnswer):
+    """A session's list: `cold` until it did something that tells of taste."""
+
+    session_id: str
+    cold: bool
+    cold_reason: ColdReason | None = None
+    freshened_by: FreshenedBy | None
+    events: Annotated[int, Field(ge=0)]
+
+
 class SimilarAnswer(ListAnswer):
     """The products similar to one."""
 

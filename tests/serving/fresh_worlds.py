@@ -277,6 +277,26 @@ class Shop:
         self.releases._keeping = None  # the next call has a loop of its own
         return found
 
+    async def found_session(self, session: str) -> Found:
+        """What the process finds of a session."""
+        await self.releases.refresh()
+        found = await self.lookup.session(session)
+        await self.releases.close()
+        self.releases._keeping = None
+        return found
+
+    def session_answer(self, session: str) -> dict[str, Any]:
+        """What the process answers a session."""
+        found = asyncio.run(self.found_session(session))
+        made = self.answers.for_session(session, found, Wanted(n=LENGTH))
+        answer: dict[str, Any] = json.loads(made)
+        return answer
+
+    def keep_session(self, session: str, recent: Recent) -> None:
+        """Store what a session did."""
+        key = SPACE.recent(SPACE.session(session))
+        self.store.put([(key, seal_recent(recent, at=NOON))], ttl_s=10_000)
+
     def answer(self, customer: str, *, n: int = LENGTH) -> dict[str, Any]:
         """What the process answers."""
         (found,) = asyncio.run(self.found(customer))

@@ -25,6 +25,7 @@ from serving.worlds import NOON
 
 from oferta.errors import StoreUnavailable
 from oferta.events.event import START, Position
+from oferta.profile.recent import NOTHING_RECENT, applied, merge
 from oferta.store.contract import Pointer
 from oferta.store.head import manifest_digest
 
@@ -330,6 +331,41 @@ def back_to(shop: Shop, release: int, at: int) -> None:
     fence = shop.store.reserve_fence()
     pointer = Pointer(release, None, fence, NOON + at, manifest_digest(manifest))
     assert shop.store.swap(pointer)
+
+
+def test_a_session_gets_a_list_of_what_it_did_until_it_is_somebodys(shop: Shop):
+    covered_now(shop)
+    assert shop.session_answer("s-1")["served_from"] == "popular"
+    shop.did("visitor", "view", "p02")
+    shop.did("visitor", "cart", "p09", at=60)
+    seen = applied(NOTHING_RECENT, shop.events["visitor"], now=NOON)
+    shop.keep_session("s-1", seen)
+    answer = shop.session_answer("s-1")
+    assert listed_in(answer) == shop.expected("visitor")
+    assert (answer["session_id"], answer["events"], answer["cold"]) == ("s-1", 2, False)
+
+    shard = SPACE.shard(SPACE.session("s-1"))
+    own = applied(NOTHING_RECENT, shop.events["anna"], now=NOON)
+    shop.keep("anna", merge(own, seen, shard=shard, now=NOON))
+    shop.keep_session("s-1", replace(seen, merged_into="00" * 16))
+    assert shop.session_answer("s-1")["served_from"] == "popular"
+    shop.events["anna"] += shop.events["visitor"]
+    assert listed_in(shop.answer("anna")) == shop.expected("anna")
+
+
+def test_what_a_session_did_is_no_customers_of_that_name(shop: Shop):
+    covered_now(shop)
+    shop.did("visitor", "view", "p02")
+    shop.keep_session("s-1", applied(NOTHING_RECENT, shop.events["visitor"], now=NOON))
+    assert shop.answer("s-1")["events"] == 0
+
+
+def test_a_session_whose_record_is_damaged_gets_everybodys_list(shop: Shop):
+    covered_now(shop)
+    key = SPACE.recent(SPACE.session("s-1"))
+    shop.store.put([(key, b"damaged")], ttl_s=1000)
+    answer = shop.session_answer("s-1")
+    assert (answer["degraded_reason"], answer["served_from"]) == ("recent_unreadable", "popular")
 
 
 def test_the_scorers_shape_is_told(tmp_path: Path):

@@ -21,6 +21,7 @@ PAGES: Final = b"/docs"
 ROUTES: Mapping[str, Scope] = MappingProxyType(
     {
         "GET /v1/customers/{customer_id}/recommendations": "serve",
+        "GET /v1/sessions/{session_id}/recommendations": "serve",
         "POST /v1/recommendations/batch": "serve",
         "GET /v1/products/{product_id}/similar": "serve",
         "GET /v1/popular": "serve",
