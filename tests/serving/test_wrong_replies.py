@@ -1,19 +1,18 @@
 """A reply is never given to anybody but who asked, whoever goes away while it is on its way (67).
 
 Calls are called off at random moments while replies come late and in bursts: a connection on which
-a reply is outstanding must never be used again.
+a reply is outstanding must never be used again. (The same of a cluster: tests/core/store.)
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
 from fault_proxy import FaultProxy
 from redis import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis_servers import RedisCluster, RedisServer, newest
+from redis_servers import RedisServer, newest
 from serving.worlds import SECRET
 
 from oferta.errors import StoreUnavailable
@@ -85,22 +84,6 @@ def test_the_wires(late: str):
         return found
 
     wrong, came = asyncio.run(read())
-    assert wrong == 0
-    assert came > READS / 4
-
-
-@pytest.mark.needs_tool("redis-server")
-def test_a_clusters(tmp_path: Path):
-    async def read(url: str) -> tuple[int, int]:
-        wire = Wire(url, connections=4)
-        for key in KEYS:
-            await wire.ask([(b"SET", key, key)])
-        found = await wrong_replies(wire.fetch, seed=3, patience_s=0.002)
-        await wire.close()
-        return found
-
-    with RedisCluster(newest(), tmp_path, replicas=False) as cluster:
-        wrong, came = asyncio.run(read(cluster.url))
     assert wrong == 0
     assert came > READS / 4
 
