@@ -7,7 +7,7 @@ import pytest
 from chaos.erasure_chaos import run
 from chaos.table import record
 
-ROUNDS = int(os.environ.get("OFERTA_CHAOS_ERASURES", "2"))
+ROUNDS = int(os.environ.get("OFERTA_CHAOS_ERASURES", "1"))
 KILLS = int(os.environ.get("OFERTA_CHAOS_ERASURE_KILLS", "2"))
 SEED = int(os.environ.get("OFERTA_CHAOS_SEED", "1"))
 
