@@ -200,6 +200,27 @@ def test_an_audience_knows_what_was_said_to_its_customers(shell: Shell):
     assert pl.read_ndjson(shell.folder / "a.ndjson")["customer_id"].to_list() == before
 
 
+def test_nobody_is_listed_who_said_no_since_the_scores_were_made(shell: Shell):
+    """By the ledger of this machine: of marketing, of the channel, of personalisation."""
+    members = ("audience", "roadside", "--channel", "email", "--out", "a.ndjson")
+    shell(*members)
+    before = pl.read_ndjson(shell.folder / "a.ndjson")["customer_id"].to_list()
+    assert {"bela", "finn", FORMULA} <= set(before)
+    assert "cleo" not in before
+    letter = ("--source", "letter")
+    shell("consent", "set", "bela", "marketing", "out", *letter)
+    shell("consent", "set", "finn", "email", "out", *letter)
+    shell("consent", "set", FORMULA, "personalisation", "out", *letter)
+    shell("consent", "set", "cleo", "personalisation", "in", *letter)
+    shell("consent", "set", "cleo", "email", "in", *letter)
+    shell("consent", "set", "never-scored", "email", "in", *letter)
+    shell(*members)
+    after = pl.read_ndjson(shell.folder / "a.ndjson")["customer_id"].to_list()
+    assert set(after) == set(before) - {"bela", "finn", FORMULA} | {"cleo"}
+    shell("triggers", "--out", "t.parquet")
+    assert pl.read_parquet(shell.folder / "t.parquet")["customer_id"].to_list() == ["finn"]
+
+
 def test_triggers_fire_once(shell: Shell):
     done = shell("triggers", "--out", "t.csv", "--dry-run")
     assert done.exit_code == 0, done.output

@@ -4,9 +4,13 @@ from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 
+import polars as pl
+
 from oferta.clock import Clock
 from oferta.decisions.base_table import BaseTable, newest_base
 from oferta.decisions.engine import Engine
+from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.profile.facts import FACTS
 from oferta_serving.deciding.files import RuleFiles
 from oferta_serving.settings import DecisionSettings
 
@@ -26,15 +30,38 @@ def changed_files(
 def base_table(settings: DecisionSettings, *, scores: Path | None, home: Path) -> BaseTable:
     """The scores of everybody: those given, else the settings', else the newest under `home`.
 
+    With what customers have said of consent since.
+
     Raises:
+        LedgerUnavailable: nobody can say what they said.
         SourceRefused: there are none, or they are not fit for it.
     """
     given = scores or settings.base
     if given is None:
-        return BaseTable.open(newest_base(home / "scores"))
-    if (given / "manifest.json").is_file():
-        return BaseTable.open(given)
-    return BaseTable.open(newest_base(given))
+        given = newest_base(home / "scores")
+    elif not (given / "manifest.json").is_file():
+        given = newest_base(given)
+    return replace(BaseTable.open(given), said=_said(home))
+
+
+def _said(home: Path) -> pl.DataFrame | None:
+    """What customers said by the ledger of this machine, as facts; None: nobody said anything."""
+    path = ledger_path(home)
+    if not path.exists():
+        return None
+    ledger = Ledger(path)
+    try:
+        words = [
+            (customer_id, f"consent_{subject}", agreed)
+            for customer_id, subject, agreed in ledger.words()
+            if f"consent_{subject}" in FACTS
+        ]
+    finally:
+        ledger.close()
+    if not words:
+        return None
+    rows = pl.DataFrame(words, schema=["customer_id", "fact", "agreed"], orient="row")
+    return rows.pivot("fact", index="customer_id", values="agreed")
 
 
 def noon(engine: Engine, clock: Clock) -> float:

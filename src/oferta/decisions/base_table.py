@@ -36,6 +36,8 @@ class BaseTable:
         model: name/version of what scored.
         products: ids by position in `probability` and `score`.
         base_rates: by product id, how likely anybody takes it; products without one are left out.
+        said: `customer_id` and Booleans of facts of consent, null where nothing was said: what
+            customers have said since; None: nothing.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class BaseTable:
     model: str
     products: tuple[str, ...]
     base_rates: Mapping[str, float]
+    said: pl.DataFrame | None = None
 
     @classmethod
     def open(cls, folder: Path) -> "BaseTable":
@@ -95,7 +98,7 @@ class BaseTable:
         for part in self.parts:
             wide = pl.scan_parquet(part, glob=False)
             names = [name for name in wide.collect_schema().names() if name not in _BESIDES]
-            frame = wide.select(names).collect()
+            frame = self._heard(wide.select(names).collect())
             waiting.append(frame)
             count += len(frame)
             while count >= rows:
@@ -110,7 +113,24 @@ class BaseTable:
         wide = pl.scan_parquet(list(self.parts), glob=False)
         names = [name for name in wide.collect_schema().names() if name not in _BESIDES]
         wanted = pl.Series(customers, dtype=pl.String)
-        return wide.select(names).filter(pl.col("customer_id").is_in(wanted.implode())).collect()
+        rows = wide.select(names).filter(pl.col("customer_id").is_in(wanted.implode())).collect()
+        return self._heard(rows)
+
+    def _heard(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the consent that was said since in place of what was known before."""
+        if self.said is None:
+            return rows
+        names = [name for name in self.said.columns if name != "customer_id"]
+        newer = {name: f"{name} since" for name in names}
+        before = [pl.col(name) if name in rows.columns else pl.lit(None) for name in names]
+        return (
+            rows.join(self.said.rename(newer), on="customer_id", how="left", maintain_order="left")
+            .with_columns(
+                pl.coalesce(newer[name], was).cast(pl.Boolean).alias(name)
+                for name, was in zip(names, before, strict=True)
+            )
+            .drop(newer.values())
+        )
 
 
 def newest_base(scores: Path) -> Path:

@@ -137,6 +137,16 @@ class Ledger:
             finally:
                 self._file.execute("ROLLBACK")
 
+    def words(self) -> list[tuple[str, str, bool]]:
+        """What is in force of everybody: who, of what, and whether they agree.
+
+        Raises:
+            LedgerUnavailable: it cannot be read.
+        """
+        with told(self.path, "cannot be read"):
+            found = self._file.execute("SELECT customer_id, subject, state = 'in' FROM words")
+            return [(customer_id, subject, bool(agreed)) for customer_id, subject, agreed in found]
+
     def forget(self, customer_id: str, tombstone: str, *, at: datetime) -> int:
         """Replace a customer's id by their tombstone, everywhere; on disk when this returns.
 
