@@ -32,7 +32,12 @@ Planted = Callable[[Generator, float], dict[str, object]]
 
 
 def data(
-    folder: Path, *, seed: int = 1, customers: int = 1500, planted: Planted | None = None
+    folder: Path,
+    *,
+    seed: int = 1,
+    customers: int = 1500,
+    planted: Planted | None = None,
+    rhythm: Callable[[Generator, int], dict[str, object] | None] | None = None,
 ) -> Dataset:
     """Ten weeks of customers who all behave alike; in the newest week as `planted` says."""
     rng = default_rng(seed)
@@ -49,6 +54,11 @@ def data(
                     NOW - timedelta(days=70 - day, hours=-float(rng.random()))
                 ).isoformat(),
             }
+            if rhythm is not None:
+                change = rhythm(rng, day)
+                if change is None:
+                    continue
+                row |= change
             if planted is not None and day >= 63:
                 change = planted(rng, number)
                 if change.pop("gone", False):
@@ -70,6 +80,21 @@ def seen(folder: Path, dataset: Dataset) -> Look:
 @pytest.mark.parametrize("seed", range(4))
 def test_customers_who_do_what_they_did_raise_no_alarm(tmp_path: Path, seed: int):
     assert seen(tmp_path, data(tmp_path, seed=seed)).alarms == ()
+
+
+def test_a_month_that_goes_up_and_down_as_ever_raises_no_alarm(tmp_path: Path):
+    """Purchases at the beginning of a month, little at its end, ten weeks long."""
+
+    def monthly(rng: Generator, day: int) -> dict[str, object] | None:
+        phase = day % 30
+        if rng.random() > (1.0 if phase < 15 else 0.5):
+            return None
+        return {"event_type": "purchase"} if phase < 10 and rng.random() < 0.4 else {}
+
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        dataset = data(folder, seed=seed, rhythm=monthly)
+        assert [one.said for one in seen(folder, dataset).alarms] == []
 
 
 @pytest.mark.parametrize("customers", [20, 60])

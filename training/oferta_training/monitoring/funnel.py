@@ -143,7 +143,12 @@ def _placed(rows: pl.DataFrame) -> pl.DataFrame:
     others = rows.filter(pl.col("placement").is_null(), pl.col("stage") != "shown")
     before = own.select("who", "product_id", "timestamp", "placement", "release")
     followed = others.drop("placement", "release").join_asof(
-        before, on="timestamp", by=["who", "product_id"], strategy="backward", tolerance=REACH
+        before,
+        on="timestamp",
+        by=["who", "product_id"],
+        strategy="backward",
+        tolerance=REACH,
+        check_sortedness=False,
     )
     followed = followed.filter(pl.col("placement").is_not_null())
     return pl.concat([own, followed.select(own.columns)])

@@ -11,11 +11,14 @@ from typing import Final
 import polars as pl
 
 from oferta.events.dataset import Dataset
-from oferta_training.monitoring.shifts import Shift, numbers_shift, words_shift
+from oferta_training.monitoring.shifts import Shift, numbers_windows, words_windows
 
 WINDOW: Final = timedelta(days=7)
-BEFORE: Final = 4
-"""Windows that the newest one is compared with: the four weeks that a model learnt of last."""
+BEFORE: Final = 8
+"""Windows that the newest one is compared with, at most: every phase of a month was there twice."""
+
+SETTLED: Final = 4
+"""Windows after which who is known is known: where the data begin, everybody is new."""
 
 _NOW: Final = 0
 KNOWN, NEW = "known before", "new"
@@ -49,6 +52,14 @@ class Inputs:
     shifts: tuple[Shift, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Many:
+    """How many windows before the newest, and how many customers were active in them and in it."""
+
+    windows: int
+    sizes: tuple[int, int]
+
+
 def look_at_inputs(dataset: Dataset) -> Inputs | None:
     """The newest window against those before; None where events have no time, or span one window.
 
@@ -63,13 +74,19 @@ def look_at_inputs(dataset: Dataset) -> Inputs | None:
         return None
     events = _windowed(dataset.events(), end, windows)
     sizes = _sizes(events)
+    many = _Many(windows, sizes)
     shifts = [
-        _mix(events, "event_type", "what customers do", sizes),
-        _mix(events, "channel", "through which channel", sizes),
-        _mix(_with_category(dataset, events), "category", "with which products", sizes),
-        *_rhythm(events, sizes),
-        _newcomers(dataset, events, key="customer_id", name="new customers", end=end, sizes=sizes),
-        _newcomers(dataset, events, key="product_id", name="new products", end=end, sizes=sizes),
+        _mix(events, "event_type", "what customers do", many),
+        _mix(events, "channel", "through which channel", many),
+        _mix(_with_category(dataset, events), "category", "with which products", many),
+        *_rhythm(events, many),
+    ]
+    settled = min(windows, (end - first) // WINDOW - 1 - SETTLED)
+    late = events.filter(pl.col("window") <= settled)
+    many = _Many(settled, sizes)
+    shifts += [
+        _newcomers(dataset, late, key="customer_id", name="new customers", end=end, many=many),
+        _newcomers(dataset, late, key="product_id", name="new products", end=end, many=many),
     ]
     return Inputs(
         end.timestamp(),
@@ -94,15 +111,14 @@ def _sizes(events: pl.LazyFrame) -> tuple[int, int]:
     return by_now.get(False, 0), by_now.get(True, 0)
 
 
-def _mix(events: pl.LazyFrame, column: str, name: str, sizes: tuple[int, int]) -> Shift | None:
+def _mix(events: pl.LazyFrame, column: str, name: str, many: _Many) -> Shift | None:
     """The shift of a word of events. One customer's events are alike, so customers are its size."""
     counts = (
-        events.group_by(pl.col(column).alias("word"), now=pl.col("window") == _NOW)
+        events.group_by("window", word=pl.col(column))
         .agg(pl.len().alias("count"))
         .collect(engine="streaming")
     )
-    was, now = (counts.filter(pl.col("now") == which) for which in (False, True))
-    return words_shift(name, "events", was, now, sizes=sizes)
+    return words_windows(name, "events", counts, windows=many.windows, sizes=many.sizes)
 
 
 def _with_category(dataset: Dataset, events: pl.LazyFrame) -> pl.LazyFrame:
@@ -113,21 +129,20 @@ def _with_category(dataset: Dataset, events: pl.LazyFrame) -> pl.LazyFrame:
     return joined if named else joined.with_columns(category=pl.col("product_id"))
 
 
-def _rhythm(events: pl.LazyFrame, sizes: tuple[int, int]) -> list[Shift | None]:
+def _rhythm(events: pl.LazyFrame, many: _Many) -> list[Shift | None]:
     """How much the active do: events a customer, and the amounts."""
     each = (
         events.group_by("customer_id", "window")
-        .agg(
-            pl.len().alias("events"),
-            pl.when(pl.col("value").count() > 0).then(pl.col("value").mean()).alias("value"),
-        )
+        .agg(pl.len().alias("events"), pl.col("value").mean())
         .collect(engine="streaming")
     )
-    was, now = each.filter(pl.col("window") != _NOW), each.filter(pl.col("window") == _NOW)
-    found = [numbers_shift("events a customer", "customers", was["events"], now["events"])]
-    if was["value"].count() and now["value"].count():
-        found.append(numbers_shift("amount", "customers", was["value"], now["value"], sizes=sizes))
-    return found
+    windows = [each.filter(pl.col("window") == number) for number in range(many.windows + 1)]
+    amounts = [one["value"] for one in windows]
+    return [
+        numbers_windows(name, "customers", [one[column] for one in windows], sizes=many.sizes)
+        for name, column in (("events a customer", "events"), ("amount", "value"))
+        if column == "events" or any(one.count() > 0 for one in amounts)
+    ]
 
 
 def _newcomers(
@@ -137,26 +152,29 @@ def _newcomers(
     key: str,
     name: str,
     end: datetime,
-    sizes: tuple[int, int],
+    many: _Many,
 ) -> Shift | None:
     """Which part of a window's active ones were never seen before it."""
+    if many.windows < 1:
+        return None
     first = dataset.events().group_by(key).agg(pl.min("timestamp").alias("first"))
     began = pl.lit(end) - (pl.col("window") + 1) * pl.lit(WINDOW)
     active = events.select(key, "window").unique().join(first, on=key)
+    word = pl.when(pl.col("first") > began).then(pl.lit(NEW)).otherwise(pl.lit(KNOWN))
     counts = (
-        active.with_columns(
-            word=pl.when(pl.col("first") > began).then(pl.lit(NEW)).otherwise(pl.lit(KNOWN)),
-            now=pl.col("window") == _NOW,
-        )
-        .group_by("word", "now")
+        active.group_by("window", word=word)
         .agg(pl.len().alias("count"))
         .collect(engine="streaming")
     )
-    was, now = (counts.filter(pl.col("now") == which) for which in (False, True))
-    if key == "product_id":
-        sizes = (int(was["count"].sum()), int(now["count"].sum()))
-    return words_shift(
-        name, key.removesuffix("_id") + "s", was, now, sizes=sizes, first=(KNOWN, NEW)
+    whole = int(counts["count"].sum())
+    newest = int(counts.filter(pl.col("window") == _NOW)["count"].sum())
+    return words_windows(
+        name,
+        key.removesuffix("_id") + "s",
+        counts,
+        windows=many.windows,
+        sizes=(whole - newest, newest),
+        first=(KNOWN, NEW),
     )
 
 

@@ -137,13 +137,13 @@ def _age(seen: Look) -> Iterator[Alarm]:
 
 
 def _fallen(volumes: tuple[Volume, ...]) -> Iterator[Alarm]:
-    """The newest window has far fewer, or far more, active customers than those before."""
+    """The newest window has far fewer, or far more, active customers than any before."""
     *before, newest = volumes
     usual = sum(one.customers for one in before) / len(before)
+    least = min(FELL * usual, *(one.customers for one in before))
+    most = max(usual / FELL, *(one.customers for one in before))
     chance = SPREAD * math.sqrt(usual * (1 + 1 / len(before)))
-    if abs(newest.customers - usual) <= chance:
-        return
-    if not FELL * usual <= newest.customers <= usual / FELL:
+    if not least - chance <= newest.customers <= most + chance:
         said = (
             f"{newest.customers:,} customers did anything in the newest week, {usual:,.0f} before"
         )
