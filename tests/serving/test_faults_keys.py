@@ -12,14 +12,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from fastapi.routing import APIRoute
 from serving.callers import THEN, YEAR, Hands, make_key
 from serving.conftest import CLOCK, RealRedis, make_app, serving
 from serving.refusals import BATCH, MARK, RECOMMENDATIONS, refused
 from serving.worlds import shop
+from structlog.testing import LogCapture
 
+from oferta_serving.access import audit
 from oferta_serving.access.attempts import MOST_WRONG, SHUT_S
-from oferta_serving.access.audit import MOST_PER_S, Audit
 from oferta_serving.access.keyfile import KeyFile
 from oferta_serving.access.keyring import LOOK_S, Keyring
 from oferta_serving.access.scopes import PUBLIC, ROUTES
@@ -225,23 +227,28 @@ def test_a_clock_of_keys_costs_little(tmp_path: Path):
 
 
 def test_the_audit_names_whose_key_was_refused_and_never_the_key(
-    tmp_path: Path, hands: Hands, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ):
     """A flood of wrong keys fills no disk."""
+    said = LogCapture()
+    monkeypatch.setattr(audit, "log", structlog.wrap_logger(None, processors=[said]))
     key = make_key(tmp_path, "app", "serve", tenant="dealer")
-    ring = Keyring(tmp_path, CLOCK, audit=Audit(hands), seconds=hands)
-    capsys.readouterr()
+    ring = Keyring(tmp_path, CLOCK, audit=audit.Audit(hands), seconds=hands)
     for at in range(500):
         code_of(ring, f"oferta_{at:012x}.{'A' * 43}", f"10.0.0.{at}")
     code_of(ring, key[:-2] + "AA", "10.9.9.9")
-    said = capsys.readouterr()
-    lines = [line for line in (said.out + said.err).splitlines() if "key.refused" in line]
-    assert len(lines) == MOST_PER_S
+    assert len(said.entries) == audit.MOST_PER_S
     hands.at = 1.0
     code_of(ring, key[:-2] + "AA", "10.9.9.9")
-    said = capsys.readouterr()
-    text = said.out + said.err
-    assert "count=481" in text
-    for word in ("name=app", f"prefix={key[7:19]}", "tenant=dealer", "address=10.9.9.9"):
-        assert word in text
-    assert key.partition(".")[2][:20] not in text
+    more, last = said.entries[audit.MOST_PER_S :]
+    assert (more["event"], more["count"]) == ("keys.refused_more", 481)
+    assert last == {
+        "event": "key.refused",
+        "log_level": "warning",
+        "code": "key.invalid",
+        "name": "app",
+        "prefix": key[7:19],
+        "tenant": "dealer",
+        "address": "10.9.9.9",
+    }
+    assert key.partition(".")[2][:20] not in str(said.entries)
