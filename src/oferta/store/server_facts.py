@@ -9,10 +9,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from oferta.clock import Clock, SystemClock
 from oferta.errors import StoreUnavailable
 from oferta.store.address import FilePassword, read_address
 
 _TIMEOUT_S = 2.0
+_MACHINE = SystemClock()
 _SETTINGS = (
     "maxmemory",
     "maxmemory-policy",
@@ -57,8 +59,10 @@ class ServerFacts:
             return 0
 
 
-def server_facts(url: str) -> ServerFacts:
+def server_facts(url: str, *, clock: Clock = _MACHINE) -> ServerFacts:
     """Ask the server at `url`; of a cluster, the first node of the address that answers.
+
+    `clock` is what its clock is compared with.
 
     Raises:
         StoreUnavailable: it does not answer, or refuses us. Names no address: it may hold a
@@ -68,14 +72,14 @@ def server_facts(url: str) -> ServerFacts:
     urls = [address.of_node(where) for where in address.seeds] or [address.url]
     for at, each in enumerate(urls, 1):
         try:
-            return _facts(each, address.credentials)
+            return _facts(each, address.credentials, clock)
         except StoreUnavailable:
             if at == len(urls):
                 raise
     raise AssertionError  # there is one at least
 
 
-def _facts(url: str, credentials: FilePassword | None) -> ServerFacts:
+def _facts(url: str, credentials: FilePassword | None, clock: Clock) -> ServerFacts:
     client = Redis.from_url(
         url,
         credential_provider=credentials,
@@ -85,9 +89,9 @@ def _facts(url: str, credentials: FilePassword | None) -> ServerFacts:
     )
     try:
         trips = sorted(_ping_s(client) for _ in range(5))
-        before = time.time()
+        before = clock.now().timestamp()
         seconds, microseconds = client.time()
-        after = time.time()
+        after = clock.now().timestamp()
         ahead = seconds + microseconds / 1e6 - (before + after) / 2
         return ServerFacts(
             info=dict(client.info("all")),
