@@ -35,11 +35,12 @@ def started(unit: Path) -> list[str]:
     return shlex.split(line)
 
 
-def test_there_are_the_four_services_and_two_timers():
+def test_there_are_the_five_services_and_three_timers():
     names = {path.name for path in (*SERVICES, *TIMERS)}
     assert names == {
         *("oferta-serve.service", "oferta-consume.service", "oferta-nightly.service"),
         *("oferta-heal.service", "oferta-nightly.timer", "oferta-heal.timer"),
+        *("oferta-erase.service", "oferta-erase.timer"),
     }
     assert [name for name in sorted(names) if f"`{name}`" not in PAGE] == []
 
