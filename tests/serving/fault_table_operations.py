@@ -105,6 +105,10 @@ TESTS: Final[Mapping[int | str, tuple[str, ...]]] = MappingProxyType(
                 "tests/serving/test_consent_faults.py"
                 "::test_a_ledger_that_vanishes_closes_everything_until_it_is_back"
             ),
+            (
+                "tests/serving/test_consent_disk.py"
+                "::test_a_word_that_did_not_reach_the_disk_is_not_acknowledged"
+            ),
         ),
         84: (
             (
