@@ -1,11 +1,12 @@
-"""What events on their way must hold to, on every redis-server of this machine."""
+"""What events on their way must hold to, on every redis-server of this machine and a cluster."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from redis import Redis
-from redis_servers import SERVERS, RedisServer, binary
+from redis.cluster import RedisCluster as ClusterClient
+from redis_servers import CLUSTER, STORES, RedisCluster, RedisServer, binary
 
 from oferta.errors import StoreRefused
 from oferta.events.event import START, Event, Position, encode_event
@@ -32,21 +33,31 @@ Step = Callable[[RedisEvents], Awaitable[None]]
 Run = Callable[[Step], None]
 
 
-@pytest.fixture(params=SERVERS, scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+@pytest.fixture(params=STORES, scope="module")
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer | RedisCluster]:
+    if request.param == CLUSTER:
+        shared: RedisCluster = request.getfixturevalue("cluster")
+        yield shared
+        return
     with RedisServer(binary(request.param), tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture
-def redis(server: RedisServer) -> Iterator[Redis]:
-    with Redis(unix_socket_path=str(server.socket)) as client:
+def redis(server: RedisServer | RedisCluster) -> Iterator[Redis | ClusterClient]:
+    if isinstance(server, RedisCluster):
+        client = ClusterClient(port=server.ports[0], host="127.0.0.1")
+    else:
+        client = Redis(unix_socket_path=str(server.socket))
+    with client:
         client.flushall()
         yield client
 
 
 @pytest.fixture
-def run(server: RedisServer, redis: Redis) -> Run:
+def run(server: RedisServer | RedisCluster, redis: Redis) -> Run:
     """Runs a test's steps on a store of its own."""
     del redis
 
