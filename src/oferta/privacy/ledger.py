@@ -6,7 +6,7 @@ as stored when the file was synced (write-ahead log, `synchronous=FULL`). Any nu
 of one machine may write and read at once; the file must not lie on a network file system, and no
 process that has it open may open it by other means: closing it would drop SQLite's locks.
 
-Reading what is in force of one customer takes 5 us, so serving asks the ledger for every answer.
+Reading what is in force of one customer takes 6 us, so serving asks the ledger for every answer.
 """
 
 import hashlib
