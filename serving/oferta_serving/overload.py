@@ -1,10 +1,10 @@
 """Too much to do at once: few requests at a time, a short queue, and a fast no for the rest.
 
 A process that takes on everything answers nobody in time. Here no more requests are under way than
-the processor gets through in `queue_ms`, and never more than `concurrent`; the others wait, the
-most urgent first. A burst is waited out. Where a queue has stood for a tenth of a second it is an
-overload (as CoDel tells them apart): then nobody waits longer than `queue_ms` until they are told
-to come again, and where waiting cannot help, newcomers are told at once.
+the processor gets through in half of `queue_ms`, and never more than `concurrent`; the others wait,
+the most urgent first. A burst is waited out. Where a queue has stood for a tenth of a second it is
+an overload (as CoDel tells them apart): then nobody waits longer than `queue_ms` until they are
+told to come again, and where waiting cannot help, newcomers are told at once.
 
 What a customer agreed to counts most: consent goes before lists and decisions, these before events,
 these before batches and what staff ask. Consent may use a reserve that nobody else can.
@@ -171,12 +171,12 @@ class Turnstile:
         return RequestRefused("overloaded", headers=RETRY)
 
     def _measure(self) -> None:
-        """How many requests the processor gets through in the time that one may wait."""
+        """How many requests the processor gets through in half the time that one may wait."""
         worked_s = self._processor()
         each_s = (worked_s - self._worked_s) / self._over
         self._worked_s, self._over = worked_s, 0
         self._under_way.set(self._inside)
-        fitting = self._queue_s / each_s if each_s > 0 else self._concurrent
+        fitting = self._queue_s / 2 / each_s if each_s > 0 else self._concurrent
         self._most = round(min(self._concurrent, max(FEWEST, fitting)))
 
     async def _wait(self, turn: Turn, patience: float) -> None:

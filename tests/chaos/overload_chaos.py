@@ -71,13 +71,9 @@ class Outcome:
     megabytes: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def peak_rate(self) -> float:
-        """The better of the two: others share this machine."""
-        return max(self.peak.good, self.again.good)
-
-    @property
-    def normal_p99(self) -> float:
-        return max(self.peak.share(200, 0.99), self.again.share(200, 0.99))
+    def slower_peak(self) -> float:
+        """Of the two before and after: others share this machine."""
+        return min(self.peak.good, self.again.good)
 
 
 def lists(number: int) -> Ask:

@@ -174,7 +174,7 @@ def test_no_more_are_under_way_than_the_processor_gets_through_in_time():
         gate = turnstile(Hand(), concurrent=40, processor=work)
         for _ in range(64):
             await gate.enter(Turn.SERVE)
-            work.at += 0.003  # 3 ms each: ten fit into 30 ms
+            work.at += 0.0015  # 1.5 ms each: ten fit into half of 30 ms
             gate.leave(Turn.SERVE)
         for _ in range(10):
             await gate.enter(Turn.SERVE)
