@@ -145,6 +145,8 @@ FILES_OF_NOBODY: Final[Mapping[str, str]] = MappingProxyType(
         "mlflow.db": "settings and figures of runs",
         "studies/": "figures, and values of test rows by their number",
         "serving/": "the head of a release: catalogue and popular lists; figures of workers",
+        "nightly/": "what each night came to: counts, versions, pages",
+        "monitoring/": "figures over everybody",
         "ledger.jsonl": "numbers of releases and versions",
         "key-secret": "the key secret",
         "api-keys.json": "keys of callers",
