@@ -36,6 +36,7 @@ def client(redis_process: RealRedis, tmp_path: Path) -> Iterator[httpx.Client]:
         redis.flushall()
     redis_process.publish(shop())
     with serving(make_app(redis_process, tmp_path)) as client:
+        until(lambda: client.get(LIST).json()["level"] == "L0")
         yield client
 
 
@@ -110,6 +111,7 @@ def test_a_replaced_release_stands_in_for_a_day(
     live = redis_process.publish(replace(shop(), created_at=NOON - hours * 3600))
     space = redis_process.space
     with serving(make_app(redis_process, tmp_path)) as client, redis_process.client() as redis:
+        until(lambda: client.get(LIST).json()["level"] == "L0")
         redis.delete(space.bucket(live, 1, space.digest("anna")))
         assert client.get(LIST).json()["level"] == level
 
@@ -125,6 +127,7 @@ def test_what_was_rolled_back_from_stands_in_for_nothing(redis_process: RealRedi
     assert writer.swap(Pointer(good, bad, fence, NOON, manifest_digest(manifest)))
     writer.close()
     with serving(make_app(redis_process, tmp_path)) as client, redis_process.client() as redis:
+        until(lambda: client.get(LIST).json()["level"] == "L0")
         redis.delete(space.bucket(good, 1, space.digest("anna")))
         answer = client.get(LIST).json()
     assert (answer["level"], answer["model"]) == ("L3", shop().model)
