@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ from redis_servers import RedisCluster, until
 from serving.conftest import make_app, serving
 from serving.decision_worlds import publish_seller, write_rules
 from serving.decisions import MANY, MANY_CUSTOMERS, ONE, body
-from serving.worlds import SECRET
+from serving.worlds import NOON, SECRET
 
 from oferta.store.keys import KeySpace
 from oferta.store.redis import RedisWriter
@@ -107,3 +108,34 @@ def test_decisions_are_made_for_whom_they_can_be_kept(cluster: RedisCluster, des
         cluster.start_node(port)
         until(cluster.whole)
     soon(lambda: desk.post(ONE, json=body(theirs[0])).status_code == 200)
+
+
+def test_events_are_taken_for_whom_they_can_be_kept(cluster: RedisCluster, desk: httpx.Client):
+    """An event lies in two slots: its customer's, and its shard's."""
+    port = cluster.ports[0]
+    nodes = {
+        name: {cluster.owner(key) for key in (SPACE.state(digest), SPACE.events(shard))}
+        for name in NAMES
+        if (digest := SPACE.digest(name)) and (shard := SPACE.shard(digest)) is not None
+    }
+    lost = next(name for name in NAMES if port in nodes[name])
+    kept = next(name for name in NAMES if port not in nodes[name])
+    cluster.kill(port)
+    try:
+        soon(lambda: told(desk, lost, "event-lost-1") == 503)
+        soon(lambda: told(desk, kept, "event-kept-1") == 202)
+    finally:
+        cluster.start_node(port)
+        until(cluster.whole)
+    soon(lambda: told(desk, lost, "event-lost-1") == 202)
+
+
+def told(client: httpx.Client, name: str, event_id: str) -> int:
+    event = {
+        "event_id": event_id,
+        "customer_id": name,
+        "product_id": "car-loan",
+        "type": "click",
+        "occurred_at": datetime.fromtimestamp(NOON, UTC).isoformat(),
+    }
+    return client.post("/v1/events", json={"events": [event]}).status_code

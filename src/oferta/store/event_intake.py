@@ -6,10 +6,11 @@ lets its event be appended once more. Two entries of one event do no harm.
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from oferta.errors import StoreRefused
+from oferta.errors import SlotsUnavailable, StoreRefused
 from oferta.store import event_scripts
 from oferta.store.event_streams import mapping
 from oferta.store.events import Arrival, Claim, Fate, read_claim, write_claim
@@ -152,7 +153,9 @@ class RedisIntake:
         read_at, depths = self._depths
         now = self._monotonic()
         if now - read_at > DEPTHS_S:
-            depths = await self._read_depths()
+            # Shards on a node of a cluster that is away take nothing in any case; the others do.
+            with suppress(SlotsUnavailable):
+                depths = await self._read_depths()
             self._depths = (now, depths)
         most = SHED_AT * self._keeping.cap
         return frozenset(shard for shard, depth in enumerate(depths) if depth >= most)
