@@ -86,7 +86,7 @@ class Seller:
         return {one["step"]: one["outcome"] for one in state["steps"]}
 
     def datasets(self) -> list[str]:
-        return sorted(path.name for path in (self.home / "datasets" / "nightly").iterdir())
+        return sorted(path.name for path in (self.home / "datasets").glob("nightly-*"))
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +137,7 @@ def test_a_night_makes_what_was_done_live_and_says_what_it_did(seller: Seller):
     assert (seller.home / "monitoring" / "report.html").exists()
     assert "oferta_published_release" in (seller.home / "monitoring" / "metrics.prom").read_text()
     (dataset, *_) = seller.datasets()
-    manifest = json.loads(
-        (seller.home / "datasets" / "nightly" / dataset / "dataset.json").read_text()
-    )
+    manifest = json.loads((seller.home / "datasets" / dataset / "dataset.json").read_text())
     assert manifest["archive"]["events"] == 1
     assert len([place for place in manifest["covered"] if place != "0-0"]) == 1
     with connect(StoreSettings(seller.home, seller.server.url)) as store:
@@ -180,6 +178,19 @@ def test_data_that_cannot_be_taken_end_the_night_at_once(seller: Seller):
     assert seller.steps() == {"ingest": "failed"}
     assert "ingest" in said
     assert seller.release() == before
+
+
+def test_what_is_kept_of_a_refused_delivery_names_no_customer(seller: Seller):
+    events = seller.folder / "files" / "events.csv"
+    whole = events.read_text()
+    events.write_text(whole + "c089,car-1,view,no time at all\n" * 200)
+    try:
+        seller.nightly(JOB, "--fresh", status=10)
+    finally:
+        events.write_text(whole)
+    for kept in (seller.home / "nightly").rglob("*"):
+        assert kept.is_dir() or "c089" not in kept.read_text(), kept
+    assert "time.unparsable" in (seller.home / "nightly" / "report.html").read_text()
 
 
 def test_a_page_that_cannot_be_written_is_told_and_the_release_is_live(seller: Seller):

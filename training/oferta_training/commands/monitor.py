@@ -42,11 +42,10 @@ def monitor(
     from oferta_training.monitoring.metrics import metrics_text
     from oferta_training.monitoring.page import page, places
     from oferta_training.nightly.state import Places
-    from oferta_training.nightly.steps import datasets
     from oferta_training.page import write_whole
 
     folder, clock = home_folder(home), SystemClock()
-    nights = datasets(Places(folder))
+    nights = Places(folder).datasets()
     if dataset is None and not nights:
         raise SourceRefused(
             "monitor.no_dataset",

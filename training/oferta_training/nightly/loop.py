@@ -29,6 +29,7 @@ from oferta_training.nightly.steps import (
     EXIT,
     Facts,
     Night,
+    drop_copy,
     facts_of,
     prepare_dataset,
     prune,
@@ -39,6 +40,8 @@ LAST_WORDS: Final = 600
 
 STOP_S: Final = 20
 """How long a step has to end when the run is told to."""
+
+_EXAMPLE: Final = " " * 6
 
 Say = Callable[[str], None]
 
@@ -116,6 +119,7 @@ class Loop:
         folder.mkdir(parents=True, exist_ok=True)
         out, err = folder / f"{step}.json", folder / f"{step}.log"
         code = self._child([sys.executable, "-m", "oferta", *night.words(step)], out, err)
+        _cut_examples(err)
         if code:
             why = "took too long" if code < 0 else f"ended with {code}"
             return "failed", f"{why}. {_last_words(err)}", {"code": code}
@@ -123,6 +127,8 @@ class Loop:
             facts, said = facts_of(step, orjson.loads(out.read_bytes()))
         except (ValueError, KeyError, TypeError) as error:
             return "failed", f"what it printed cannot be read: {error!r}", {}
+        if step == "ingest":
+            drop_copy(self.places, night.run)
         return "done", said, facts
 
     def _child(self, command: Sequence[str], out: Path, err: Path) -> int:
@@ -190,6 +196,12 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+
+
+def _cut_examples(log: Path) -> None:
+    """A refused source is told with examples of rows, whose lines are set in six spaces."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    log.write_text("".join(one for one in lines if not one.startswith(_EXAMPLE)), encoding="utf-8")
 
 
 def _last_words(log: Path) -> str:

@@ -5,7 +5,10 @@
 <home>/nightly/history.jsonl   one line for every run that ended
 <home>/nightly/report.html     the last run, and those before it
 <home>/nightly/runs/<run>/     what each step printed
-<home>/datasets/nightly/<run>  the dataset of each night, the newest few
+<home>/datasets/nightly-<run>  the dataset of each night, the newest few
+
+Of a customer there is something in the datasets alone: examples of rows are cut out of what is kept
+of a step's words.
 """
 
 import fcntl
@@ -18,11 +21,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from oferta.events.manifest import MANIFEST
+
 Step = Literal["ingest", "train", "gate", "publish", "monitor"]
 Outcome = Literal["done", "failed", "refused", "skipped"]
 
 STEPS: Final[tuple[Step, ...]] = ("ingest", "train", "gate", "publish", "monitor")
 RUNS_KEPT: Final = 60
+NIGHTLY: Final = "nightly-"
+"""What the names of datasets begin with that are of a night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +109,6 @@ class Places:
         return self.home / "nightly"
 
     @property
-    def datasets(self) -> Path:
-        """A dataset of every night."""
-        return self.home / "datasets" / "nightly"
-
-    @property
     def report(self) -> Path:
         """The page."""
         return self.folder / "report.html"
@@ -117,7 +119,12 @@ class Places:
 
     def dataset(self, run: Run) -> Path:
         """The run's dataset."""
-        return self.datasets / run.name
+        return self.home / "datasets" / f"{NIGHTLY}{run.name}"
+
+    def datasets(self) -> list[Path]:
+        """The datasets of the nights that are kept, the newest first."""
+        found = (self.home / "datasets").glob(f"{NIGHTLY}*/{MANIFEST}")
+        return sorted((path.parent for path in found), key=lambda one: one.name, reverse=True)
 
     def last(self) -> Run | None:
         """The last run; None where there was none, or none that can be read."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from oferta.events.manifest import MANIFEST, read_manifest
 from oferta_training.nightly.settings import NightlySettings
-from oferta_training.nightly.state import Places, Run, Step
+from oferta_training.nightly.state import NIGHTLY, Places, Run, Step
 
 Facts = dict[str, Any]
 
@@ -133,7 +133,7 @@ def prepare_dataset(places: Places, run: Run) -> None:
     """
     target = places.dataset(run)
     shutil.rmtree(target, ignore_errors=True)
-    kept = [folder for folder in datasets(places) if folder != target]
+    kept = [folder for folder in places.datasets() if folder != target]
     if not kept:
         return
     manifest = read_manifest(kept[0])
@@ -151,13 +151,15 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)  # a file system without links
 
 
-def datasets(places: Places) -> list[Path]:
-    """The datasets of the nights that are kept, the newest first."""
-    return sorted(
-        (path.parent for path in places.datasets.glob(f"*/{MANIFEST}")),
-        key=lambda folder: folder.name,
-        reverse=True,
-    )
+def drop_copy(places: Places, run: Run) -> None:
+    """Remove what `prepare_dataset` had put there, once ingest has replaced it."""
+    target = places.dataset(run)
+    manifest = read_manifest(target)
+    if manifest is None:
+        return
+    for folder in target.glob("data-*"):
+        if folder.name != manifest.data:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def prune(places: Places, *, keep: int, runs: int, beside: frozenset[str]) -> list[str]:
@@ -165,7 +167,7 @@ def prune(places: Places, *, keep: int, runs: int, beside: frozenset[str]) -> li
 
     A dataset named in `beside` stays: the champion may have to be scored on it again.
     """
-    old = [folder for folder in datasets(places)[keep:] if folder.name not in beside]
+    old = [one for one in places.datasets()[keep:] if one.name.removeprefix(NIGHTLY) not in beside]
     for folder in old:
         shutil.rmtree(folder, ignore_errors=True)
     printed = sorted((places.folder / "runs").glob("*"), key=lambda path: path.name, reverse=True)
