@@ -192,6 +192,7 @@ def test_fault_63_one_key_s_flood_is_turned_away_and_costs_others_nothing(
     def flood(_: int) -> int:
         return client.get("/v1/popular", headers={"X-API-Key": greedy}).status_code
 
+    started = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         flooding = pool.map(flood, range(400))
         for at in range(30):
@@ -201,7 +202,7 @@ def test_fault_63_one_key_s_flood_is_turned_away_and_costs_others_nothing(
             assert answer.status_code == 200
         codes = list(flooding)
     assert set(codes) == {200, 429}
-    assert 60 <= codes.count(200) <= 90
+    assert 60 <= codes.count(200) <= 61 + 5 * (time.monotonic() - started)
     again = client.get(RECOMMENDATIONS, headers={"X-API-Key": greedy})
     refused(again, 429, "rate.exceeded")
     assert int(again.headers["retry-after"]) >= 1

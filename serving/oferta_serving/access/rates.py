@@ -22,7 +22,7 @@ from oferta.store.rates import RedisRates
 from oferta_serving.principal import LOCAL, NOBODY, Principal
 from oferta_serving.problems import RequestRefused
 
-PORTION_S: Final = 0.05
+PORTION_S: Final = 0.1
 """A portion lasts a worker about so long at the full rate: what it may hold unused."""
 
 BLIND_S: Final = 1.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from oferta.errors import SettingsInvalid
+from oferta.home import owner_of
 from oferta.store.key_secret import SECRET_VARIABLE, load_secret
 from oferta_serving.doctor.finding import Finding, advice, ok, unknown, wrong
 
@@ -90,6 +91,7 @@ def _folder(home: Path) -> Iterator[Finding]:
 
 
 def _secret(home: Path) -> Finding:
+    home = owner_of(home).top  # a tenant's is made of it
     path = home / "key-secret"
     given = SECRET_VARIABLE in os.environ
     if not given and not path.exists():
