@@ -98,7 +98,7 @@ class Gate:
         try:
             try:
                 request_id = self._admit(scope)
-                await self._rates.take(scope[PRINCIPAL])
+                await self._rates.take(scope[PRINCIPAL], apart=_apart(scope["path"]))
                 receive = await self._turns.enter(scope, receive)
             except RequestRefused as refused:
                 request_id = scope[REQUEST_ID].encode()
@@ -162,6 +162,11 @@ class Gate:
             self._audit.refused("key.tenant", name=principal.name, tenant=principal.tenant)
             raise RequestRefused("key.tenant")
         return principal
+
+
+def _apart(path: str) -> str:
+    """Consent is counted by itself: no flood of other requests may keep out an opt-out."""
+    return "/consent" if path.endswith("/consent") else ""
 
 
 async def send_problem(send: Send, refused: RequestRefused, request_id: str) -> None:

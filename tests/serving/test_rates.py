@@ -176,7 +176,7 @@ def limited(
 ) -> Iterator[tuple[httpx.Client, str, str]]:
     """The API with tight limits, and two keys."""
     fresh.publish(shop())
-    keys = [make_key(tmp_path, name, "serve") for name in ("greedy", "modest")]
+    keys = [make_key(tmp_path, name, "serve", "consent") for name in ("greedy", "modest")]
     limits = {"per_s": 5, "burst": 60, "customers_per_day": 40}
     monkeypatch.setenv(SECRET_VARIABLE, SECRET.decode())
     settings = ServingSettings.model_validate({"rate": limits})
@@ -207,6 +207,9 @@ def test_fault_63_one_key_s_flood_is_turned_away_and_costs_others_nothing(
     refused(again, 429, "rate.exceeded")
     assert int(again.headers["retry-after"]) >= 1
     assert client.get("/health/ready").status_code == 200
+    word = {"purpose": "personalisation", "state": "out", "source": "app"}
+    opted_out = client.put("/v1/customers/anna/consent", json=word, headers={"X-API-Key": greedy})
+    assert opted_out.status_code == 200
 
 
 def test_fault_63_a_batch_is_counted_by_its_rows(limited: tuple[httpx.Client, str, str]):

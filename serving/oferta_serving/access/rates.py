@@ -84,15 +84,15 @@ class Rates:
         self._callers: dict[str, _Caller] = {}
         self._blind_until = -math.inf
 
-    async def take(self, principal: Principal, cost: int = 1) -> None:
-        """Count `cost` requests.
+    async def take(self, principal: Principal, cost: int = 1, *, apart: str = "") -> None:
+        """Count `cost` requests; what is counted `apart` has a bucket of its own.
 
         Raises:
             RequestRefused: `rate.exceeded`: nothing was counted.
         """
         if principal is LOCAL or principal is NOBODY or cost < 1:
             return
-        caller = self._caller(principal)
+        caller = self._caller(principal, apart)
         if caller.tokens >= cost:
             caller.tokens -= cost
             return
@@ -137,8 +137,8 @@ class Rates:
         if self._store is not None:
             await self._store.close()
 
-    def _caller(self, principal: Principal) -> _Caller:
-        name = f"{principal.tenant}/{principal.name}"
+    def _caller(self, principal: Principal, apart: str = "") -> _Caller:
+        name = f"{principal.tenant}/{principal.name}{apart}"
         caller = self._callers.get(name)
         if caller is None:
             caller = self._callers[name] = _Caller(name, own_at=self._seconds(), own=math.inf)
