@@ -74,14 +74,15 @@ class Store:
     def denied(self) -> list[str]:
         """What any user was denied since the last time.
 
-        But for how redis-py tells newer servers its name: older ones do not know the command.
+        But for what is asked where it may be: redis-py tells newer servers its name, and serving
+        looks for settings that a user of the template may not see.
         """
         found: list[str] = []
         for client in self.clients():
             found += [
                 f"{line['username']}: {line['reason']} {line['object']} ({line['context']})"
                 for line in client.acl_log()
-                if not str(line["object"]).startswith("client")
+                if not str(line["object"]).startswith(("client", "config", "acl"))
             ]
             client.acl_log_reset()
         return found

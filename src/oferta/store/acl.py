@@ -54,7 +54,7 @@ USERS: Final = (
         RELEASES,
         f"{_HELLO} {_READ} set getrange unlink expire pexpire pttl time hset hmget hgetall zadd "
         "zrem zcount zrange zremrangebyscore pfadd pfcount xadd xlen xrange xdel xinfo|groups "
-        "xpending xack xgroup|create xtrim",
+        "xpending xack xgroup|create xtrim info acl|whoami",
     ),
     User(
         "publish",
