@@ -166,6 +166,11 @@ class RedisCluster:
                 if client.info("replication")["role"] == "master":
                     client.flushall()
 
+    def stop(self) -> None:
+        """End all nodes."""
+        for port in list(self.processes):
+            self.kill(port)
+
     def node_id(self, port: int) -> str:
         """By which the nodes know this one."""
         with self.client(port) as client:
@@ -210,7 +215,11 @@ class RedisCluster:
         return True
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -219,8 +228,7 @@ class RedisCluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for port in list(self.processes):
-            self.kill(port)
+        self.stop()
 
 
 def until(came: Callable[[], bool], *, within_s: float = 30.0) -> None:
