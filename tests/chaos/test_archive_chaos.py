@@ -27,7 +27,10 @@ def test_an_archiver_with_a_fault_is_noticed(tmp_path: Path, fault: str, step: s
 @pytest.mark.timeout(120 + 5 * KILLS)
 def test_every_event_is_archived_once_whatever_is_killed_when(tmp_path: Path):
     counts = run(tmp_path, kills=KILLS, events=EVENTS, seed=SEED)
-    command = f"OFERTA_CHAOS_KILLS={KILLS} OFERTA_CHAOS_EVENTS={EVENTS} pytest -m chaos -k archive"
+    command = (
+        f"OFERTA_CHAOS_EVENTS={EVENTS} OFERTA_CHAOS_KILLS={KILLS} OFERTA_CHAOS_SEED={SEED} "
+        "pytest tests/chaos/test_archive_chaos.py"
+    )
     record("Archivers killed", {name: counts[name] for name in sorted(counts)}, command)
     assert counts["kills"] >= KILLS
     named = ("lost", "double", "foreign", "left in the streams")

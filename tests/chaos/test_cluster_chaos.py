@@ -8,7 +8,7 @@ from chaos.cluster_chaos import GIVE_UP_S, run, summary
 from chaos.table import record
 
 KILLS = int(os.environ.get("OFERTA_CHAOS_PRIMARIES", "1"))
-COMMAND = "OFERTA_CHAOS_PRIMARIES=6 pytest -m chaos tests/chaos/test_cluster_chaos.py"
+COMMAND = f"OFERTA_CHAOS_PRIMARIES={KILLS} pytest tests/chaos/test_cluster_chaos.py"
 
 DEAD_S = 5.0
 CALL_MS = 25.0

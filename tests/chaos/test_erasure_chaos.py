@@ -29,8 +29,8 @@ def test_nothing_is_left_of_who_was_forgotten(tmp_path: Path):
     record(
         "Erasure",
         dict(counts),
-        "OFERTA_CHAOS_ERASURES=20 OFERTA_CHAOS_ERASURE_KILLS=5 pytest tests/chaos/"
-        "test_erasure_chaos.py",
+        f"OFERTA_CHAOS_ERASURES={ROUNDS} OFERTA_CHAOS_ERASURE_KILLS={KILLS} "
+        f"OFERTA_CHAOS_SEED={SEED} pytest tests/chaos/test_erasure_chaos.py",
     )
     assert {name: counts[name] for name in LEFT} == dict.fromkeys(LEFT, 0)
     assert counts["done"] == counts["erasures"] == ROUNDS

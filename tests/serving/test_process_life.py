@@ -17,13 +17,14 @@ import httpx
 import orjson
 import psutil
 import pytest
+from chaos.table import record
 from raw_http import Ask, Client, Reply
 from serving.conftest import RealRedis, publish_decisions
 from serving.decision_worlds import RuleSet
 from serving.worlds import SECRET
 
 ROUNDS = int(os.environ.get("OFERTA_CHAOS_STOPS", "3"))
-KILLS = int(os.environ.get("OFERTA_CHAOS_KILLS", "2"))
+KILLS = int(os.environ.get("OFERTA_CHAOS_WORKERS", "2"))
 PATH = "/v1/customers/anna/recommendations"
 
 
@@ -141,6 +142,17 @@ def test_r13_processes_take_turns_and_no_request_is_lost(serve: Serve):  # noqa:
         await asyncio.gather(deploy(), *(caller(at) for at in range(4)))
 
     asyncio.run(all_of_it())
+    record(
+        "Graceful stops (R13)",
+        {
+            "answers other than 200": statuses.total() - statuses[200],
+            "answers of 200": statuses[200],
+            "decisions made": len(made),
+            "stops": len(stopping),
+            "longest stop (s)": round(max(stopping), 2),
+        },
+        f"OFERTA_CHAOS_STOPS={ROUNDS} pytest tests/serving/test_process_life.py -k r13",
+    )
     assert set(statuses) == {200}, statuses
     assert statuses[200] > 50 * ROUNDS
     assert max(stopping) <= 12
@@ -173,6 +185,11 @@ def test_r12_a_killed_worker_costs_its_connections_one_failure_each(serve: Serve
         await client.close()
 
     asyncio.run(ask_on())
+    record(
+        "Workers killed (R12)",
+        {"failures, of one connection": failures, "answers of 200": answers, "kills": KILLS},
+        f"OFERTA_CHAOS_WORKERS={KILLS} pytest tests/serving/test_process_life.py -k r12",
+    )
     assert failures <= KILLS
     assert answers >= 59 * KILLS
     assert _worker_of(parent.pid, killed)  # replaced

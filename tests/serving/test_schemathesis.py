@@ -44,6 +44,7 @@ def schema(both: Both) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_url(f"{both.client.base_url}/openapi.json")
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(1800)
 def test_whatever_is_sent_is_answered_as_documented(both: Both, schema: schemathesis.BaseSchema):
     found = [one.ok() for one in schema.include(path_regex="^/v1").get_all_operations()]
