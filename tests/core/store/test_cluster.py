@@ -163,7 +163,7 @@ def test_a_node_that_hangs_costs_its_own_keys_only_and_soon_no_time(cluster: Red
     others = [key for key in KEYS[:60] if key not in theirs and cluster.owner(key) != hung]
 
     async def work() -> None:
-        reader = RedisReader(cluster.url, SPACE, deadline_s=0.2)
+        reader = RedisReader(cluster.url, SPACE, deadline_s=0.5)
         await settled(lambda: reader.fetch([*theirs, *others]))
         process = cluster.processes[hung]
         process.send_signal(signal.SIGSTOP)
@@ -177,7 +177,7 @@ def test_a_node_that_hangs_costs_its_own_keys_only_and_soon_no_time(cluster: Red
             for key in theirs:
                 with pytest.raises(SlotsUnavailable):
                     await reader.fetch([key])
-            assert time.perf_counter() - started < 0.2, "nobody waits for what is known to be away"
+            assert time.perf_counter() - started < 0.5, "nobody waits for what is known to be away"
         finally:
             process.send_signal(signal.SIGCONT)
         await settled(lambda: reader.fetch(theirs))
@@ -188,7 +188,7 @@ def test_a_node_that_hangs_costs_its_own_keys_only_and_soon_no_time(cluster: Red
 
 def test_a_cluster_of_which_nothing_answers_is_unavailable_and_heals(cluster: RedisCluster):
     async def work() -> None:
-        async with wire_to(cluster.url, deadline_s=0.2) as wire:
+        async with wire_to(cluster.url, deadline_s=0.5) as wire:
             await settled(lambda: wire.fetch(KEYS[:1]))
             for process in cluster.processes.values():
                 process.send_signal(signal.SIGSTOP)
