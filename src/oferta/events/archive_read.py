@@ -112,7 +112,9 @@ def read_archive(
     ties = _ties(found.files)
     names = [name for name in EVENTS.names if name not in {"seq", "rating"}]
     wanted = {name: _told(name) for name in attributes if "'" not in name and "\\" not in name}
-    counts = dict.fromkeys(("events", "without_product", "of_nobody", "of_sessions"), 0)
+    counts: dict[str, int] = dict.fromkeys(
+        ("events", "without_product", "of_nobody", "of_sessions"), 0
+    )
     schema = {name: dtype for name, dtype in EVENTS.schema().items() if name in names}
     schema |= {**WISHES, **dict.fromkeys(wanted, pl.String())}
     with pq.ParquetWriter(target, _arrow(pl.Schema(schema).to_frame()).schema) as writer:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from oferta.errors import ArchiveUnreadable
 from oferta.events.archive import (
@@ -103,11 +104,16 @@ def take_out(archive: Path, dropped: Dropped) -> int:
         for file in archive_files(archive):
             marked = sum(_marked(table, dropped) for table in read_groups(file.path))
             if marked:
-                kept = (table.filter(pc.invert(dropped(table))) for table in read_groups(file.path))
+                kept = (table.filter(_kept(table, dropped)) for table in read_groups(file.path))
                 write_file(archive, kept, positions=positions_of(file.path), target=file.path)
                 went += marked
     return went
 
 
 def _marked(table: pa.Table, dropped: Dropped) -> int:
-    return int(pc.sum(dropped(table)).as_py() or 0)
+    return int(np.count_nonzero(~_kept(table, dropped)))
+
+
+def _kept(table: pa.Table, dropped: Dropped) -> NDArray[np.bool_]:
+    """`(rows,)`: those that are not marked; an absent mark is none."""
+    return np.array([mark is not True for mark in dropped(table).to_pylist()], dtype=np.bool_)

@@ -61,10 +61,10 @@ def load_nightly(given: Path, options: Mapping[str, object]) -> NightlySettings:
     Raises:
         SettingsInvalid: every unknown key and wrong value.
     """
-    values: dict[str, object] = {}
+    values: Mapping[str, object] = {}
     folder = Path()
     if given.suffix == ".toml" and given.is_file():
-        values = dict(read_toml(given))
+        values = read_toml(given)
         folder = given.parent
     if "source" not in values:
         values, folder = {"source": given}, Path()
