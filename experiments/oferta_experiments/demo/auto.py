@@ -10,7 +10,7 @@ import httpx
 from rich.text import Text
 
 from oferta.clock import SystemClock
-from oferta_experiments.demo import auto_page, auto_proof, talk
+from oferta_experiments.demo import auto_page, auto_proof, lately, talk
 from oferta_experiments.demo.moments import MOMENTS, WISHING, candidates, latest_scores
 from oferta_experiments.demo.stage import Stage, require_free, short, tools
 
@@ -53,12 +53,15 @@ def run_auto(stage: Stage, *, port: int, once: bool, customers: int) -> None:
     scores = latest_scores(home)
     (seller / "serving.toml").write_text(_SETTINGS.format(base=scores.absolute()), encoding="utf-8")
     stage.step("4  Serve, and decide for three customers at moments of the contract clock")
-    with stage.served(port, "--config", short(seller / "serving.toml")) as address:
+    config = ("--config", short(seller / "serving.toml"))
+    with stage.served(port, *config) as address, stage.consumed(*config):
         with httpx.Client(base_url=address, timeout=10.0) as client:
             customer = _decide(stage, client, scores, today=today)
-        stage.step("8  The engine speaks first: whom it would write to, and why now")
+            stage.step("8  A quote, a click: the next list follows, also for somebody unknown")
+            _follow(stage, client, customer)
+        stage.step("9  The engine speaks first: whom it would write to, and why now")
         _triggers(stage, seller, today=today)
-        stage.step("9  What if instalments may take 30 % of what is left of the income, not 40 %?")
+        stage.step("10  What if instalments may take 30 % of what is left of the income, not 40 %?")
         _what_if(stage, seller)
         if not once:
             _closing(stage, address, customer, time.monotonic() - began)
@@ -128,6 +131,15 @@ def _decide(stage: Stage, client: httpx.Client, scores: Path, *, today: date) ->
     return first.customer.customer_id
 
 
+def _follow(stage: Stage, client: httpx.Client, customer: str) -> None:
+    """What events change, before and after."""
+    followed = lately.quoted(client, customer)
+    stage.console.print(auto_proof.followed(f"customer {customer} asks for a quote for", followed))
+    product = followed.event["product_id"]
+    visited = lately.visited(client, "visitor-7f3a", product)
+    stage.console.print(auto_proof.followed("a visitor nobody knows looks at", visited))
+
+
 def _triggers(stage: Stage, seller: Path, *, today: date) -> None:
     """What is due by tomorrow; asked again, nothing is, for each moment speaks once."""
     # What fired in an earlier run of the demo: its customers are new ones.
@@ -164,6 +176,10 @@ def _what_if(stage: Stage, seller: Path) -> None:
 
 def _closing(stage: Stage, address: str, customer: str, seconds: float) -> None:
     home = stage.home
+    event = (
+        f'{{"event_id": "my-first-event", "customer_id": "{customer}", '
+        '"product_id": "public-charging-package", "type": "quote"}'
+    )
     body = f'{{"customer_id": "{customer}", "channel": "app", "placements": ["home"]}}'
     stage.lines(
         f"[bold]Up and serving[/bold] after {seconds:.0f} s",
@@ -173,6 +189,11 @@ def _closing(stage: Stage, address: str, customer: str, seconds: float) -> None:
                 "Decide",
                 f"curl -s {address}/v1/decisions -H content-type:application/json -d '{body}'",
             ),
+            (
+                "Do something",
+                f"curl -s {address}/v1/events -H content-type:application/json -d '{event}'",
+            ),
+            ("Their list", f"curl -s '{address}/v1/customers/{customer}/recommendations?n=3'"),
             ("Profile", f"curl -s {address}/v1/customers/{customer}/profile"),
             ("Receipt", f"curl -s {address}/v1/decisions/DECISION_ID"),
             (

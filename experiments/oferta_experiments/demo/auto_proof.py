@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from oferta_experiments.demo.auto_page import both, framed
+from oferta_experiments.demo.lately import Followed
 
 _EXAMPLES: Final = 6
+_TOP: Final = 3
 _SAID: Final[Mapping[str, str]] = {
     "candidates": "offers of what the customer may have",
     "status": "approved, and today within their dates",
@@ -55,6 +57,29 @@ def refusal(said: Mapping[str, Any], offer_id: str) -> RenderableType:
 def names(answer: Mapping[str, Any]) -> str:
     """The offers of an answer in order, by id."""
     return ", ".join(offer["offer_id"] for offer in answer["offers"]) or "none"
+
+
+def followed(who: str, told: Followed) -> RenderableType:
+    """The tops of both lists side by side, and what the first that is new stands for."""
+    table = _table()
+    table.columns[0].justify = "left"
+    for label, answer in (("before", told.before), ("after", told.after)):
+        names = ", ".join(item["name"] or item["product_id"] for item in answer["items"][:_TOP])
+        table.add_row(label, f"{answer['served_from']}", names)
+    known = {item["product_id"] for item in told.before["items"][:_TOP]}
+    items = told.after["items"]
+    first = next((item for item in items if item["product_id"] not in known), items[0])
+    reason = first["reasons"][0]["text"] if first["reasons"] else ""
+    return Group(
+        Text.assemble((f"{who} {told.event['product_id']}", "bold")),
+        table,
+        Text(f"{first['name']}: {reason}"),
+        Text(
+            f"{told.seconds * 1000:.0f} ms after the event was accepted, by "
+            f"{told.after['freshened_by']}, without any training",
+            style="dim",
+        ),
+    )
 
 
 def _why_not(rejected: Iterable[Mapping[str, Any]]) -> RenderableType:

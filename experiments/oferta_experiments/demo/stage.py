@@ -81,32 +81,59 @@ class Stage:
         Raises:
             DemoFailed: it did not come up; what it wrote is shown.
         """
-        words = ("serve", "--port", str(port), *more)
+        address = f"http://127.0.0.1:{port}"
+        with self._beside("serve", "--port", str(port), *more) as server:
+            try:
+                _until_ready(server, address)
+                yield address
+            except DemoFailed:
+                self.console.print(self._said("serve"), markup=False)
+                raise
+
+    @contextmanager
+    def consumed(self, *more: str) -> Iterator[None]:
+        """`oferta consume` as a child process: events have their effect meanwhile.
+
+        Raises:
+            DemoFailed: it did not come up; what it wrote is shown.
+        """
+        with self._beside("consume", *more) as consumer:
+            deadline = time.monotonic() + _START_S
+            while "oferta consumes" not in self._said("consume"):
+                if consumer.poll() is not None or time.monotonic() > deadline:
+                    self.console.print(self._said("consume"), markup=False)
+                    raise DemoFailed(["oferta", "consume"], consumer.returncode or 1)
+                time.sleep(0.05)
+            yield
+
+    @contextmanager
+    def _beside(self, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """`oferta WORDS` beside us, its words in a log, stopped in order at the end."""
         self.say(*words)
-        log = self.home / "serve.log"
-        # Its own session: Ctrl-C reaches the demo alone, which then stops the server in order.
-        with log.open("wb") as words_of_the_server:
-            server = subprocess.Popen(  # noqa: S603 - our own command
+        # Its own session: Ctrl-C reaches the demo alone, which then stops the others in order.
+        with self._log(words[0]).open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own command
                 _argv(*words),
                 env=_environment(self.home),
                 start_new_session=True,
-                stdout=words_of_the_server,
+                stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        address = f"http://127.0.0.1:{port}"
         try:
-            _until_ready(server, address)
-            yield address
-        except DemoFailed:
-            self.console.print(log.read_text(encoding="utf-8", errors="replace"), markup=False)
-            raise
+            yield process
         finally:
-            server.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
             try:
-                server.wait(_STOP_S)
+                process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+                process.kill()
+                process.wait()
+
+    def _log(self, command: str) -> Path:
+        return self.home / f"{command}.log"
+
+    def _said(self, command: str) -> str:
+        return self._log(command).read_text(encoding="utf-8", errors="replace")
 
     def wait(self) -> None:
         """Until Ctrl-C."""
