@@ -110,8 +110,11 @@ class Freshener:
         return found
 
     def news(self, asked: Asked) -> Sequence[RecentEvent]:
-        """What they did that the release of their row does not know of: without a row, anything."""
-        if asked.row is None:
+        """What they did that the release of their row does not know of.
+
+        Of who is not in it, or refused what it would know of them, it knows nothing.
+        """
+        if asked.row is None or asked.row.closed:
             return asked.recent.events
         return asked.release.news(asked.recent, self._space.shard(asked.digest))
 

@@ -32,6 +32,7 @@ class ReleaseView:
         tail: the members of an answer that are the same for all of the release.
         covered: by shard of events, up to which position the release knows of them; of the others
             it is not known.
+        families: of each product by id: its category where it states no family.
         from_disk: whether it was restored from the file of the last release, not read from Redis.
     """
 
@@ -45,6 +46,7 @@ class ReleaseView:
     products: tuple[bytes, ...]
     tail: bytes
     covered: Mapping[int, Position] = field(default_factory=dict)
+    families: Mapping[str, str | None] = field(default_factory=dict)
     from_disk: bool = False
     _reasons: dict[tuple[Reason, int | None], bytes] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ def view_of(head: Head, *, from_disk: bool = False) -> ReleaseView:
         tail=b'"release":%d,"model":%b'
         % (head.manifest.release, orjson.dumps(head.manifest.model)),
         covered=_covered(head.manifest.covered),
+        families={entry.product_id: entry.family or entry.category for entry in catalogue},
         from_disk=from_disk,
     )
 

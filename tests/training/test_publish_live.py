@@ -224,3 +224,16 @@ def test_buckets_hold_who_they_should(world: World):
     mark = codec.stamp(asyncio.run(loaded(world))[0].manifest)
     records = world.store.records(list(world.space.pasts(1, 1)))
     assert sum(pasts_in(each, expect=mark) for each in records) == 60
+
+
+def test_who_refused_personalisation_has_no_past_in_a_release(world: World):
+    made = scores(world)
+    file = made.path / "customers.parquet"
+    frame = pl.read_parquet(file)
+    said = pl.when(pl.col("customer_id") == "c0000003").then(statement=False)
+    frame.with_columns(said.alias("personalisation")).write_parquet(file)
+    world.publish(made)
+    refused, other = asyncio.run(pasts(world, "c0000003", "c0000041"))
+    assert isinstance(refused, Past)
+    assert not len(refused.amounts.product)
+    assert len(other.amounts.product)

@@ -201,8 +201,13 @@ def _with_base_rates(
 
 
 def _catalogue(what: Scoring) -> pl.DataFrame:
-    """The dataset's products as known columns; what the catalogue leaves open, the job says."""
-    rows = what.dataset.products().select(columns.PRODUCTS.names).collect()
+    """The dataset's products as known columns; what the catalogue leaves open, the job says.
+
+    And their `family`, where they have one: profiles sort them by it.
+    """
+    products = what.dataset.products()
+    own = [name for name in ("family",) if name in products.collect_schema().names()]
+    rows = products.select(*columns.PRODUCTS.names, *own).collect()
     return rows.with_columns(
         pl.col("status").fill_null("active"),
         pl.col("repeatable").fill_null(what.job.policy.repeatable),

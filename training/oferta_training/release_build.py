@@ -209,6 +209,7 @@ def _build(
             products=len(catalogue),
         )
         stack.callback(profiles.close)
+    closed = _closed(customers, refusals)
     policy = _policy(catalogue, customers, positions, at=scores.created_at.timestamp())
     lists = read_lists(
         scores,
@@ -240,12 +241,14 @@ def _build(
         .fill_null(codec.NO_SEGMENT)
         .to_numpy(),
         cold=customers["cold"].fill_null(value=False).to_numpy(),
-        closed=_closed(customers, refusals),
+        closed=closed,
         lists=lists,
         policy=policy,
         similar=_similar(scores.similar_rows(), positions),
         profiles=profiles,
-        live=live_build(scores, ids, per_tag=pasts_per_tag, places=past_places, rests=rests)
+        live=live_build(
+            scores, ids, per_tag=pasts_per_tag, places=past_places, rests=rests, closed=closed
+        )
         if live
         else None,
     )
@@ -288,6 +291,9 @@ def _catalogue(products: pl.DataFrame) -> tuple[CatalogueEntry, ...]:
         pl.col("status").fill_null("active"),
         pl.col("repeatable").fill_null(value=True),
         pl.col("base_rate") if "base_rate" in products.columns else pl.lit(None).alias("base_rate"),
+        pl.col("family").cast(pl.String)
+        if "family" in products.columns
+        else pl.lit(None).alias("family"),
     )
     return tuple(CatalogueEntry(*row) for row in columns.iter_rows())
 

@@ -98,6 +98,7 @@ def live_build(
     per_tag: int,
     places: NDArray[np.uint32],
     rests: NDArray[np.uint64],
+    closed: NDArray[np.bool_],
 ) -> LiveBuild | None:
     """The live part of `scores`, laid out; None where they have none.
 
@@ -107,6 +108,7 @@ def live_build(
         per_tag: buckets of pasts a tag.
         places: `(customers,)`: number of the bucket of each customer's past.
         rests: `(customers,)`: what tells customers of one bucket apart.
+        closed: `(customers,)`: who refused personalisation: their pasts are empty.
 
     Raises:
         PublishRefused: `scores.order`: pasts of customers who were not scored, or out of order;
@@ -128,7 +130,8 @@ def live_build(
     counts = np.zeros(len(customers), np.int64)
     index = customers.to_frame("customer_id").with_row_index("place")
     last, rows = -1, []
-    for frame in part.pasts(scores.path):
+    for read in part.pasts(scores.path):
+        frame = read
         at = (
             frame.select("customer_id")
             .join(index, on="customer_id", how="left", maintain_order="left")["place"]
@@ -138,6 +141,8 @@ def live_build(
         if at.null_count() or (len(at) and (owners[0] <= last or (np.diff(owners) <= 0).any())):
             raise PublishRefused("scores.order", STEP, "pasts are not in order of customers")
         last = int(owners[-1]) if len(owners) else last
+        if closed[owners].any():
+            frame, owners = frame.filter(~closed[owners]), owners[~closed[owners]]
         segments[owners] = frame["segment"].to_numpy()
         counts[owners] = frame["product"].list.len().to_numpy()
         rows.append(_rows(frame, part, width))

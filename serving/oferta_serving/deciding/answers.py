@@ -41,4 +41,5 @@ def receipt_of(past: PastDecision) -> dict[str, object]:
     said["level"] = rung(degraded)
     said["degraded_reason"] = degraded
     said["files"] = past.bundle
+    said["events"] = past.known.events
     return said

@@ -41,11 +41,13 @@ from oferta.store.reading import (
     recent_of,
 )
 from oferta_serving.consent.words import Words
+from oferta_serving.deciding.lately import Fresh, Lately
 from oferta_serving.live import Serving
 from oferta_serving.metrics import Metrics
 from oferta_serving.view import ReleaseView
 
 _DIGITS: Final = 7
+_AS_BUILT_IN: Final = Lately()
 _NOTHING_AGREED: Final[Mapping[str, FactValue]] = MappingProxyType(
     {name: False for name, fact in FACTS.items() if fact.origin == "consent"}
 )
@@ -66,6 +68,8 @@ class Found:
         recent: what the customer did lately; nothing where it could not be read.
         consents: what they agreed to; None where that could not be read: then the answer must not
             depend on the customer.
+        shard: of their events.
+        lately: how what they did is laid over the profile.
     """
 
     digest: bytes
@@ -78,6 +82,8 @@ class Found:
     degraded: str | None = None
     recent: Recent = NOTHING_RECENT
     consents: Consents | None = NOTHING_SAID
+    shard: int = 0
+    lately: Lately = _AS_BUILT_IN
 
     @property
     def forgotten(self) -> bool:
@@ -87,8 +93,9 @@ class Found:
     def known(self, *, popular: Mapping[str, float], totals: Mapping[str, int], at: float) -> Known:
         """All that a decision may depend on, at the instant `at`."""
         manifest = self.view.head.manifest
+        fresh = self.fresh(at)
         return Known(
-            customer=self.customer(),
+            customer=fresh.customer,
             popular=popular,
             at=at,
             state=self.state,
@@ -97,7 +104,16 @@ class Found:
             model=manifest.model,
             release_at=manifest.created_at,
             data_at=manifest.profile_at or manifest.trained_at,
+            settled=fresh.settled,
+            events=fresh.events,
         )
+
+    def fresh(self, at: float) -> Fresh:
+        """The customer as of the instant `at`, after what they did lately."""
+        customer = self.customer()
+        if self.consents is None or self.consents.erased:
+            return Fresh(customer)
+        return self.lately.over(customer, self.recent, shard=self.shard, view=self.view, at=at)
 
     def customer(self) -> Customer:
         """Who it is, with the consent that holds: what they said here, else what the profile has.
@@ -118,10 +134,17 @@ class Knowledge:
     """Reads what is known. For one event loop."""
 
     def __init__(
-        self, records: Records, space: KeySpace, metrics: Metrics, *, words: Words
+        self,
+        records: Records,
+        space: KeySpace,
+        metrics: Metrics,
+        *,
+        words: Words,
+        lately: Lately = _AS_BUILT_IN,
     ) -> None:
         self._records = records
         self._words = words
+        self._lately = lately
         self._space = space
         self._metrics = metrics
         self._popular: tuple[ReleaseView | None, dict[str, float]] = (None, {})
@@ -224,6 +247,8 @@ class Knowledge:
             degraded,
             recent,
             consents,
+            space.shard(digest),
+            self._lately,
         )
 
     async def _try_older(self, found: list[Found], serving: Serving) -> None:

@@ -14,6 +14,7 @@ from oferta_serving.breaker import Breaker
 from oferta_serving.consent.words import Words
 from oferta_serving.deciding.decider import Decider
 from oferta_serving.deciding.known import Knowledge
+from oferta_serving.deciding.lately import Lately
 from oferta_serving.deciding.listener import Listener
 from oferta_serving.deciding.past import Past
 from oferta_serving.deciding.rules import LiveRules, rule_files
@@ -69,7 +70,8 @@ def deciding_parts(
     chosen = settings.decisions
     rules = LiveRules(rule_files(chosen), metrics)
     health = StoreHealth(breaker, releases)
-    knowledge = Knowledge(store, space, metrics, words=words)
+    lately = Lately(settings.events.known_types(), settings.events.suppress_declined_d)
+    knowledge = Knowledge(store, space, metrics, words=words, lately=lately)
     past = Past(store, space, metrics)
     decider = Decider(
         store,

@@ -22,7 +22,7 @@ def profile_answer(customer_id: str, found: Found, engine: Engine, *, at: float)
         RecordCorrupt: the evidence is damaged.
     """
     manifest = found.view.head.manifest
-    facts: Mapping[str, FactValue] = found.customer().facts
+    facts: Mapping[str, FactValue] = found.fresh(at).customer.facts
     today = datetime.fromtimestamp(at, UTC).astimezone(engine.zone).date()
     row = engine.deriver.derive(facts, today=(today - _EPOCH).days)
     state = found.state

@@ -247,6 +247,7 @@ class ReceiptAnswer(DecidedAnswer):
     seed: int
     state_version: int
     files: str
+    events: Annotated[int, Field(ge=0)]
 
 
 class FeedbackResult(Documented):

@@ -20,6 +20,8 @@ DROPS: Mapping[str, Stage] = {
     "candidates.none": "candidates",
     "control.group": "candidates",
     "product.not_scored": "candidates",
+    "product.bought": "candidates",
+    "product.declined": "candidates",
     "offer.not_approved": "status",
     "offer.not_started": "status",
     "offer.ended": "status",

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from oferta.policy.contact import NEVER_SPOKEN_TO, CustomerState
 
 FactValue = float | str | bool | None
 """Dates are whole days since 1970 (as float), numbers floats: what rules compute with."""
+
+
+Settled = Literal["bought", "declined"]
+"""What became of a product since the release: why no offer of it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,9 @@ class Known:
         release, model: what scored.
         release_at: epoch seconds at which the release was made.
         data_at: epoch seconds of the instant that its facts describe; None: `release_at`.
+        settled: by product id, what the customer bought (of what may be had once) or declined
+            lately; servicing excepted, no offer of it is made.
+        events: how many events that the release does not know of are in the facts.
     """
 
     customer: Customer
@@ -117,3 +124,5 @@ class Known:
     model: str = ""
     release_at: float = 0.0
     data_at: float | None = None
+    settled: Mapping[str, Settled] = field(default_factory=dict)
+    events: int = 0

@@ -4,14 +4,14 @@ Candidates, eligibility, consent, contact; status and placement are `oferta.deci
 offer passes all of them or is dropped by the first that stops it, with a code and what failed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from oferta.catalogue.offers import Channel, Offer, Placement
 from oferta.decisions.asked import Asked
 from oferta.decisions.case import Case
 from oferta.decisions.compiled import CompiledOffer
 from oferta.decisions.decision import Rejection
-from oferta.decisions.request import FactValue, Known
+from oferta.decisions.request import FactValue, Known, Settled
 from oferta.decisions.room import CapRoom
 from oferta.decisions.sifted import Sifted
 from oferta.decisions.slots import capped, takes
@@ -28,7 +28,8 @@ def candidates(case: Case) -> tuple[Sequence[CompiledOffer], list[Rejection]]:
 
     Where a request names offers, the others are neither made nor refused: nobody asked for them.
     A product that a release scores for others but not for this customer is held already, and is
-    not repeatable. Servicing is about what is held.
+    not repeatable. What was bought or declined since then is settled. Servicing is about what is
+    held.
     """
     engine, request, view = case.engine, case.request, case.view
     only = request.offers
@@ -37,7 +38,8 @@ def candidates(case: Case) -> tuple[Sequence[CompiledOffer], list[Rejection]]:
         return [], [compiled.dropped[view.closed] for compiled in asked]
     wished = None if request.wish is None else request.wish.product
     unscored = _unscored(case.known) if view.personal else frozenset()
-    if wished is None and not unscored:
+    settled = case.known.settled if view.personal else {}
+    if wished is None and not unscored and not settled:
         return asked, []
     left: list[CompiledOffer] = []
     rejected: list[Rejection] = []
@@ -47,9 +49,15 @@ def candidates(case: Case) -> tuple[Sequence[CompiledOffer], list[Rejection]]:
             rejected.append(compiled.dropped["candidates.none"])
         elif unscored and not compiled.servicing and not unscored.isdisjoint(offer.products):
             rejected.append(compiled.dropped["product.not_scored"])
+        elif settled and not compiled.servicing and (how := _settled(settled, offer)) is not None:
+            rejected.append(compiled.dropped[f"product.{how}"])
         else:
             left.append(compiled)
     return left, rejected
+
+
+def _settled(settled: Mapping[str, Settled], offer: Offer) -> Settled | None:
+    return next((settled[product] for product in offer.products if product in settled), None)
 
 
 def _unscored(known: Known) -> frozenset[str]:

@@ -14,6 +14,8 @@ WHYS: Final[Mapping[str, Text]] = MappingProxyType(
             ("candidates.none", "None of the offers asked for exists here", "没有符合要求的方案"),
             ("control.group", "No personalised offers for now", "目前不提供个性化方案"),
             ("product.not_scored", "Held already, or not scored for you", "您已拥有，或未对您评分"),
+            ("product.bought", "You have just taken this", "您刚刚已办理"),
+            ("product.declined", "You said no to this lately", "您近期已表示不需要"),
             ("offer.not_approved", "No offer is open at the moment", "目前没有开放的方案"),
             ("offer.not_started", "The offer has not begun yet", "方案尚未开始"),
             ("offer.ended", "The offer has ended", "方案已结束"),

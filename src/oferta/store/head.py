@@ -151,6 +151,7 @@ def pack_head(head: Head) -> tuple[list[bytes], int, str]:
                     entry.status,
                     entry.repeatable,
                     entry.base_rate,
+                    entry.family,
                 ]
                 for entry in head.catalogue
             ],

@@ -25,6 +25,7 @@ class CatalogueEntry:
     status: str  # active, hidden, paused, archived
     repeatable: bool
     base_rate: float | None = None  # chance that anybody chooses it within the model's horizon
+    family: str | None = None  # what profiles sort it under, where that is not its category
 
     def offerable(self, at: float) -> bool:
         """Whether it may be shown at the instant `at`: active, started, not ended."""

@@ -73,6 +73,14 @@ def test_a_record_keeps_what_the_engine_looks_at_and_no_more():
     assert replay(SELLER, record) == DECISION
 
 
+def test_a_replay_knows_what_was_bought_or_declined_by_then():
+    about = replace(known(), settled={"roadside": "declined"}, events=3)
+    decision = decide(SELLER, ASKED, about)
+    record = unpack_record(pack_record(ASKED, about, decision, engine=SELLER))
+    assert (record.known.settled, record.known.events) == ({"roadside": "declined"}, 3)
+    assert replay(SELLER, record) == decision != decide(SELLER, ASKED, known())
+
+
 def test_a_replay_with_other_rules_says_what_is_different():
     record = unpack_record(pack_record(ASKED, known(), DECISION, engine=SELLER))
     changed = engine(offer("loan", margin="0.05 * amount"), policy=policy())

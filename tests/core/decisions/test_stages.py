@@ -124,6 +124,18 @@ def test_what_is_held_and_not_repeatable_is_no_candidate():
     assert len(decided(sold, about=new).offers) == 2
 
 
+def test_what_was_bought_or_declined_since_the_release_is_not_offered():
+    sold = engine(offer("roadside"), offer("charging"), offer("cover"), policy=policy())
+    about = replace(known(), settled={"roadside": "bought", "charging": "declined"}, events=2)
+    decision = decided(sold, about=about)
+    assert [made.offer for made in decision.offers] == ["cover"]
+    codes = {rejected.offer: rejected.code for rejected in decision.rejected}
+    assert codes["roadside"] == "product.bought"
+    assert codes["charging"] == "product.declined"
+    anybody = decided(sold, request(personalise=False), about=about)
+    assert len(anybody.offers) == 3, "an answer for anybody does not depend on what they did"
+
+
 def test_a_wish_narrows_to_its_product_or_family():
     sold = engine(offer("roadside"), offer("cover"), policy=policy())
     for product in ("insurance", "cover"):

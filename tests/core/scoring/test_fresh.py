@@ -229,6 +229,16 @@ def test_what_was_taken_back_and_bought_again_is_had_again(cut: int) -> None:
     assert len(wanted.weight) == 1
 
 
+def test_what_was_bought_before_fades_until_the_newest_event() -> None:
+    weighting = Weighting(half_life_days=10, saturation="none")
+    old = [Happened("a", "purchase", "p05", START, None)]
+    before, made_us = known(old, weighting)
+    assert before.amount.tolist() == [1.0]
+    later = [Happened("a", "purchase", "p06", START + 20 * 86_400, None)]
+    got, _ = after(before, later, weighing(weighting, made_us))
+    assert got.weight.tolist() == [0.25, 1.0]
+
+
 def test_a_scorer_without_steps_needs_none() -> None:
     rows = [Happened("a", "purchase", "p05", START, None)]
     before, made_us = known(rows, Weighting())

@@ -34,7 +34,7 @@ def rows(draw: st.DrawFn, products: int) -> CustomerRow:
         Suggestion, position, scores, st.sampled_from(REASONS), st.none() | position
     )
     return CustomerRow(
-        draw(st.none() | st.integers(0, codec.NO_SEGMENT - 1)),
+        draw(st.none() | st.integers(0, codec.CLOSED - 1)),
         tuple(draw(st.lists(suggestion, max_size=8))),
         tuple(draw(st.lists(position, max_size=4))),
         draw(st.booleans()),

@@ -1,5 +1,6 @@
 """The scorer and the pasts of a release as bytes: round trips, and what is refused."""
 
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from oferta.store.pasts import (
     columns_for,
     pack_past_buckets,
     pack_rows,
+    past_dtype,
     past_row,
     pasts_in,
 )
@@ -120,6 +122,17 @@ def test_sealed_nonsense_is_no_past(body: bytes, count: int, columns: set[str]) 
         except RecordCorrupt:
             continue
         assert found is None or found.amounts.product.max(initial=0) < WIDTH
+
+
+def test_entries_that_overlap_are_no_pasts() -> None:
+    """Two customers, of whom the first claims more rows than there are, the second a negative."""
+    rests = (1).to_bytes(8, "little") + (2).to_bytes(8, "little")
+    entries = struct.pack("<HIHI", 0, 3, 0, 2)
+    rows = np.zeros(2, past_dtype((), 2)).tobytes()
+    record = codec.seal(codec.PAST, MARK, count=2, body=rests + entries + rows, position_bytes=2)
+    for rest in (1, 2):
+        with pytest.raises(RecordCorrupt, match="overlap"):
+            past_row(record, rest, expect=MARK, columns=(), products=WIDTH)
 
 
 def test_a_past_of_another_release_or_catalogue_is_refused() -> None:
@@ -244,6 +257,13 @@ def test_arrays_that_are_none_of_a_scorer_are_refused(meddled: dict[str, np.ndar
     whole = save({**load(carried(neighbours()).to_bytes()), **meddled})
     with pytest.raises(RecordCorrupt):
         read_scorer(manifest(whole), seal_parts(whole, MARK), CATALOGUE)
+
+
+def test_a_scorer_sealed_for_the_release_but_not_named_by_its_manifest_is_refused() -> None:
+    whole, another = (carried(neighbours(), length=length).to_bytes() for length in (20, 30))
+    assert len(whole) == len(another)
+    with pytest.raises(RecordCorrupt, match="not the one its manifest names"):
+        read_scorer(manifest(whole), seal_parts(another, MARK), CATALOGUE)
 
 
 def test_bytes_that_are_no_arrays_are_refused() -> None:
