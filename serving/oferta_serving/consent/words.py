@@ -1,6 +1,6 @@
 """What a customer agreed to, as an answer must respect it; or why that is not known.
 
-Where this machine keeps the ledger, the ledger is asked, for every answer: 6 us. What lies in Redis
+Where this machine keeps the ledger, the ledger is asked, for every answer: 3 us. What lies in Redis
 may be older, after it was restored, or missing, after it was emptied. Elsewhere the copy in Redis
 is all there is, and it is believed as long as its marker is where it was last.
 """

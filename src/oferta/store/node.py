@@ -1,8 +1,9 @@
 """Connections to one redis-server, for one asyncio loop: what commands travel through.
 
 Commands are sent together and answered in order, with one deadline over everything. Nothing is ever
-sent twice here: a reply that was lost may stand for a change that was made. redis-py's own way
-takes twice the time of all that a decision asks of Redis.
+sent twice here: a reply that was lost may stand for a change that was made. The connections are
+redis-py's; to pack commands and to lend connections out, its own way takes twice the time of all
+that an answer asks of Redis.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -40,16 +41,16 @@ class Node:
     """One server. Any number of calls may run at once; up to `connections` are open."""
 
     def __init__(self, url: str, credentials: FilePassword | None, *, connections: int) -> None:
-        self._pool = BlockingConnectionPool.from_url(
+        self._made = ConnectionPool.from_url(  # makes connections, and lends out none
             url,
-            max_connections=connections,
-            timeout=None,  # a call has one deadline, over everything
-            socket_timeout=None,
+            socket_timeout=None,  # a call has one deadline, over everything
             socket_connect_timeout=None,
             credential_provider=credentials,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=15,
         )
+        self._free: list[AbstractConnection] = []
+        self._room = asyncio.Semaphore(connections)
         self.busy = 0
         """Calls under way."""
 
@@ -62,8 +63,8 @@ class Node:
         sent = b"".join(map(packed, commands))
         self.busy += 1
         try:
-            async with asyncio.timeout_at(until):
-                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
+            async with asyncio.timeout_at(until), self._room:
+                connection = await self._connected()
                 try:
                     await _send(connection, sent)
                     return [await _reply(connection) for _ in commands]
@@ -72,7 +73,7 @@ class Node:
                     await connection.disconnect(nowait=True)
                     raise
                 finally:
-                    await self._pool.release(connection)
+                    self._free.append(connection)
         except (RedisError, OSError, TimeoutError) as error:
             raise unavailable(error) from error
         finally:
@@ -80,11 +81,30 @@ class Node:
 
     async def forget(self) -> None:
         """Close the connections that nobody uses: the next ones look up the address again."""
-        await self._pool.disconnect(inuse_connections=False)
+        free, self._free = self._free, []
+        for connection in free:
+            await connection.disconnect()
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._pool.aclose()
+        """Close the connections; nothing is under way any more."""
+        await self.forget()
+
+    async def _connected(self) -> AbstractConnection:
+        """The connection that was used last, connected anew where that is needed."""
+        connection: AbstractConnection = (
+            self._free.pop() if self._free else self._made.make_connection()  # type: ignore[no-untyped-call]
+        )
+        try:
+            # What is there to be read now is its end, or nothing that was asked for.
+            if connection.is_connected and await connection.can_read():
+                await connection.disconnect(nowait=True)
+            if not connection.is_connected:
+                await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # it may be half way through its greeting
+            self._free.append(connection)
+            raise
+        return connection
 
 
 def packed(parts: Command) -> bytes:
