@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from nightly_metrics import NIGHTLY
 from numpy.random import Generator, default_rng
 from prometheus_client.parser import text_string_to_metric_families
 from release_worlds import write_scores
@@ -257,6 +258,14 @@ def test_page_and_metrics_tell_what_was_seen_and_nobodys_name(tmp_path: Path):
     assert html.count("<svg") > 5
     assert "http://" not in html
     assert "https://" not in html
+    told_of = {
+        sample.name: set(sample.labels)
+        for family in text_string_to_metric_families(metrics_text(found))
+        for sample in family.samples
+    }
+    assert {name: told_of.get(name) for name in NIGHTLY} | {"oferta_funnel_offer": None} == (
+        NIGHTLY | {"oferta_funnel_offer": None}
+    )
     read = {
         sample.name + str(sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(metrics_text(found))
