@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from oferta.events.types import EventType
 from oferta.profile.recent import RecentEvent
+from oferta.scoring.blas import one_blas_thread
 from oferta.scoring.live_model import LiveModel, Past
 from oferta.scoring.topk import ProductMask
 from oferta.store.release import CatalogueEntry, Suggestion
@@ -55,6 +56,7 @@ class Following:
         """Which of the stretches between `turns` it is: in one, the same products are sold."""
         return bisect_right(self.turns, now)
 
+    @one_blas_thread()
     def lists(self, questions: Sequence[Question], *, now: float) -> list[Suggestions | None]:
         """Each customer's list; None where the events say nothing of their taste.
 

@@ -184,7 +184,8 @@ def _recencies(
         mine = slice(int(past.indptr[owner]), int(past.indptr[owner + 1]))
         own = np.flatnonzero(given & (deeds.owner == owner))
         when, known = deeds.time_us[own], past.time_us[mine]
-        steps = np.setdiff1d(when, known)
+        # A few of each: sets take a tenth of the time of arrays.
+        steps = np.array(sorted({*when.tolist()} - {*known.tolist()}), np.int64)
         # What was only given back is no step, and infinitely old.
         shift = np.where(past.had[mine] > 0, len(steps) - np.searchsorted(steps, known, "right"), 0)
         old[mine] += shift.astype(np.int32)
