@@ -115,18 +115,19 @@ class Lookup:
         trouble = self._trouble(now)
         if now.live is None or trouble is not None:
             return [Found(now.live, None, trouble)] * len(customer_ids)
-        records = await self._records(now.live, customer_ids)
+        digests = [self._space.digest(customer_id) for customer_id in customer_ids]
+        records = await self._records(now.live, digests)
         if records is None:
             return [Found(now.live, None, "store_unavailable")] * len(customer_ids)
         found = [
-            self._found(now.live, customer_id, each)
-            for customer_id, each in zip(customer_ids, records, strict=True)
+            self._found(now.live, customer_id, digest, each)
+            for customer_id, digest, each in zip(customer_ids, digests, records, strict=True)
         ]
         rows = [each.row for each in records]
         if any(isinstance(row, Damage) and row is not Damage.UNREACHABLE for row in rows):
             await self._repair_in_time(now, customer_ids, rows, found)
         found = [anybody(each.view) if closed(each.row, each.consents) else each for each in found]
-        await self._freshen(now, [self._space.digest(one) for one in customer_ids], found)
+        await self._freshen(now, digests, found)
         return found
 
     async def session(self, session_id: str, *, personal: bool = True) -> Found:
@@ -141,9 +142,8 @@ class Lookup:
         if now.live is None or trouble is not None:
             return Found(now.live, None, trouble)
         digest = self._space.session(session_id)
-        key = self._space.recent(digest)
         try:
-            (record,) = await self._reader.fetch([key])
+            (record,) = await self._reader.fetch([self._space.recent(digest)])
         except SlotsUnavailable:
             self._metrics.store_failures.inc()
             return Found(now.live, None, "store_unavailable")
@@ -151,7 +151,7 @@ class Lookup:
             self._releases.store_failed()
             return Found(now.live, None, "store_unavailable")
         self._releases.store_succeeded()
-        recent = recent_of({key: record}, self._space, digest)
+        recent = recent_of(record)
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
             return Found(now.live, None, None, recent_lost=True)
@@ -186,14 +186,16 @@ class Lookup:
             return "store_unavailable"
         return now.trouble
 
-    def _found(self, view: ReleaseView, customer_id: str, records: CustomerRecords) -> Found:
+    def _found(
+        self, view: ReleaseView, customer_id: str, digest: bytes, records: CustomerRecords
+    ) -> Found:
         row, recent = records.row, records.recent
         if row is Damage.UNREACHABLE:
             self._metrics.store_failures.inc()
             return Found(view, None, "store_unavailable")
         if isinstance(records.consents, Damage):
             self._metrics.damaged.labels("consent").inc()
-        consents = self._words.of(customer_id, self._space.digest(customer_id), records.consents)
+        consents = self._words.of(customer_id, digest, records.consents)
         if isinstance(consents, str):
             # A row must not be used without knowing that it may be: everybody's list, then.
             return Found(view, None, consents)
@@ -213,12 +215,10 @@ class Lookup:
         )
 
     async def _records(
-        self, view: ReleaseView, customer_ids: Sequence[str]
+        self, view: ReleaseView, digests: Sequence[bytes]
     ) -> list[CustomerRecords] | None:
         try:
-            records = await load_customers(
-                self._reader, self._space, view.head.manifest, customer_ids
-            )
+            records = await load_customers(self._reader, self._space, view.head.manifest, digests)
         except SlotsUnavailable:  # theirs alone: other nodes of the cluster answer others
             self._metrics.store_failures.inc()
             return None

@@ -91,7 +91,7 @@ class Turnstile:
         self._queues: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Turn)
         self._pace_s = 0.0  # between two that leave, while others wait
         self._left_at: float | None = None
-        self._queued_since: float | None = None
+        self._queued_since: float | None = None  # None: nobody is in the queues
 
     @property
     def inside(self) -> int:
@@ -139,7 +139,7 @@ class Turnstile:
         Raises:
             RequestRefused: `overloaded`: waited too long, or would.
         """
-        if self._room(turn) and not self._before(turn):
+        if self._room(turn) and (self._queued_since is None or not self._before(turn)):
             self._take(turn)
             return
         patience = self._patience_s(turn) if wait_s is None else min(wait_s, self._patience_s(turn))
@@ -160,7 +160,8 @@ class Turnstile:
             gap = now - self._left_at
             self._pace_s += _PACE_WEIGHT * (gap - self._pace_s)
         self._left_at = now
-        self._admit()
+        if self._queued_since is not None:
+            self._admit()
 
     def turned_away(self, turn: Turn) -> None:
         """Count one refusal."""
@@ -216,12 +217,12 @@ class Turnstile:
             self._batches += 1
 
     def _room(self, turn: Turn) -> bool:
-        most = self._most * WIDER if any(slow() for slow in self._slow) else self._most
-        if turn is Turn.CONSENT:
-            return self._inside < most + RESERVE
         if turn >= Turn.BATCH and self._batches >= self._most_batches:
             return False
-        return self._inside < most
+        if self._inside < self._most:
+            return True
+        most = self._most * WIDER if any(slow() for slow in self._slow) else self._most
+        return self._inside < (most + RESERVE if turn is Turn.CONSENT else most)
 
     def _before(self, turn: Turn) -> bool:
         """Whether anybody waits who goes before a newcomer of this kind."""

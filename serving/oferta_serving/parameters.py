@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from oferta.ids import MAX_ID_CHARS, id_fault
 from oferta_serving.problems import RequestRefused
@@ -10,6 +11,7 @@ from oferta_serving.strict import json_integer, query_integer, query_values
 Schema = dict[str, object]
 
 _WORDS = ("true", "false")
+_KEPT = 256  # query strings of a route that are not read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +133,22 @@ class Wanted:
 class Query:
     """The parameters that one route takes."""
 
-    __slots__ = ("_known", "parameters")
+    __slots__ = ("_kept", "_known", "parameters")
 
     def __init__(self, *parameters: Parameter) -> None:
         self.parameters = parameters
         self._known = frozenset(parameter.name for parameter in parameters)
+        self._kept = lru_cache(maxsize=_KEPT)(self._read)
 
     def read(self, query: bytes) -> Wanted:
-        """What the raw query string asks for.
+        """What the raw query string asks for; that of a caller is mostly the same.
 
         Raises:
             RequestRefused: an unknown, repeated, undecodable or wrong parameter.
         """
-        if not query:
-            return _DEFAULT
+        return self._kept(query)
+
+    def _read(self, query: bytes) -> Wanted:
         values = query_values(query, self._known)
         return Wanted(
             n=N.from_query(values),
@@ -178,6 +182,3 @@ class Query:
             for parameter in self.parameters
         ]
         return in_path + in_query
-
-
-_DEFAULT = Wanted()

@@ -34,7 +34,7 @@ def id_fault(text: str) -> str | None:
         return "id.dots"
     if not _ID.fullmatch(text):
         return "id.control"
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         return "id.surrogate"
     return None
 

@@ -50,7 +50,7 @@ class Forgetting:
         words = self._words()
         gone: set[bytes] = set()
         for owner, customer_id in owners.items():
-            copied = consents_of(records, self._space, owner)
+            copied = consents_of(records[self._space.consent(owner)])
             said = words.of(customer_id, owner, copied)
             if isinstance(said, Consents) and said.erased:
                 gone.add(owner)

@@ -220,11 +220,11 @@ class Knowledge:
         if isinstance(profile, Damage):
             self._metrics.damaged.labels(profile.value).inc()
             profile, unreadable = None, "decisions.profile_unreadable"
-        recent = recent_of(records, space, digest)
+        recent = recent_of(records[space.recent(digest)])
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
             recent, degraded = NOTHING_RECENT, degraded or "recent_unreadable"
-        copied = consents_of(records, space, digest)
+        copied = consents_of(records[space.consent(digest)])
         if isinstance(copied, Damage):
             self._metrics.damaged.labels("consent").inc()
         consents: Consents | None = None

@@ -8,6 +8,7 @@ answer instead is the reader's decision.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import Protocol
 
 from oferta.errors import RecordCorrupt, ReleaseMissing, SlotsUnavailable
@@ -127,29 +128,29 @@ async def load_rows(
 
 
 async def load_customers(
-    reader: Reader, space: KeySpace, manifest: Manifest, customer_ids: Sequence[str]
+    reader: Reader, space: KeySpace, manifest: Manifest, digests: Sequence[bytes]
 ) -> list[CustomerRecords]:
-    """What is kept of the customers, in their order: one round trip, one slot a customer.
+    """What is kept of the customers with these `KeySpace.digest`s, in their order.
+
+    One round trip, one slot a customer.
 
     Where a node of a cluster is away, all that is kept of its customers is `Damage.UNREACHABLE`.
 
     Raises:
         StoreUnavailable: no answer within the deadline, on anybody.
     """
-    digests = [space.digest(customer_id) for customer_id in customer_ids]
-    per_tag, mark = manifest.buckets_per_tag, codec.stamp(manifest)
-    wanted: dict[bytes, None] = {}
-    for digest in digests:
-        wanted[space.bucket(manifest.release, per_tag, digest)] = None
-        wanted[space.recent(digest)] = None
-        wanted[space.consent(digest)] = None
-    records = await fetch_reachable(reader, list(wanted))
+    release, per_tag, mark = manifest.release, manifest.buckets_per_tag, codec.stamp(manifest)
+    where = [
+        (space.bucket(release, per_tag, digest), space.recent(digest), space.consent(digest))
+        for digest in digests
+    ]
+    records = await fetch_reachable(reader, list(dict.fromkeys(chain.from_iterable(where))))
     found: list[CustomerRecords] = []
-    for digest in digests:
-        if space.consent(digest) not in records:
+    for digest, (bucket, recent, consent) in zip(digests, where, strict=True):
+        if consent not in records:
             found.append(_OUT_OF_REACH)
             continue
-        record = records[space.bucket(manifest.release, per_tag, digest)]
+        record = records[bucket]
         row: CustomerRow | Damage | None = Damage.MISSING
         if record is not None:
             try:
@@ -159,9 +160,7 @@ async def load_customers(
             except RecordCorrupt:
                 row = Damage.CORRUPT
         found.append(
-            CustomerRecords(
-                row, recent_of(records, space, digest), consents_of(records, space, digest)
-            )
+            CustomerRecords(row, recent_of(records[recent]), consents_of(records[consent]))
         )
     return found
 
@@ -189,22 +188,16 @@ async def fetch_reachable(reader: _Fetches, keys: Sequence[bytes]) -> Mapping[by
         return partly.found
 
 
-def recent_of(
-    records: Mapping[bytes, bytes | None], space: KeySpace, digest: bytes
-) -> Recent | Damage:
-    """What the customer did lately, in what was fetched from `KeySpace.recent`."""
-    record = records[space.recent(digest)]
+def recent_of(record: bytes | None) -> Recent | Damage:
+    """What the customer did lately, by what was fetched from `KeySpace.recent`."""
     try:
         return NOTHING_RECENT if record is None else open_recent(record)
     except RecordCorrupt:
         return Damage.CORRUPT
 
 
-def consents_of(
-    records: Mapping[bytes, bytes | None], space: KeySpace, digest: bytes
-) -> Consents | Damage:
-    """The customer's words, in what was fetched from `KeySpace.consent`."""
-    record = records[space.consent(digest)]
+def consents_of(record: bytes | None) -> Consents | Damage:
+    """The customer's words, by what was fetched from `KeySpace.consent`."""
     try:
         return NOTHING_SAID if record is None else open_consents(record)
     except RecordCorrupt:
