@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 from publish_worlds import CLOCK, Meddling, World
 from release_worlds import NOON, neighbours
+from trained_shop import Shop
 
 from oferta.errors import PublishRefused, RecordCorrupt, ReleaseMissing
 from oferta.profile.recent import RecentEvent
 from oferta.scoring.live_model import NO_PAST, LiveModel, Past
+from oferta.scoring.topk import ProductMask
 from oferta.store import codec, head, reading
 from oferta.store.pasts import pasts_in
 from oferta.store.reading import Damage
@@ -237,3 +239,34 @@ def test_who_refused_personalisation_has_no_past_in_a_release(world: World):
     assert isinstance(refused, Past)
     assert not len(refused.amounts.product)
     assert len(other.amounts.product)
+
+
+def test_a_trained_models_release_makes_its_own_lists_of_its_own_pasts(world: World, shop: Shop):
+    """What training scored is what serving would score of the past that the release carries."""
+    world.publish(shop.scores)
+    found, model = asyncio.run(loaded(world))
+    ids = shop.scores.customer_rows()["customer_id"].to_list()
+    known = asyncio.run(pasts(world, *ids))
+    rows = world.rows(ids)
+    at = shop.scores.created_at.timestamp()
+    sold = np.array([found.catalogue[place].offerable(at) for place in model.places.tolist()])
+    compared = 0
+    for past, row in zip(known, rows, strict=True):
+        assert isinstance(past, Past)
+        if not len(past.amounts.product):
+            continue
+        histories, _ = model.pasts([past], [[]])
+        barred = np.flatnonzero(np.isin(model.places, row.held)).astype(np.int32)
+        mask = ProductMask(sold, np.array([0, len(barred)]), barred)
+        best, because = model.lists(histories, mask)
+        listed = [
+            (model.places[product], -1 if named < 0 else model.places[named])
+            for product, named in zip(best.products[0], because[0], strict=True)
+            if product >= 0
+        ]
+        assert listed == [
+            (one.product, -1 if one.because is None else one.because) for one in row.suggestions
+        ]
+        compared += 1
+    assert compared > 50
+    assert found.manifest.scorer == model.quick.kind
