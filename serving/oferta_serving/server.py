@@ -12,7 +12,6 @@ from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from types import FrameType
-from typing import TypedDict
 
 from fastapi import FastAPI
 from uvicorn import Config, Server
@@ -23,18 +22,19 @@ from oferta.home import tenant_folder
 from oferta.store.consent_copies import ConsentCopies
 from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.events_redis import RedisEvents
-from oferta.store.keys import KeySpace
 from oferta.store.rates import RedisRates
 from oferta.store.redis import RedisReader
 from oferta.store.tenants import space_of
 from oferta.store.wire import Wire
 from oferta_serving import descriptors, logs
-from oferta_serving.app import create_app, tenant_app
+from oferta_serving.app import create_app
 from oferta_serving.erasing.places import PATIENT_S, Ground
 from oferta_serving.metrics import share_between_workers
+from oferta_serving.ports import TenantPorts
 from oferta_serving.protocol import guarded
 from oferta_serving.services import Draining, Process
 from oferta_serving.settings import ServingSettings
+from oferta_serving.tenant_app import tenant_app
 from oferta_serving.workers import Workers
 
 _BACKLOG = 2048
@@ -71,8 +71,7 @@ class AppFactory:
         tenants = {name: self._tenant(name, process) for name in self.settings.tenants}
         app = create_app(
             self.settings,
-            **self._stores(self.settings, self.home, process.rates.close),
-            home=self.home,
+            self._ports(self.settings, self.home, process.rates.close),
             process=process,
             tenants=tenants,
         )
@@ -81,11 +80,11 @@ class AppFactory:
 
     def _tenant(self, name: str, process: Process) -> FastAPI:
         settings, home = self.settings.of(name), tenant_folder(self.home, name)
-        return tenant_app(settings, **self._stores(settings, home), home=home, process=process)
+        return tenant_app(settings, self._ports(settings, home), process=process)
 
-    def _stores(
+    def _ports(
         self, settings: ServingSettings, home: Path, *closed: Callable[[], Awaitable[None]]
-    ) -> "_Stores":
+    ) -> TenantPorts:
         """A tenant's stores, under its own secret; what is `closed` with them."""
         space = space_of(home)
         connections = settings.store.connections
@@ -101,35 +100,24 @@ class AppFactory:
             for each in (reader.close, copies.close, patient.close, wire.close, *closed):
                 await each()
 
-        return {
-            "reader": reader,
-            "space": space,
-            "decisions": RedisDecisions(
+        return TenantPorts(
+            reader,
+            space,
+            home,
+            decisions=RedisDecisions(
                 self.redis_url,
                 space,
                 connections=connections,
                 log_lines=settings.decisions.log_lines,
                 deadline_s=settings.decisions.deadline_ms / 1000,
             ),
-            "events": RedisEvents(
+            events=RedisEvents(
                 self.redis_url, space, keeping=settings.events.keeping, connections=connections
             ),
-            "copies": copies,
-            "ground": Ground(home, space, wire, patient, self.clock),
-            "on_stop": close,
-        }
-
-
-class _Stores(TypedDict):
-    """What an application is given of a tenant's stores."""
-
-    reader: RedisReader
-    space: KeySpace
-    decisions: RedisDecisions
-    events: RedisEvents
-    copies: ConsentCopies
-    ground: Ground
-    on_stop: Callable[[], Awaitable[None]]
+            copies=copies,
+            ground=Ground(home, space, wire, patient, self.clock),
+            on_stop=close,
+        )
 
 
 class PoliteServer(Server):

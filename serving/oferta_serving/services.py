@@ -1,4 +1,4 @@
-"""What routes work with, made once per process by `app.py`."""
+"""What routes work with, made once per tenant by `tenant_services`."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from oferta_serving.overload import Turnstile
 from oferta_serving.settings import ServingSettings
 from oferta_serving.store_watch import StoreWatch
 
-if TYPE_CHECKING:  # imported by `app` where decisions are made, and else never
+if TYPE_CHECKING:  # imported by `tenant_services` where decisions are made, and else never
     from oferta_serving.base.live import LiveBase
     from oferta_serving.deciding.parts import Deciding
 

@@ -37,6 +37,7 @@ from oferta.store.decisions_redis import RedisDecisions
 from oferta.store.keys import TAGS, KeySpace
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta_serving.app import create_app
+from oferta_serving.ports import TenantPorts
 from oferta_serving.protocol import guarded
 from oferta_serving.settings import ServingSettings
 
@@ -91,14 +92,14 @@ def serve(setting: Setting, number: int) -> None:
     settings = ServingSettings.model_validate({"decisions": setting.rules})
     store = Careless if setting.careless else RedisDecisions
     reader = RedisReader(setting.redis_url, SPACE)
-    app = create_app(
-        settings,
+    ports = TenantPorts(
         reader,
-        space=SPACE,
-        home=setting.folder / f"home{number}",
+        SPACE,
+        setting.folder / f"home{number}",
         decisions=store(setting.redis_url, SPACE, log_lines=TAGS * 5000, deadline_s=2.0),
         on_stop=reader.close,
     )
+    app = create_app(settings, ports)
     http = guarded(settings.limits)
     uvicorn.run(app, uds=path, http=http, log_config=None, log_level="critical", ws="none")
 

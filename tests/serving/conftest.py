@@ -37,6 +37,7 @@ from oferta.store.redis import RedisReader, RedisWriter
 from oferta.store.wire import Wire
 from oferta_serving.app import create_app
 from oferta_serving.deciding.totals import MAX_AGE_S
+from oferta_serving.ports import TenantPorts
 from oferta_serving.protocol import guarded
 from oferta_serving.settings import ServingSettings
 
@@ -120,19 +121,18 @@ def make_app(
         await reader.close()
         await copies.close()
 
-    return create_app(
-        chosen,
+    ports = TenantPorts(
         reader,
-        space=redis_process.space,
-        home=home,
+        redis_process.space,
+        home,
         decisions=RedisDecisions(redis_process.url, redis_process.space, deadline_s=5.0),
         events=RedisEvents(
             redis_process.url, redis_process.space, keeping=chosen.events.keeping, deadline_s=5.0
         ),
         copies=copies,
-        clock=clock,
         on_stop=close,
     )
+    return create_app(chosen, ports, clock=clock)
 
 
 @contextmanager

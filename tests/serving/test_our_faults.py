@@ -11,6 +11,7 @@ from serving.worlds import SECRET, publish, shop
 from oferta.store.keys import KeySpace
 from oferta.store.memory import MemoryStore
 from oferta_serving.app import create_app
+from oferta_serving.ports import TenantPorts
 from oferta_serving.settings import ServingSettings
 
 
@@ -27,7 +28,7 @@ def test_an_unforeseen_error_is_a_500_problem(tmp_path: Path, caplog: pytest.Log
     space = KeySpace(SECRET)
     store = BrokenStore(space, CLOCK)
     publish(store, space, shop())
-    app = create_app(ServingSettings(), store, space=space, home=tmp_path, clock=CLOCK)
+    app = create_app(ServingSettings(), TenantPorts(store, space, tmp_path), clock=CLOCK)
 
     with caplog.at_level(logging.ERROR), serving(app) as client:
         answer = client.get("/v1/customers/anna/recommendations")

@@ -22,6 +22,7 @@ from oferta.store.redis import RedisReader
 from oferta.store.wire import Wire
 from oferta_serving.app import create_app
 from oferta_serving.erasing.places import Ground
+from oferta_serving.ports import TenantPorts
 from oferta_serving.settings import ServingSettings
 
 EVENT = {"event_id": "after-all-1", "type": "view", "product_id": "p001"}
@@ -43,18 +44,17 @@ def api(world: Seller) -> Iterator[httpx.Client]:
         for each in (wire, reader, copying):
             await each.close()
 
-    app = create_app(
-        ServingSettings(),
+    ports = TenantPorts(
         reader,
-        space=space,
-        home=world.home,
+        space,
+        world.home,
         decisions=RedisDecisions(url, space, deadline_s=5.0),
         events=RedisEvents(url, space, deadline_s=5.0),
         copies=ConsentCopies(copying, space),
         ground=Ground(world.home, space, wire, reader, SystemClock()),
         on_stop=close,
     )
-    with serving(app) as client:
+    with serving(create_app(ServingSettings(), ports)) as client:
         yield client
 
 

@@ -85,7 +85,7 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
         values = query_values(request.scope["query_string"], frozenset({LIMIT.name, "channel"}))
         channel = _channel(values)
         limit = LIMIT.from_query(values)
-        from oferta_serving.base.answers import audience_answer  # noqa: PLC0415 - see `app`
+        from oferta_serving.base.answers import audience_answer  # noqa: PLC0415 - see `services`
 
         asked, members = await base.audience(offer, channel=channel, limit=limit)
         return JsonAnswer(orjson.dumps(audience_answer(offer, asked, members)))
@@ -130,7 +130,7 @@ def add_base_routes(router: APIRouter, services: Services) -> None:
         before = _day(values.get("due_before"))
         channel = _channel(values)
         limit = LIMIT.from_query(values)
-        from oferta_serving.base.answers import triggers_answer  # noqa: PLC0415 - see `app`
+        from oferta_serving.base.answers import triggers_answer  # noqa: PLC0415 - see `services`
 
         asked, fired = await base.triggers(before=before, channel=channel, limit=limit)
         return JsonAnswer(orjson.dumps(triggers_answer(asked, fired)))

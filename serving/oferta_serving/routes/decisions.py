@@ -82,7 +82,7 @@ def add_decision_routes(router: APIRouter, services: Services) -> None:
 
         A repeated `request_id` gives the stored decision back and reserves nothing.
         """
-        from oferta_serving.deciding.answers import decision_answer  # noqa: PLC0415 - see `app`
+        from oferta_serving.deciding.answers import decision_answer  # noqa: PLC0415 - see `services`
 
         deciding = deciding_of(services)
         _no_query(request)
@@ -113,7 +113,7 @@ def add_decision_routes(router: APIRouter, services: Services) -> None:
     )
     async def many(request: Request) -> Response:
         """Each customer's own decision. Reserves and stores nothing without `reserve`."""
-        from oferta_serving.deciding.answers import decision_answer  # noqa: PLC0415 - see `app`
+        from oferta_serving.deciding.answers import decision_answer  # noqa: PLC0415 - see `services`
 
         deciding = deciding_of(services)
         _no_query(request)
@@ -169,7 +169,7 @@ def add_decision_routes(router: APIRouter, services: Services) -> None:
     )
     async def receipt(request: Request) -> Response:
         """The answer, the funnel, every rejected offer with its reason, and the caps."""
-        from oferta_serving.deciding.answers import receipt_answer  # noqa: PLC0415 - see `app`
+        from oferta_serving.deciding.answers import receipt_answer  # noqa: PLC0415 - see `services`
 
         deciding = deciding_of(services)
         _no_query(request)

@@ -32,7 +32,7 @@ def add_profile_routes(router: APIRouter, services: Services) -> None:
     )
     async def profile(request: Request) -> Response:
         """Facts with their evidence, what follows from them today, contacts and silences."""
-        from oferta_serving.deciding.profile import profile_answer  # noqa: PLC0415 - see `app`
+        from oferta_serving.deciding.profile import profile_answer  # noqa: PLC0415 - see `services`
 
         deciding = deciding_of(services)
         customer_id = path_id(request.path_params["customer_id"])
