@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ import pytest
 from chaos.table import record
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -36,6 +38,7 @@ EXAMPLES = int(os.environ.get("OFERTA_CHAOS_EXAMPLES", "5"))
 STEPS = int(os.environ.get("OFERTA_CHAOS_STEPS", "20"))
 SEED = int(os.environ.get("OFERTA_CHAOS_SEED", "1"))
 DEADLINE_S = 10.0
+WRONG = "answers other than the oracle's"
 
 CUSTOMERS = ("anna", "bela", "cleo", "new")
 
@@ -231,14 +234,18 @@ class ListsOverTime(RuleBasedStateMachine):
             wanted = expected(name)
             while (got := self._shown(name)) != wanted:
                 told = f"{name}: got {got}, wanted {wanted}, was {self.shown.get(name)}"
-                assert not immediate, told
-                assert first or got == self.shown[name] or got in between, told
-                assert time.monotonic() < deadline, told
+                late = time.monotonic() > deadline
+                known = first or got == self.shown[name] or got in between
+                self._hold(known and not immediate and not late, told)
             self.shown[name] = wanted
         self.live.until_applied()
         for name in asked:  # and so it stays
             got = self._shown(name)
-            assert got == self.shown[name], f"{name}: got {got}, shown was {self.shown[name]}"
+            self._hold(got == self.shown[name], f"{name}: got {got}, was {self.shown[name]}")
+
+    def _hold(self, holds: object, told: str) -> None:
+        self.counts[WRONG] += not holds
+        assert holds, told
 
     def _shown(self, name: str) -> Expected:
         """What is answered, as what the oracle speaks of."""
@@ -282,9 +289,11 @@ class ListsOverTime(RuleBasedStateMachine):
         """Redis had 60 ms, and others share this machine: then less is known, never too much."""
         self.counts[f"answers at {answer['level']}, asked again"] += 1
         told = f"{name}: got {answer}, wanted nothing of the kind"
-        assert answer["degraded_reason"] in {"store_unavailable", "recent_unreadable"}, told
+        reasons = {"store_unavailable", "recent_unreadable"}
+        reasons |= set() if self.shown else {"no_release"}  # it has just been started
+        assert answer["degraded_reason"] in reasons, told
         if answer["level"] == "L3" or self._is_refused(name):
-            assert _own(answer) == 0, told
+            self._hold(_own(answer) == 0, told)
 
 
 def _own(answer: dict[str, Any]) -> int:
@@ -295,19 +304,20 @@ def run(*, examples: int, steps: int, number: int, plant: str | None = None) -> 
     """So many days of so many steps; what happened."""
     with running(plant) as live:
         machine = type("Machine", (ListsOverTime,), {"live": live, "counts": Counter()})
-        run_state_machine_as_test(
-            seed(number)(machine),
-            settings=settings(
-                max_examples=examples,
-                stateful_step_count=steps,
-                deadline=None,
-                database=None,
-                # Not shrunk: each try is a day of real processes, and says what it did.
-                phases=[Phase.generate],
-                report_multiple_bugs=False,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        with suppress(*(() if plant is None else (AssertionError, FlakyFailure))):
+            run_state_machine_as_test(
+                seed(number)(machine),
+                settings=settings(
+                    max_examples=examples,
+                    stateful_step_count=steps,
+                    deadline=None,
+                    database=None,
+                    # Not shrunk: each try is a day of real processes, and says what it did.
+                    phases=[Phase.generate],
+                    report_multiple_bugs=False,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
         return machine.counts
 
 
@@ -316,8 +326,7 @@ def run(*, examples: int, steps: int, number: int, plant: str | None = None) -> 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_fault_in_serving_is_noticed(plant: str):
     """Else the next test would mean nothing."""
-    with pytest.raises(AssertionError, match="wanted"):
-        run(examples=10, steps=20, number=SEED, plant=plant)
+    assert run(examples=10, steps=20, number=SEED, plant=plant)[WRONG] > 0
 
 
 @pytest.mark.chaos
@@ -326,7 +335,7 @@ def test_every_list_is_what_it_must_be_whatever_happens_in_whatever_order():
     counts = run(examples=EXAMPLES, steps=STEPS, number=SEED)
     record(
         "State machine: publish, roll back, consent, events, erasure",
-        {"answers other than the oracle's": 0, **dict(sorted(counts.items()))},
+        {WRONG: counts[WRONG], **dict(sorted(counts.items()))},
         f"OFERTA_CHAOS_EXAMPLES={EXAMPLES} OFERTA_CHAOS_STEPS={STEPS} OFERTA_CHAOS_SEED={SEED} "
         "pytest tests/journeys/test_state_machine.py",
     )
