@@ -39,7 +39,7 @@ from oferta.store.wire import Wire
 from oferta_serving.erasing.places import Ground
 from oferta_serving.erasing.requests import new_id
 from oferta_serving.erasing.runner import Runner, running
-from oferta_training.ledger import Ledger as AuditLedger
+from oferta_training.publications import PublicationLog
 from oferta_training.publish import publish
 
 ANNA: Final = "c0000017"
@@ -93,7 +93,7 @@ class Seller:
                 writer,
                 self.space,
                 clock=clock,
-                ledger=AuditLedger(self.home / "ledger.jsonl", clock),
+                publications=PublicationLog(self.home / "ledger.jsonl", clock),
             )
         finally:
             writer.close()

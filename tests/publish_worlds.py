@@ -1,4 +1,4 @@
-"""A store, a ledger, scores to publish; a test can damage what the store keeps."""
+"""A store, a publication log, scores to publish; a test can damage what the store keeps."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from oferta.store import reading
 from oferta.store.contract import Capacity, Pointer
 from oferta.store.keys import KeySpace
 from oferta.store.memory import MemoryStore
-from oferta_training.ledger import Ledger
+from oferta_training.publications import PublicationLog
 from oferta_training.publish import Options, Published, Step, publish
 from oferta_training.scores import ScoresFolder
 
@@ -22,13 +22,13 @@ CLOCK = FixedClock(NOON + timedelta(hours=1))
 
 
 class World:
-    """A store, a ledger, and as many scores as a test wants."""
+    """A store, a publication log, and as many scores as a test wants."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.space = KeySpace(SECRET)
         self.store = MemoryStore(self.space, CLOCK)
-        self.ledger = Ledger(folder / "ledger.jsonl", CLOCK)
+        self.publications = PublicationLog(folder / "ledger.jsonl", CLOCK)
         self.made = 0
 
     def scores(self, **settings: object) -> ScoresFolder:
@@ -44,7 +44,7 @@ class World:
             self.store,
             self.space,
             clock=CLOCK,
-            ledger=self.ledger,
+            publications=self.publications,
             options=options,
         )
 
@@ -71,7 +71,7 @@ class World:
         return None if pointer is None else (pointer.release, pointer.previous)
 
     def actions(self) -> list[str]:
-        return [entry.action for _, entry in self.ledger.entries()]
+        return [entry.action for _, entry in self.publications.entries()]
 
 
 class Killed(BaseException):

@@ -12,7 +12,7 @@
   privacy/       the consent ledger, receipts of erasures
   serving/       the last release's head, for a start without Redis; figures of workers
   redis/         the embedded server's socket and append-only file
-  ledger.jsonl   every publish and rollback
+  ledger.jsonl   the publication log: every publish, promotion and rollback
   key-secret     what customer ids are hashed with (mode 0600)
   api-keys.json  who may call the API (mode 0600)
   tenants/NAME/  the same of a further tenant, without redis, key-secret and api-keys.json

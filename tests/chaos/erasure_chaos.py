@@ -27,7 +27,7 @@ from oferta.store.redis import RedisWriter
 from oferta_serving.erasing.places import Ground, own_places
 from oferta_serving.erasing.requests import new_id
 from oferta_training.commands.publish import publish_scores
-from oferta_training.ledger import Ledger
+from oferta_training.publications import PublicationLog
 from oferta_training.publish import publish
 from oferta_training.scores import ScoresFolder
 
@@ -110,8 +110,10 @@ def _publish(world: Seller, scores: Path, *, planted: bool) -> None:
         return
     clock, writer = SystemClock(), RedisWriter(world.server.url, world.space)
     try:
-        ledger = Ledger(world.home / "ledger.jsonl", clock)
-        publish(ScoresFolder.open(scores), writer, world.space, clock=clock, ledger=ledger)
+        publications = PublicationLog(world.home / "ledger.jsonl", clock)
+        publish(
+            ScoresFolder.open(scores), writer, world.space, clock=clock, publications=publications
+        )
     finally:
         writer.close()
 

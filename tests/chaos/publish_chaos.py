@@ -39,7 +39,7 @@ from oferta.store.profiles import ProfileRow
 from oferta.store.reading import Damage
 from oferta.store.redis import RedisReader, RedisWriter
 from oferta.store.release import Head
-from oferta_training.ledger import Ledger
+from oferta_training.publications import PublicationLog
 from oferta_training.publish import STEPS, Options, Step, publish
 from oferta_training.release_build import build
 from oferta_training.releases import list_releases, rollback
@@ -89,8 +89,8 @@ class Place:
     def scores(self, version: int) -> Path:
         return self.folder / f"scores{version}"
 
-    def ledger(self) -> Ledger:
-        return Ledger(self.folder / "ledger.jsonl", SystemClock())
+    def publications(self) -> PublicationLog:
+        return PublicationLog(self.folder / "ledger.jsonl", SystemClock())
 
 
 def run_publisher(place: Place, version: int, fatal: tuple[Step, int] | None) -> None:
@@ -110,7 +110,7 @@ def run_publisher(place: Place, version: int, fatal: tuple[Step, int] | None) ->
             writer,
             SPACE,
             clock=SystemClock(),
-            ledger=place.ledger(),
+            publications=place.publications(),
             options=Options(on_step=on_step),
         )
     except FencedOut:
@@ -316,7 +316,13 @@ class Chaos:
 
     def rolled_back(self) -> None:
         writer = RedisWriter(self.place.url, SPACE)
-        rollback(writer, SPACE, reason="chaos", clock=SystemClock(), ledger=self.place.ledger())
+        rollback(
+            writer,
+            SPACE,
+            reason="chaos",
+            clock=SystemClock(),
+            publications=self.place.publications(),
+        )
         writer.close()
         self.counts["rollbacks"] += 1
 
@@ -351,9 +357,9 @@ class Chaos:
         left = list_releases(writer, SPACE, now=SystemClock().now())
         writer.close()
         assert [each.state for each in left] == ["live", "previous"], "orphans are left"
-        entries = self.place.ledger().entries()
+        entries = self.place.publications().entries()
         fences = [entry.fence for _, entry in entries if entry.action == "published"]
-        assert fences == sorted(set(fences)), "the ledger's fences do not grow"
+        assert fences == sorted(set(fences)), "the publication log's fences do not grow"
         return self.counts + sum((Counter(tally) for tally in tallies), Counter())
 
 

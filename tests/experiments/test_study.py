@@ -30,7 +30,7 @@ from oferta_experiments.study.spec import StudySpec
 from oferta_experiments.study.state import open_state
 from oferta_training import registry
 from oferta_training.job import Job, Policy
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +184,8 @@ PAIR = {"plain: together", "plain: popular"}
 def test_a_variant_becomes_champion_where_the_guards_let_it_and_not_where_one_fails(world: World):
     kept = {"weighting": {"half_life_days": 90}}
     variants = [BASE["variants"][0], {**BASE["variants"][1], **kept}]
-    ledger = Ledger(ledger_path(world.home), FixedClock(NOW))
-    before = len(ledger.entries())
+    publications = PublicationLog(publication_log_path(world.home), FixedClock(NOW))
+    before = len(publications.entries())
     first = promoted(world, "champions", "together", variants=variants)
     champion = registry.champion(world.home, "shop")
     assert champion is not None
@@ -205,7 +205,7 @@ def test_a_variant_becomes_champion_where_the_guards_let_it_and_not_where_one_fa
     assert second.version.label == "shop/2"
     assert second.verdict.difference is not None
     assert second.verdict.difference.mean == 0  # the same recipe, learnt from in the same way
-    entries = [entry for _, entry in ledger.entries()][before:]
+    entries = [entry for _, entry in publications.entries()][before:]
     said = [entry.action for entry in entries]
     done = ["promoting", "promoted"]
     assert said == [*done, "refused promotion", "refused promotion", *done]

@@ -29,7 +29,7 @@ from oferta.store.acl import USERS, users_acl
 from oferta.store.blocking import BlockingWire
 from oferta.store.keys import KeySpace
 from oferta.store.redis import RedisWriter
-from oferta_training.ledger import Ledger
+from oferta_training.publications import PublicationLog
 from oferta_training.publish import publish
 from oferta_training.releases import list_releases, rollback
 
@@ -192,11 +192,11 @@ def test_each_process_may_do_its_work_and_nothing_is_denied(store: Store, tmp_pa
 def _publish(machine: Machine) -> None:
     """A release of scores, a second one, back to the first, and then that of a seller."""
     writer = RedisWriter(machine.store.url("publish"), SPACE)
-    ledger = Ledger(machine.home / "ledger.jsonl", SystemClock())
+    publications = PublicationLog(machine.home / "ledger.jsonl", SystemClock())
     for version in (1, 2, 3):
         scores = write_scores(machine.folder / f"s{version}", version=version, profiles=True)
-        publish(scores, writer, SPACE, clock=SystemClock(), ledger=ledger)
-    rollback(writer, SPACE, clock=SystemClock(), ledger=ledger, reason="a try")
+        publish(scores, writer, SPACE, clock=SystemClock(), publications=publications)
+    rollback(writer, SPACE, clock=SystemClock(), publications=publications, reason="a try")
     assert len(list(list_releases(writer, SPACE, now=SystemClock().now()))) >= 2
     publish_seller(writer, SPACE, CUSTOMERS, created_at=time.time() - 60)
     writer.close()

@@ -1,4 +1,4 @@
-"""Promoting and going back: registry, tags and ledger tell the same story, also after a kill."""
+"""Promoting and going back: registry, tags and log tell the same story, also after a kill."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from oferta.events.dataset import open_dataset
 from oferta.progress import Silent
 from oferta_training import registry, tracking
 from oferta_training.job import Job
-from oferta_training.ledger import Ledger, ledger_path
 from oferta_training.promotions import promote, refuse, roll_back
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.registry import Version
 from oferta_training.verdict import Outcome, Verdict
 
@@ -73,11 +73,11 @@ def registered(
 
 
 def actions(home: Path) -> list[str]:
-    return [entry.action for _, entry in ledger(home).entries()]
+    return [entry.action for _, entry in publications(home).entries()]
 
 
-def ledger(home: Path) -> Ledger:
-    return Ledger(ledger_path(home), CLOCK)
+def publications(home: Path) -> PublicationLog:
+    return PublicationLog(publication_log_path(home), CLOCK)
 
 
 def act(home: Path, verdict: Verdict = PASSED, *, made: Version | None = None) -> Version:
@@ -92,12 +92,12 @@ def champion(home: Path) -> int | None:
     return None if found is None else found.number
 
 
-def test_a_promotion_is_in_the_alias_the_tags_and_the_ledger(home: Path) -> None:
+def test_a_promotion_is_in_the_alias_the_tags_and_the_log(home: Path) -> None:
     version = act(home)
     tags = tracking.client(home).get_model_version("shop", "1").tags
     assert champion(home) == 1
     assert tags["oferta.gate"] == PASSED.because
-    assert ledger(home).reigns("shop") == [(version.label, CLOCK.now())]
+    assert publications(home).reigns("shop") == [(version.label, CLOCK.now())]
     assert json.loads(tags["oferta.guards"]) == [
         {
             "guard": "overall",
@@ -108,7 +108,7 @@ def test_a_promotion_is_in_the_alias_the_tags_and_the_ledger(home: Path) -> None
         }
     ]
     assert actions(home) == ["promoting", "promoted"]
-    (_, entry) = ledger(home).entries()[-1]
+    (_, entry) = publications(home).entries()[-1]
     assert (entry.model, entry.by, entry.dataset) == (version.label, "a test", "f00d")
 
 
@@ -117,10 +117,10 @@ def test_a_refusal_names_the_failing_guards_and_moves_nothing(home: Path) -> Non
     refused = act(home, REFUSED)
     assert champion(home) == 1
     assert registry.find(home, "shop@challenger") == refused
-    (_, entry) = ledger(home).entries()[-1]
+    (_, entry) = publications(home).entries()[-1]
     assert entry.action == "refused promotion"
     assert entry.guards == "segments, cost"
-    assert [label for label, _ in ledger(home).reigns("shop")] == ["shop/1"]
+    assert [label for label, _ in publications(home).reigns("shop")] == ["shop/1"]
 
 
 def test_a_long_verdict_still_fits_into_the_registry(home: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_long_verdict_still_fits_into_the_registry(home: Path) -> None:
     assert len(json.loads(tags["oferta.guards"])) == 30
     assert len(tags["oferta.guards"]) <= 5000
     assert len(tags["oferta.gate"]) == 5000
-    (_, entry) = ledger(home).entries()[-1]
+    (_, entry) = publications(home).entries()[-1]
     assert entry.reason == long
 
 
@@ -141,7 +141,7 @@ def test_an_earlier_champion_comes_back_with_the_reason_on_record(home: Path) ->
     roll_back(home, "shop", 1, reason="sales fell", clock=CLOCK, by="a test")
     assert champion(home) == 1
     assert actions(home)[-2:] == ["rolling champion back", "champion rolled back"]
-    (_, entry) = ledger(home).entries()[-1]
+    (_, entry) = publications(home).entries()[-1]
     assert (entry.model, entry.replaced, entry.reason) == ("shop/1", "shop/2", "sales fell")
 
 
@@ -159,7 +159,7 @@ def test_a_champion_that_somebody_set_in_mlflow_is_put_on_record(home: Path) -> 
     tracking.client(home).set_registered_model_alias("shop", "champion", str(by_hand.number))
     act(home, REFUSED)
     assert actions(home) == ["promoting", "promoted", "found champion", "refused promotion"]
-    assert ledger(home).champions("shop") == ["shop/1", "shop/2"]
+    assert publications(home).champions("shop") == ["shop/1", "shop/2"]
 
 
 def test_what_was_made_champion_by_hand_does_not_come_back(home: Path) -> None:
@@ -176,10 +176,10 @@ def test_what_was_made_champion_by_hand_does_not_come_back(home: Path) -> None:
 
 def test_a_refusal_before_there_is_a_version_is_on_record(home: Path) -> None:
     refuse(home, "shop", REFUSED, dataset="f00d", clock=CLOCK, by="a study")
-    (_, entry) = ledger(home).entries()[-1]
+    (_, entry) = publications(home).entries()[-1]
     assert (entry.action, entry.model, entry.dataset) == ("refused promotion", "shop", "f00d")
     assert (entry.guards, entry.reason) == ("segments, cost", REFUSED.because)
-    assert ledger(home).champions("shop") == []
+    assert publications(home).champions("shop") == []
 
 
 def catalogue(folder: Path, category: str) -> Path:
@@ -207,7 +207,7 @@ def test_going_back_asks_whether_credit_is_sold_by_now(
     else:
         with pytest.raises(PromotionRefused, match=r"gender \(sex\)"):
             roll_back(home, "shop", 1, reason="sales fell", clock=CLOCK, by="a test")
-        (_, entry) = ledger(home).entries()[-1]
+        (_, entry) = publications(home).entries()[-1]
         assert (entry.action, entry.guards) == ("refused promotion", "protected")
     assert champion(home) == (1 if back else 2)
 
@@ -235,13 +235,13 @@ def test_a_verdict_over_a_champion_that_is_gone_promotes_nothing(home: Path) -> 
     assert actions(home)[-1] == "refused promotion"
 
 
-def test_the_ledger_of_one_model_says_nothing_of_another(home: Path) -> None:
+def test_the_log_of_one_model_says_nothing_of_another(home: Path) -> None:
     act(home)
     other = registered(home, "shop2")
     promote(home, other, PASSED, over=None, clock=CLOCK, by="a test")
-    assert ledger(home).champions("shop") == ["shop/1"]
-    assert ledger(home).champions("shop2") == ["shop2/1"]
-    assert ledger(home).last_fence() == 0
+    assert publications(home).champions("shop") == ["shop/1"]
+    assert publications(home).champions("shop2") == ["shop2/1"]
+    assert publications(home).last_fence() == 0
 
 
 KILLED = """
@@ -277,7 +277,7 @@ promote(home, version, verdict, over=over, clock=clock, by="killed")
         ("after", 2, ["promoting"], ["promoting", "found champion", "refused promotion"]),
     ],
 )
-def test_killed_around_the_alias_the_ledger_tells_the_truth_afterwards(
+def test_killed_around_the_alias_the_log_tells_the_truth_afterwards(
     home: Path, when: str, live: int, left: list[str], told: list[str]
 ) -> None:
     """Killed with SIGKILL right before, or right after, the alias moves."""
@@ -295,7 +295,7 @@ def test_killed_around_the_alias_the_ledger_tells_the_truth_afterwards(
     assert actions(home)[2:] == left
     act(home, REFUSED)
     assert actions(home)[2:] == told
-    assert ledger(home).champions("shop")[-1] == f"shop/{live}"
+    assert publications(home).champions("shop")[-1] == f"shop/{live}"
 
 
 def run(home: Path, *words: str) -> str:

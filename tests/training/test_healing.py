@@ -15,7 +15,7 @@ from release_worlds import SECRET, write_scores
 
 from oferta.store.connecting import Store, StoreSettings, connect
 from oferta_training.healing import last_live
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.publish import Published, publish
 from oferta_training.releases import rollback
 from oferta_training.scores import ScoresFolder
@@ -27,7 +27,7 @@ class Place:
     def __init__(self, home: Path, server: RedisServer) -> None:
         self.home = home
         self.server = server
-        self.ledger = Ledger(ledger_path(home), CLOCK)
+        self.publications = PublicationLog(publication_log_path(home), CLOCK)
 
     def connected(self) -> Store:
         return connect(StoreSettings(self.home, self.server.url))
@@ -39,10 +39,12 @@ class Place:
 
     def publish(self, scores: ScoresFolder) -> Published:
         with self.connected() as store:
-            return publish(scores, store.writer, store.space, clock=CLOCK, ledger=self.ledger)
+            return publish(
+                scores, store.writer, store.space, clock=CLOCK, publications=self.publications
+            )
 
     def heal(self) -> ScoresFolder | None:
-        return last_live(self.home, self.ledger, now=CLOCK.now())
+        return last_live(self.home, self.publications, now=CLOCK.now())
 
     def empty(self) -> None:
         with Redis(unix_socket_path=str(self.server.socket)) as client:
@@ -81,7 +83,9 @@ def test_after_a_rollback_it_is_what_was_gone_back_to(place: Place):
     place.publish(place.scores(1))
     place.publish(place.scores(2))
     with place.connected() as store:
-        rollback(store.writer, store.space, reason="wrong", clock=CLOCK, ledger=place.ledger)
+        rollback(
+            store.writer, store.space, reason="wrong", clock=CLOCK, publications=place.publications
+        )
     place.empty()
     found = place.heal()
     assert found is not None
@@ -89,16 +93,16 @@ def test_after_a_rollback_it_is_what_was_gone_back_to(place: Place):
     assert place.publish(found).manifest.release == 4, "beyond the rollback's number"
 
 
-def test_a_publisher_killed_between_its_swap_and_its_ledger_has_published(place: Place):
+def test_a_publisher_killed_between_its_swap_and_its_log_has_published(place: Place):
     place.publish(place.scores(1))
     place.publish(place.scores(2))
-    lines = place.ledger.path.read_text().splitlines()
+    lines = place.publications.path.read_text().splitlines()
     assert '"published"' in lines[-1]
-    place.ledger.path.write_text("\n".join(lines[:-1]) + "\n")
+    place.publications.path.write_text("\n".join(lines[:-1]) + "\n")
     place.publish(place.scores(3))  # finds release 2 live, and puts that on record
-    lines = place.ledger.path.read_text().splitlines()
+    lines = place.publications.path.read_text().splitlines()
     assert '"found live"' in lines[-3]
-    place.ledger.path.write_text("\n".join(lines[:-2]) + "\n")
+    place.publications.path.write_text("\n".join(lines[:-2]) + "\n")
     found = place.heal()
     assert found is not None
     assert found.model == "model/2"
@@ -107,7 +111,7 @@ def test_a_publisher_killed_between_its_swap_and_its_ledger_has_published(place:
 def test_altered_or_expired_scores_are_not_what_was_live(place: Place):
     first = place.scores(1)
     place.publish(first)
-    late = last_live(place.home, place.ledger, now=CLOCK.now() + timedelta(days=15))
+    late = last_live(place.home, place.publications, now=CLOCK.now() + timedelta(days=15))
     assert late is None
     (first.path / "popular.parquet").write_bytes(b"altered")
     assert place.heal() is None

@@ -18,13 +18,13 @@ from oferta.events.dataset import Dataset, open_dataset
 from oferta.events.event import Event, Position
 from oferta.events.types import event_types
 from oferta.progress import Silent
-from oferta_training.ledger import Entry, Ledger, ledger_path
 from oferta_training.monitoring.funnel import look_at_funnels
 from oferta_training.monitoring.inputs import look_at_inputs
 from oferta_training.monitoring.look import Look, look
 from oferta_training.monitoring.metrics import metrics_text
 from oferta_training.monitoring.page import page
 from oferta_training.monitoring.shifts import numbers_shift, shift
+from oferta_training.publications import Entry, PublicationLog, publication_log_path
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CLOCK = FixedClock(NOW)
@@ -74,8 +74,8 @@ def data(
 
 def seen(folder: Path, dataset: Dataset) -> Look:
     home = folder / "home"
-    ledger = Ledger(ledger_path(home), CLOCK)
-    return look(home, dataset, archive=None, ledger=ledger, now=NOW)
+    publications = PublicationLog(publication_log_path(home), CLOCK)
+    return look(home, dataset, archive=None, publications=publications, now=NOW)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -170,8 +170,10 @@ def test_lists_that_lose_products_or_customers_are_told(tmp_path: Path):
 
 def test_a_release_that_is_too_old_is_told(tmp_path: Path):
     dataset = data(tmp_path, customers=50)
-    ledger = Ledger(ledger_path(tmp_path / "home"), FixedClock(NOW - timedelta(hours=30)))
-    ledger.append(Entry("published", 4, 4, model="m/1", dataset="d"))
+    publications = PublicationLog(
+        publication_log_path(tmp_path / "home"), FixedClock(NOW - timedelta(hours=30))
+    )
+    publications.append(Entry("published", 4, 4, model="m/1", dataset="d"))
     (alarm,) = seen(tmp_path, dataset).alarms
     assert alarm.said == "release 4 went live 30 hours ago"
 
@@ -232,12 +234,12 @@ def test_clicks_that_fall_off_are_told_and_those_that_scatter_are_not(tmp_path: 
         return made
 
     dataset = data(tmp_path / "data", customers=50)
-    ledger = Ledger(ledger_path(tmp_path), CLOCK)
+    publications = PublicationLog(publication_log_path(tmp_path), CLOCK)
     for name, rate, alarms in (("same", 0.2, 0), ("fallen", 0.1, 1)):
         folder = tmp_path / name
         folder.mkdir()
         archive = archived(folder, events(rate))
-        found = look(tmp_path, dataset, archive=archive, ledger=ledger, now=NOW)
+        found = look(tmp_path, dataset, archive=archive, publications=publications, now=NOW)
         assert len(found.alarms) == alarms, [one.said for one in found.alarms]
 
 
@@ -246,10 +248,10 @@ def test_page_and_metrics_tell_what_was_seen_and_nobodys_name(tmp_path: Path):
     dataset = data(tmp_path, planted=lambda _, __: {"channel": "<b>fax</b>"})
     for name in ("a", "b"):
         write_scores(home / "scores" / name, customers=300, profiles=True)
-    ledger = Ledger(ledger_path(home), CLOCK)
-    ledger.append(Entry("published", 7, 7, model="model/1", dataset="d"))
+    publications = PublicationLog(publication_log_path(home), CLOCK)
+    publications.append(Entry("published", 7, 7, model="model/1", dataset="d"))
     archive = archived(tmp_path, [told("impression", "ann", 5, placement="home", release=7)])
-    found = look(home, dataset, archive=archive, ledger=ledger, now=NOW)
+    found = look(home, dataset, archive=archive, publications=publications, now=NOW)
     html = page(found)
     assert "<b>fax</b>" not in html
     assert "&lt;b&gt;fax" in html

@@ -94,11 +94,15 @@ def test_rollback_needs_no_rewrite_and_can_be_undone(world: World):
     world.publish()
     world.publish()
     written = dict(world.store.records_by_key)
-    done = rollback(world.store, world.space, reason="bad", clock=CLOCK, ledger=world.ledger)
+    done = rollback(
+        world.store, world.space, reason="bad", clock=CLOCK, publications=world.publications
+    )
     assert (done.manifest.release, done.replaced, world.live()) == (1, 2, (1, 2))
     changed = {key for key, record in world.store.records_by_key.items() if written[key] != record}
     assert changed == {world.space.pointer()}
-    rollback(world.store, world.space, reason="not so bad", clock=CLOCK, ledger=world.ledger)
+    rollback(
+        world.store, world.space, reason="not so bad", clock=CLOCK, publications=world.publications
+    )
     assert world.live() == (2, 1)
     assert world.publish().manifest.release == 5, "a rollback uses up a fence"
     assert world.live() == (5, 2)

@@ -65,5 +65,5 @@ def test_a_publisher_that_came_too_late_ends_with_3(home: Path):
 
 def test_a_rollback_wants_a_reason(home: Path):
     assert run("rollback").exit_code == 2
-    assert "ledger keeps it" in str(run("rollback", "--reason", " ").exception)
+    assert "log keeps it" in str(run("rollback", "--reason", " ").exception)
     assert not (home / "ledger.jsonl").exists()

@@ -145,7 +145,7 @@ def test_a_release_that_lost_its_scorer_is_not_rolled_back_to(world: World):
     world.publish(scores(world))
     del world.store.records_by_key[world.space.scorer(1, 0)]
     with pytest.raises(PublishRefused, match="1 rows of release 1 are gone"):
-        rollback(world.store, world.space, reason="x", clock=CLOCK, ledger=world.ledger)
+        rollback(world.store, world.space, reason="x", clock=CLOCK, publications=world.publications)
 
 
 def test_a_scorer_of_another_release_or_altered_is_refused(world: World):

@@ -178,7 +178,13 @@ def test_a_release_that_lost_a_profile_does_not_come_back(meddling: World):
     meddling.publish(meddling.scores(profiles=True))
     del meddling.store.records_by_key[meddling.space.profile_at(1, 77, 0)]
     with pytest.raises(PublishRefused, match="1 rows of release 1 are gone"):
-        rollback(meddling.store, meddling.space, reason="?", clock=CLOCK, ledger=meddling.ledger)
+        rollback(
+            meddling.store,
+            meddling.space,
+            reason="?",
+            clock=CLOCK,
+            publications=meddling.publications,
+        )
 
 
 @pytest.mark.parametrize("fault", ["order", "fewer", "more", "others"])

@@ -10,7 +10,7 @@ from oferta.errors import FencedOut, PublishRefused, StoreUnavailable
 from oferta.store.keys import TAGS
 from oferta.store.memory import MemoryStore
 from oferta_training import publish as publishing
-from oferta_training.ledger import Entry, Ledger
+from oferta_training.publications import Entry, PublicationLog
 from oferta_training.publish import Options, Step
 from oferta_training.releases import list_releases, rollback
 
@@ -86,7 +86,7 @@ def test_a_rollback_that_wakes_after_a_publish_does_not_undo_it(
 
     monkeypatch.setattr(world.store, "reserve_fence", reserve_late)
     with pytest.raises(FencedOut):
-        rollback(world.store, world.space, reason="r", clock=CLOCK, ledger=world.ledger)
+        rollback(world.store, world.space, reason="r", clock=CLOCK, publications=world.publications)
     assert world.live() == (3, 2)
 
 
@@ -109,7 +109,9 @@ def test_killed_at_any_step_the_live_release_is_whole_and_the_next_run_cleans_up
     assert kept == ({2, last} if swapped else {1, last})
     of_a_release = TAGS + 2 + 1 + 1
     assert len(world.store.records_by_key) == 2 * of_a_release + 1
-    fences = [entry.fence for _, entry in world.ledger.entries() if entry.action != "publishing"]
+    fences = [
+        entry.fence for _, entry in world.publications.entries() if entry.action != "publishing"
+    ]
     assert fences == ([1, 2, last] if swapped else [1, last]), "every swap is on record"
 
 
@@ -120,22 +122,24 @@ def test_an_emptied_store_never_gives_a_number_out_again(world: World):
     assert world.publish().manifest.release == 4
 
 
-def test_a_torn_line_of_the_ledger_swallows_no_other(tmp_path: Path):
-    ledger = Ledger(tmp_path / "ledger.jsonl", CLOCK)
-    ledger.append(Entry("published", 1, 1))
-    with ledger.path.open("ab") as file:
+def test_a_torn_line_of_the_log_swallows_no_other(tmp_path: Path):
+    publications = PublicationLog(tmp_path / "ledger.jsonl", CLOCK)
+    publications.append(Entry("published", 1, 1))
+    with publications.path.open("ab") as file:
         file.write(b'{"at": "2026-')
-    ledger.append(Entry("published", 2, 5))
-    assert [entry.release for _, entry in ledger.entries()] == [1, 2]
-    assert ledger.last_fence() == 5
-    assert ledger.knows(5)
-    assert not ledger.knows(3)
+    publications.append(Entry("published", 2, 5))
+    assert [entry.release for _, entry in publications.entries()] == [1, 2]
+    assert publications.last_fence() == 5
+    assert publications.knows(5)
+    assert not publications.knows(3)
 
 
 def test_rollback_is_refused_without_a_previous_release_or_without_its_rows(world: World):
     def code() -> str:
         with pytest.raises(PublishRefused) as refused:
-            rollback(world.store, world.space, reason="r", clock=CLOCK, ledger=world.ledger)
+            rollback(
+                world.store, world.space, reason="r", clock=CLOCK, publications=world.publications
+            )
         return refused.value.code
 
     assert code() == "rollback.none"

@@ -107,7 +107,7 @@ def test_a_person_may_publish_an_older_dataset_with_a_reason(world: World):
     older = world.scores(dataset_at=NOON - timedelta(hours=3), empty=0.5)
     done = world.publish(older, options=Options(override="the new file was wrong"))
     assert done.overridden == ("skew.catalogue", "quality.empty")
-    (_, entry) = world.ledger.entries()[-1]
+    (_, entry) = world.publications.entries()[-1]
     assert entry.reason == "override of skew.catalogue, quality.empty: the new file was wrong"
 
 
@@ -147,7 +147,7 @@ def test_a_collapse_of_quality_needs_a_persons_reason(
     assert (refused.code, refused.step) == (code, "verify")
     done = world.publish(world.scores(**settings), options=Options(override="a smaller campaign"))
     assert done.overridden == (code,)
-    (_, entry) = world.ledger.entries()[-1]
+    (_, entry) = world.publications.entries()[-1]
     assert entry.reason == f"override of {code}: a smaller campaign"
     assert world.publish(world.scores(**settings)).overridden == (), "what is live is the measure"
 

@@ -1,4 +1,4 @@
-"""Whether an earlier champion may come back: the ledger is read, and `protected` asked again."""
+"""Whether an earlier champion may come back: the log is read, and `protected` asked again."""
 
 from pathlib import Path
 
@@ -9,13 +9,18 @@ from oferta.privacy.credit import sells_credit
 from oferta.privacy.protected import require_allowed
 from oferta.progress import Silent
 from oferta_training import checks, registry
-from oferta_training.ledger import Ledger
+from oferta_training.publications import PublicationLog
 from oferta_training.registry import Version
 from oferta_training.verdict import Outcome, unmeasured
 
 
 def check_eligible(
-    home: Path, version: Version, before: Version | None, *, ledger: Ledger, clock: Clock
+    home: Path,
+    version: Version,
+    before: Version | None,
+    *,
+    publications: PublicationLog,
+    clock: Clock,
 ) -> None:
     """Nothing where `version` may replace the champion `before`.
 
@@ -26,11 +31,11 @@ def check_eligible(
     """
     if before is not None and before.label == version.label:
         raise RegistryError(f"{version.label} is the champion already")
-    eligible = ledger.let_through(version.name)
+    eligible = publications.let_through(version.name)
     if version.label not in eligible:
         were = ", ".join(dict.fromkeys(eligible)) or "none"
         how = "became so around the gate"
-        if version.label not in ledger.champions(version.name):
+        if version.label not in publications.champions(version.name):
             how = "never was champion, so no gate has let it through"
         raise RegistryError(f"{version.label} {how}. Were champion: {were}.")
     outcome = _protected(home, version, before, clock)

@@ -1,7 +1,7 @@
 """Which version is champion: promoting, refusing and going back, each on record.
 
-The order is that of releases: the ledger says what is about to happen, the registry's tags and then
-its alias move, the ledger says that it happened. A process killed in between leaves either its
+The order is that of releases: the publication log says what is about to happen, the registry's tags
+and then its alias move, the log says that it happened. A process killed between leaves either its
 intention alone, and the old champion, or a champion that the next call puts on record as found.
 """
 
@@ -17,7 +17,7 @@ from oferta.clock import Clock
 from oferta.errors import PromotionRefused, ProtectedAttribute
 from oferta_training import registry
 from oferta_training.eligible import check_eligible
-from oferta_training.ledger import Entry, Ledger, ledger_path
+from oferta_training.publications import Entry, PublicationLog, publication_log_path
 from oferta_training.registry import CHALLENGER, CHAMPION, Version
 from oferta_training.verdict import Outcome, Verdict, unjudged
 
@@ -33,14 +33,14 @@ def promote(
     `over` is the champion that it was judged against, None where there was none: where another has
     become champion meanwhile, the verdict is of the past, and the version becomes challenger. `by`
     names the act, as `oferta train`. The version's tags keep the verdict (`oferta.gate`) and the
-    guards' outcomes (`oferta.guards`); since when it is champion, the ledger knows.
+    guards' outcomes (`oferta.guards`); since when it is champion, the log knows.
 
     Raises:
         RegistryError: the registry did not answer; nothing has moved.
     """
-    ledger = Ledger(ledger_path(home), clock)
+    publications = PublicationLog(publication_log_path(home), clock)
     with _alone(home):
-        now = note_unrecorded(home, version.name, ledger)
+        now = note_unrecorded(home, version.name, publications)
         if verdict.promoted and now is not None and (over is None or over.label != now.label):
             verdict = unjudged(
                 f"{now.label} became champion while it was judged against "
@@ -58,11 +58,11 @@ def promote(
         )
         if not verdict.promoted:
             registry.set_alias(home, version, CHALLENGER, tags=tags)
-            _note_refusal(ledger, entry, verdict.failing)
+            _note_refusal(publications, entry, verdict.failing)
             return verdict
-        ledger.append(entry)
+        publications.append(entry)
         registry.set_alias(home, version, CHAMPION, tags=tags)
-        ledger.append(replace(entry, action="promoted"))
+        publications.append(replace(entry, action="promoted"))
     return verdict
 
 
@@ -78,9 +78,9 @@ def roll_back(
         RegistryError: no such version, or not one that may come back.
         PromotionRefused, ProtectedAttribute: `protected` refuses it; on record.
     """
-    ledger = Ledger(ledger_path(home), clock)
+    publications = PublicationLog(publication_log_path(home), clock)
     with _alone(home):
-        before = note_unrecorded(home, name, ledger)
+        before = note_unrecorded(home, name, publications)
         version = registry.find(home, f"{name}/{number}")
         entry = Entry(
             "rolling champion back",
@@ -92,13 +92,13 @@ def roll_back(
             by=by,
         )
         try:
-            check_eligible(home, version, before, ledger=ledger, clock=clock)
+            check_eligible(home, version, before, publications=publications, clock=clock)
         except (PromotionRefused, ProtectedAttribute) as error:
-            _note_refusal(ledger, replace(entry, reason=str(error)), ("protected",))
+            _note_refusal(publications, replace(entry, reason=str(error)), ("protected",))
             raise
-        ledger.append(entry)
+        publications.append(entry)
         registry.set_alias(home, version, CHAMPION, tags={"oferta.rolled_back": reason})
-        ledger.append(replace(entry, action="champion rolled back"))
+        publications.append(replace(entry, action="champion rolled back"))
     return version, before
 
 
@@ -108,11 +108,11 @@ def refuse(home: Path, name: str, verdict: Verdict, *, dataset: str, clock: Cloc
     For callers that register nothing before the guards have passed. `dataset` is the fingerprint.
     """
     entry = Entry("refused promotion", model=name, dataset=dataset, reason=verdict.because, by=by)
-    _note_refusal(Ledger(ledger_path(home), clock), entry, verdict.failing)
+    _note_refusal(PublicationLog(publication_log_path(home), clock), entry, verdict.failing)
 
 
-def note_unrecorded(home: Path, name: str, ledger: Ledger) -> Version | None:
-    """The champion now; on record as found where no act of the ledger made it champion.
+def note_unrecorded(home: Path, name: str, publications: PublicationLog) -> Version | None:
+    """The champion now; on record as found where no act of the log made it champion.
 
     Its process was killed before the last line, or somebody moved the alias in MLflow.
 
@@ -120,17 +120,17 @@ def note_unrecorded(home: Path, name: str, ledger: Ledger) -> Version | None:
         RegistryError: the registry did not answer.
     """
     now = registry.champion(home, name)
-    if now is not None and [now.label] != ledger.champions(name)[-1:]:
-        ledger.append(
+    if now is not None and [now.label] != publications.champions(name)[-1:]:
+        publications.append(
             Entry("found champion", model=now.label, model_run=now.run_id, dataset=now.fingerprint)
         )
     return now
 
 
-def _note_refusal(ledger: Ledger, entry: Entry, failing: tuple[str, ...]) -> None:
+def _note_refusal(publications: PublicationLog, entry: Entry, failing: tuple[str, ...]) -> None:
     """`entry` as a refused promotion, with the guards that refused it."""
     guards = ", ".join(failing) or None
-    ledger.append(replace(entry, action="refused promotion", guards=guards, replaced=None))
+    publications.append(replace(entry, action="refused promotion", guards=guards, replaced=None))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from oferta.store.keys import KeySpace
 from oferta.store.release import Head, Manifest
 from oferta_training import release_checks as checks
 from oferta_training.forgotten import Forgotten, release_without
-from oferta_training.ledger import Entry, Ledger
+from oferta_training.publications import Entry, PublicationLog
 from oferta_training.release_build import Build, build
 from oferta_training.releases import (
     Announcement,
@@ -41,7 +41,7 @@ Step = Literal[
     "write manifest",
     "swap",
     "replicas",
-    "ledger",
+    "publications",
     "clean up",
 ]
 
@@ -63,7 +63,7 @@ class Options:
 
     Attributes:
         ttl: how long the release stays in the store unless replaced.
-        override: a person's reason to go live over broken guard rails, for the ledger.
+        override: a person's reason to go live over broken guard rails, for the publication log.
         replicas: how many replicas must be connected, and are waited for after the swap.
         on_step: told of every step as it begins.
         live: whether the release follows what customers do, where its scores can.
@@ -109,7 +109,7 @@ def publish(
     space: KeySpace,
     *,
     clock: Clock,
-    ledger: Ledger,
+    publications: PublicationLog,
     progress: Progress | None = None,
     options: Options | None = None,
 ) -> Published:
@@ -125,10 +125,10 @@ def publish(
     step = options.on_step
 
     step("fence")
-    fence = store.reserve_fence(above=ledger.last_fence())
+    fence = store.reserve_fence(above=publications.last_fence())
 
     step("pre-flight")
-    note_unrecorded(store, ledger)
+    note_unrecorded(store, publications)
     live = live_manifest(store, space)
     checks.check_capacity(store, scores, replicas=options.replicas, live=options.live)
     rails = checks.skew(scores, live)
@@ -160,17 +160,17 @@ def publish(
 
             step("swap")
             entry = _entry(draft.manifest, overridden, options.override)
-            ledger.append(entry)
+            publications.append(entry)
             pointer = Pointer(fence, None, fence, clock.now().timestamp(), digest)
             live_now = swap(store, pointer)
         except PublishRefused as error:
-            raise _withdrawn(error, draft, store, space, ledger) from error
+            raise _withdrawn(error, draft, store, space, publications) from error
 
     step("replicas")
     replicas = store.replicated(options.replicas, timeout_s=0.2) if options.replicas else 0
 
-    step("ledger")
-    ledger.append(replace(entry, action="published", previous=live_now.previous))
+    step("publications")
+    publications.append(replace(entry, action="published", previous=live_now.previous))
 
     step("clean up")
     removed = remove_older(store, space)
@@ -346,7 +346,11 @@ def _entry(manifest: Manifest, overridden: tuple[str, ...], override: str | None
 
 
 def _withdrawn(
-    error: PublishRefused, draft: _Draft, store: PublisherStore, space: KeySpace, ledger: Ledger
+    error: PublishRefused,
+    draft: _Draft,
+    store: PublisherStore,
+    space: KeySpace,
+    publications: PublicationLog,
 ) -> PublishRefused:
     """Remove what was written of a refused release, which nothing can make live any more."""
     manifest = draft.manifest
@@ -358,7 +362,7 @@ def _withdrawn(
         # The faster publisher removed our rows: that, and not the missing rows, is the reason.
         error = FencedOut(error.step, manifest.release)
     draft.announcement().remove(store, space, manifest.release)
-    ledger.append(
+    publications.append(
         Entry(
             "refused", manifest.release, manifest.release, model=manifest.model, reason=error.code
         )

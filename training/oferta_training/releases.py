@@ -20,7 +20,7 @@ from oferta.store.contract import Inspector, Pointer, PublisherStore
 from oferta.store.head import ManifestRecord
 from oferta.store.keys import KeySpace
 from oferta.store.release import Manifest
-from oferta_training.ledger import Entry, Ledger
+from oferta_training.publications import Entry, PublicationLog
 
 State = Literal["live", "previous", "incoming", "orphan"]
 
@@ -143,7 +143,12 @@ def list_releases(store: PublisherStore, space: KeySpace, *, now: datetime) -> l
 
 
 def rollback(
-    store: PublisherStore, space: KeySpace, *, reason: str, clock: Clock, ledger: Ledger
+    store: PublisherStore,
+    space: KeySpace,
+    *,
+    reason: str,
+    clock: Clock,
+    publications: PublicationLog,
 ) -> RolledBack:
     """Make the previous release live again: a new fence and one swap, nothing is rewritten.
 
@@ -162,7 +167,7 @@ def rollback(
         raise PublishRefused("rollback.gone", "rollback", str(error)) from error
     manifest = record.manifest
     _check_complete(store, space, record)
-    fence = store.reserve_fence(above=ledger.last_fence())
+    fence = store.reserve_fence(above=publications.last_fence())
     entry = Entry(
         "rolling back",
         manifest.release,
@@ -174,10 +179,10 @@ def rollback(
         customers=manifest.customers,
         reason=reason,
     )
-    ledger.append(entry)
+    publications.append(entry)
     pointer = Pointer(manifest.release, None, fence, clock.now().timestamp(), digest)
     swap(store, pointer, replacing=live.fence)
-    ledger.append(replace(entry, action="rolled back"))
+    publications.append(replace(entry, action="rolled back"))
     return RolledBack(manifest, live.release)
 
 
@@ -215,14 +220,14 @@ def swap(store: PublisherStore, pointer: Pointer, *, replacing: int | None = Non
     return pointer
 
 
-def note_unrecorded(store: Inspector, ledger: Ledger) -> None:
-    """Put a live release on record whose publisher was killed between its swap and its ledger."""
+def note_unrecorded(store: Inspector, publications: PublicationLog) -> None:
+    """Put a live release on record whose publisher was killed between its swap and its log."""
     try:
         live = store.live()
     except RecordCorrupt:
         return
-    if live is not None and not ledger.knows(live.fence):
-        ledger.append(Entry("found live", live.release, live.fence, previous=live.previous))
+    if live is not None and not publications.knows(live.fence):
+        publications.append(Entry("found live", live.release, live.fence, previous=live.previous))
 
 
 def remove_older(store: PublisherStore, space: KeySpace) -> tuple[int, ...]:

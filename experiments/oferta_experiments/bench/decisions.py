@@ -21,7 +21,7 @@ from oferta_experiments.bench.http import LOAD_CORE, SERVER_CORE, pin_redis, ser
 from oferta_experiments.bench.load import Asked, Load, run_load, run_paced
 from oferta_experiments.bench.rows import Row
 from oferta_experiments.bench.seller import write_seller
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.publish import Options, publish
 
 _RULES = Path(__file__).parents[3] / "serving"
@@ -44,7 +44,7 @@ def decision_rows(work: Path) -> list[Row]:
             store.writer,
             store.space,
             clock=clock,
-            ledger=Ledger(ledger_path(work), clock),
+            publications=PublicationLog(publication_log_path(work), clock),
             progress=Silent(),
             options=Options(),
         )

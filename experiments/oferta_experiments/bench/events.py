@@ -28,7 +28,7 @@ from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.http import serving
 from oferta_experiments.bench.releases import write_scores
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.publish import Options, publish
 
 _CUSTOMERS = 20_000
@@ -64,14 +64,14 @@ def measure(work: Path, *, rate: int, seconds: float) -> Measured:
     clock = SystemClock()
     scores = write_scores(work / "scores", customers=_CUSTOMERS, rng=default_rng(1))
     with connect(StoreSettings(work)) as store, ExitStack() as stack:
-        ledger = Ledger(ledger_path(work), clock)
+        publications = PublicationLog(publication_log_path(work), clock)
         options = Options()
         publish(
             scores,
             store.writer,
             store.space,
             clock=clock,
-            ledger=ledger,
+            publications=publications,
             progress=Silent(),
             options=options,
         )

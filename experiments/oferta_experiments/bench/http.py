@@ -25,7 +25,7 @@ from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.load import Asked, Load, generator, run_load
 from oferta_experiments.bench.releases import write_scores
 from oferta_experiments.bench.rows import Row
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.publish import Options, publish
 
 _CUSTOMERS, _ASKED, _BATCH, _N = 20_000, 400, 500, 10
@@ -47,7 +47,7 @@ def http_rows(work: Path) -> list[Row]:
             store.writer,
             store.space,
             clock=clock,
-            ledger=Ledger(ledger_path(work), clock),
+            publications=PublicationLog(publication_log_path(work), clock),
             progress=Silent(),
             options=Options(),
         )

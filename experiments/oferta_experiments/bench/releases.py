@@ -14,7 +14,7 @@ from oferta.clock import SystemClock
 from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.rows import Row, seconds
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.publish import Options, publish
 from oferta_training.scores import CUSTOMERS, POPULAR, SIMILAR, ScoresFolder, write_manifest
 
@@ -37,7 +37,7 @@ def release_rows(work: Path) -> list[Row]:
                 store.writer,
                 store.space,
                 clock=clock,
-                ledger=Ledger(ledger_path(settings.home), clock),
+                publications=PublicationLog(publication_log_path(settings.home), clock),
                 progress=Silent(),
                 options=Options(),
             )

@@ -18,7 +18,7 @@ from oferta_experiments.bench.seller import write_seller
 from oferta_experiments.load.kinds import CUSTOMERS, Kind, kinds
 from oferta_experiments.load.measure import CLIENTS, Measured, Plan, bare, consuming, measure
 from oferta_experiments.load.show import markdown, terminal
-from oferta_training.ledger import Ledger, ledger_path
+from oferta_training.publications import PublicationLog, publication_log_path
 from oferta_training.publish import Options, publish
 
 _RULES = Path(__file__).parents[3] / "serving"
@@ -58,7 +58,7 @@ def _measured(work: Path, plan: Plan) -> list[Measured]:
             store.writer,
             store.space,
             clock=clock,
-            ledger=Ledger(ledger_path(work), clock),
+            publications=PublicationLog(publication_log_path(work), clock),
             progress=Silent(),
             options=Options(),
         )

@@ -70,7 +70,7 @@ class Writer(Protocol):
     def reserve_fence(self, *, above: int = 0) -> int:
         """A fence larger than every one before and than `above`; also a new release's number.
 
-        `above` is what the audit ledger remembers: a store that lost everything must not give a
+        `above` is what the publication log remembers: a store that lost everything must not give a
         number out again that readers may still hold rows of.
 
         Raises:

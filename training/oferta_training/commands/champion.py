@@ -18,7 +18,7 @@ def champion(
     to: Annotated[
         int | None, typer.Option(min=1, help="Make this earlier champion champion again.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why: the ledger keeps it. With --to.")] = "",
+    reason: Annotated[str, typer.Option(help="Why: the publication log keeps it. With --to.")] = "",
     home: Annotated[
         Path | None, typer.Option(help="The state folder. Default: OFERTA_HOME, else .oferta.")
     ] = None,
@@ -36,7 +36,7 @@ def champion(
     from oferta.errors import SettingsInvalid
     from oferta.home import home_folder
     from oferta_training import promotions, registry
-    from oferta_training.ledger import Ledger, ledger_path
+    from oferta_training.publications import PublicationLog, publication_log_path
 
     folder = home_folder(home)
     name = registry.model_name(folder, model)
@@ -44,14 +44,14 @@ def champion(
         if reason:
             raise SettingsInvalid("--reason", ["goes with --to VERSION"])
         found = registry.standings(folder, name)
-        reigns = Ledger(ledger_path(folder), SystemClock()).reigns(name)
+        reigns = PublicationLog(publication_log_path(folder), SystemClock()).reigns(name)
         since = {label: at.isoformat() for label, at in reigns}
         typer.echo(
             json.dumps([_as_json(one, since) for one in found]) if as_json else _table(found, since)
         )
         return
     if not reason.strip():
-        raise SettingsInvalid("--reason", ["say why: the ledger keeps it"])
+        raise SettingsInvalid("--reason", ["say why: the publication log keeps it"])
     version, before = promotions.roll_back(
         folder, name, to, reason=reason.strip(), clock=SystemClock(), by="oferta champion"
     )

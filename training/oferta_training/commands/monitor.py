@@ -37,12 +37,12 @@ def monitor(
     from oferta.events.dataset import open_dataset
     from oferta.home import home_folder
     from oferta.progress import Terminal
-    from oferta_training.ledger import Ledger, ledger_path
     from oferta_training.monitoring.look import look
     from oferta_training.monitoring.metrics import metrics_text
     from oferta_training.monitoring.page import page, places
     from oferta_training.nightly.state import Places
     from oferta_training.page import write_whole
+    from oferta_training.publications import PublicationLog, publication_log_path
 
     folder, clock = home_folder(home), SystemClock()
     nights = Places(folder).datasets()
@@ -59,7 +59,7 @@ def monitor(
         folder,
         opened,
         archive=archive or (own if own.is_dir() else None),
-        ledger=Ledger(ledger_path(folder), clock),
+        publications=PublicationLog(publication_log_path(folder), clock),
         now=clock.now(),
     )
     report, metrics = places(folder)

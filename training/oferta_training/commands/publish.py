@@ -124,7 +124,7 @@ def publish(
 
 def rollback(
     *,
-    reason: Annotated[str, typer.Option(help="Why: it goes into the ledger.")],
+    reason: Annotated[str, typer.Option(help="Why: it goes into the publication log.")],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -138,11 +138,11 @@ def rollback(
     from oferta.clock import SystemClock
     from oferta.errors import FencedOut, SettingsInvalid
     from oferta.store.connecting import connect
-    from oferta_training.ledger import Ledger, ledger_path
+    from oferta_training.publications import PublicationLog, publication_log_path
     from oferta_training.releases import rollback as run
 
     if not reason.strip():
-        raise SettingsInvalid("--reason", ["say why: the ledger keeps it"])
+        raise SettingsInvalid("--reason", ["say why: the publication log keeps it"])
     settings, clock = _settings(home), SystemClock()
     try:
         with connect(settings) as store:
@@ -151,7 +151,7 @@ def rollback(
                 store.space,
                 reason=reason.strip(),
                 clock=clock,
-                ledger=Ledger(ledger_path(settings.home), clock),
+                publications=PublicationLog(publication_log_path(settings.home), clock),
             )
     except FencedOut as error:
         _end_fenced_out(error)
@@ -231,7 +231,7 @@ def publish_scores(
     from oferta.store.forgotten import forgotten_now, forgotten_of
     from oferta_training.copying import bring_consents
     from oferta_training.forgotten import scores_without
-    from oferta_training.ledger import Ledger, ledger_path
+    from oferta_training.publications import PublicationLog, publication_log_path
     from oferta_training.publish import Options
     from oferta_training.publish import publish as run
     from oferta_training.refused import refusals_of
@@ -247,7 +247,7 @@ def publish_scores(
             store.writer,
             store.space,
             clock=clock,
-            ledger=Ledger(ledger_path(settings.home), clock),
+            publications=PublicationLog(publication_log_path(settings.home), clock),
             progress=Terminal(),
             options=Options(
                 override=override,
@@ -290,10 +290,10 @@ def _last_live(home: Path | None) -> "ScoresFolder | None":
     from oferta.clock import SystemClock
     from oferta.home import home_folder
     from oferta_training.healing import last_live
-    from oferta_training.ledger import Ledger, ledger_path
+    from oferta_training.publications import PublicationLog, publication_log_path
 
     folder, clock = home_folder(home), SystemClock()
-    return last_live(folder, Ledger(ledger_path(folder), clock), now=clock.now())
+    return last_live(folder, PublicationLog(publication_log_path(folder), clock), now=clock.now())
 
 
 def _wanted(profiles: bool | None, policy: Path | None, as_of: str | None) -> "Wanted":

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from oferta.errors import SourceRefused
 from oferta.events.dataset import Dataset
-from oferta_training.ledger import DONE, Ledger
 from oferta_training.monitoring.funnel import Funnel, Funnels, look_at_funnels
 from oferta_training.monitoring.inputs import Inputs, Volume, look_at_inputs
 from oferta_training.monitoring.lists import Lists, lists_shifts, look_at_lists
 from oferta_training.monitoring.shifts import Shift
+from oferta_training.publications import DONE, PublicationLog
 from oferta_training.scores import ScoresFolder, finished
 
 FELL: Final = 0.7
@@ -42,7 +42,7 @@ class Look:
 
     Attributes:
         at: epoch seconds.
-        release, release_at: what went live last, as far as the ledger knows, and when.
+        release, release_at: what went live last, as far as the log knows, and when.
         inputs, lists, lists_before, funnels: None where there is nothing to look at.
         shifts: of lists and of facts of profiles.
     """
@@ -89,13 +89,18 @@ class Look:
 
 
 def look(
-    home: Path, dataset: Dataset, *, archive: Path | None, ledger: Ledger, now: datetime
+    home: Path,
+    dataset: Dataset,
+    *,
+    archive: Path | None,
+    publications: PublicationLog,
+    now: datetime,
 ) -> Look:
     """Look at the dataset, the newest scores and those before, and the archived live events."""
-    done = [(at, entry) for at, entry in ledger.entries() if entry.action in DONE]
+    done = [(at, entry) for at, entry in publications.entries() if entry.action in DONE]
     models = {
         entry.release: entry.model
-        for _, entry in ledger.entries()
+        for _, entry in publications.entries()
         if entry.release is not None and entry.model is not None
     }
     newest, before = _two_newest(home)

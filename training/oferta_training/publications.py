@@ -1,4 +1,4 @@
-"""The audit ledger: every publish, promotion and rollback, one JSON line each, outside Redis.
+"""The publication log: every publish, promotion and rollback, one JSON line each, outside Redis.
 
 It survives an emptied Redis and says which number the next release must be above, and which
 version of a model was champion when, by whose act and why. A line is whole
@@ -39,7 +39,7 @@ CHAMPION_DONE: tuple[Action, ...] = ("promoted", "champion rolled back", "found 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the ledger.
+    """One line of the log.
 
     Attributes:
         action: what happened. What ends in `-ing`, or says `rolling`, is written before the swap
@@ -71,8 +71,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """The ledger in one file. Several processes may append to it."""
+class PublicationLog:
+    """The log in one file. Several processes may append to it."""
 
     path: Path
     clock: Clock
@@ -109,7 +109,7 @@ class Ledger:
         return found
 
     def last_fence(self) -> int:
-        """The largest fence that was ever about to swap; 0 in an empty ledger."""
+        """The largest fence that was ever about to swap; 0 in an empty log."""
         return max((entry.fence or 0 for _, entry in self.entries()), default=0)
 
     def knows(self, fence: int) -> bool:
@@ -139,6 +139,6 @@ class Ledger:
         ]
 
 
-def ledger_path(home: Path) -> Path:
-    """Where the ledger of a state folder lies."""
+def publication_log_path(home: Path) -> Path:
+    """Where that of a state folder lies."""
     return home / "ledger.jsonl"
