@@ -329,6 +329,18 @@ def test_a_fault_in_serving_is_noticed(plant: str):
     assert run(examples=10, steps=20, number=SEED, plant=plant)[WRONG] > 0
 
 
+def test_a_release_between_a_session_and_its_name_forgets_nothing():
+    """Its data hold what the session did, as nobody's; found by the machine."""
+    with running() as live:
+        machine = type("Machine", (ListsOverTime,), {"live": live, "counts": Counter()})()
+        machine.begin(weights=1)
+        machine.in_a_session(which="s1", kind="view", product=6)
+        machine.publish(weights=2, covers=True)
+        machine.recognise(who="anna", product=9)
+        machine.publish(weights=3, covers=True)
+        machine.roll_back()
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(120 + 20 * EXAMPLES)
 def test_every_list_is_what_it_must_be_whatever_happens_in_whatever_order():

@@ -16,7 +16,7 @@ from oferta.store.keys import KeySpace
 from oferta_serving.consuming.deeds import Deed
 from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.consuming.records import read_recent, written
-from oferta_serving.consuming.sessions import Sessions
+from oferta_serving.consuming.sessions import Sessions, ties_of
 
 
 class Failed(NamedTuple):
@@ -62,9 +62,9 @@ class Applier:
         failed: list[Failed] = []
         pending = list(deeds)
         while pending:
-            sessions = {(each.session, each.owner) for each in pending if each.session is not None}
-            if sessions:
-                await self.sessions.adopt(sorted(sessions))
+            ties = ties_of(pending)
+            if ties:
+                await self.sessions.adopt(ties)
             pending = await self._round(pending, failed)
         return failed
 

@@ -6,7 +6,7 @@ together with a claim of their own; the session's record is emptied. Whoever com
 closed session, and brings its events to the customer directly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from oferta.clock import Clock
@@ -30,20 +30,23 @@ class Sessions:
     clock: Clock
     metrics: ConsumerMetrics
 
-    async def adopt(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
-        """Give customers what their sessions did: `(session, customer)` hashes.
+    async def adopt(self, ties: Mapping[tuple[bytes, bytes], Position]) -> None:
+        """Give customers what their sessions did.
+
+        Args:
+            ties: by `(session, customer)` hashes, the position of the event that told it.
 
         A session belongs to the first customer that it is told with.
 
         Raises:
             StoreUnavailable: no answer in time; to be repeated.
         """
-        keys = [self.space.recent(session) for session, _ in pairs]
+        keys = [self.space.recent(session) for session, _ in ties]
         records = await self.store.fetch(keys)
-        for (session, customer), record in zip(pairs, records, strict=True):
+        for ((session, customer), tied), record in zip(ties.items(), records, strict=True):
             recent, _ = read_recent(record, self.metrics)
             if recent.merged_into is None or _is_left(recent, customer):
-                await self._adopt(session, customer)
+                await self._adopt(session, customer, tied)
 
     async def bring(self, session: bytes, customer: bytes, deeds: Sequence[Deed]) -> list[Deed]:
         """Apply what a session did after it was merged: to its customer. Returns what was new.
@@ -73,7 +76,7 @@ class Sessions:
         await self.store.settle(positions, "applied")
         return [deed for _, deed in fresh]
 
-    async def _adopt(self, session: bytes, customer: bytes) -> None:
+    async def _adopt(self, session: bytes, customer: bytes, tied: Position) -> None:
         key = self.space.recent(session)
         while True:
             (record,) = await self.store.fetch([key])
@@ -86,11 +89,13 @@ class Sessions:
             elif not _is_left(was.recent, customer):
                 return
             else:
-                await self._bring_all(session, customer, was.recent)
+                await self._bring_all(session, customer, was.recent, tied)
                 emptied = replace(was.recent, version=was.recent.version + 1, events=())
                 await self._replace(session, record, emptied)
 
-    async def _bring_all(self, session: bytes, customer: bytes, done: Recent) -> None:
+    async def _bring_all(
+        self, session: bytes, customer: bytes, done: Recent, tied: Position
+    ) -> None:
         # Event ids hold no control characters, so none is the name of this claim.
         name = f"\0merge {session.hex()} {done.newest}"
         claim = self.space.event(customer, name)
@@ -99,7 +104,7 @@ class Sessions:
             known = read_claim(said)
             if known is not None and known.state == "applied":
                 return
-            if await self._merged(customer, session, record, done, [(claim, START)]):
+            if await self._merged(customer, session, record, done, [(claim, START)], tied=tied):
                 self.metrics.merged.inc()
                 return
 
@@ -110,11 +115,13 @@ class Sessions:
         record: bytes | None,
         done: Recent,
         claims: Sequence[tuple[bytes, Position]],
+        *,
+        tied: Position | None = None,
     ) -> bool:
         now = self.clock.now().timestamp()
         was = read_recent(record, self.metrics)
         shard = self.space.shard(session)
-        new = merge(was.recent, done, shard=shard, now=now, types=self.types)
+        new = merge(was.recent, done, shard=shard, now=now, tied=tied, types=self.types)
         change = RecentChange(customer, was.mark, written(new, was, at=now), claims)
         (is_done,) = await self.store.apply([change])
         if not is_done:
@@ -125,6 +132,15 @@ class Sessions:
         now = self.clock.now().timestamp()
         was = read_recent(record, self.metrics)
         await self.store.apply([RecentChange(session, was.mark, written(new, was, at=now), ())])
+
+
+def ties_of(deeds: Iterable[Deed]) -> dict[tuple[bytes, bytes], Position]:
+    """Which session was told to be whose, each by the first event that told it; for `adopt`."""
+    ties: dict[tuple[bytes, bytes], Position] = {}
+    for deed in deeds:
+        if deed.session is not None:
+            ties.setdefault((deed.session, deed.owner), deed.entry.position)
+    return ties
 
 
 def _is_left(recent: Recent, customer: bytes) -> bool:

@@ -23,6 +23,7 @@ from oferta_serving.consuming.deeds import Deed, deed_of
 from oferta_serving.consuming.forgotten import Forgetting
 from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.consuming.products import LiveProducts
+from oferta_serving.consuming.sessions import ties_of
 
 ATTEMPTS: Final = 5
 """After so many an entry is a dead letter."""
@@ -209,9 +210,9 @@ class ShardConsumer:
     async def _park(self, deeds: Sequence[Deed]) -> None:
         if not deeds:
             return
-        known = {(each.session, each.owner) for each in deeds if each.session is not None}
-        if known:
-            await self._applier.sessions.adopt(sorted(known))  # who they are does not wait
+        ties = ties_of(deeds)
+        if ties:
+            await self._applier.sessions.adopt(ties)  # who they are does not wait
         await self._store.settle([(deed.claim, None) for deed in deeds], "parked")
         letters = [(deed.entry._replace(claim=deed.claim), PRODUCT) for deed in deeds]
         at = self._clock.now().timestamp()

@@ -39,6 +39,8 @@ class RecentEvent(NamedTuple):
         wishes: what was typed into a calculator (`WISHES`).
         quantity: pieces; None: one.
         shard: whose stream `position` is of; None: that of the record's own customer or session.
+        tied: of what a session did: position, in the customer's own stream, of the event that told
+            whose the session was. Data without that event do not have this one as the customer's.
     """
 
     position: Position
@@ -50,6 +52,7 @@ class RecentEvent(NamedTuple):
     wishes: Mapping[str, AttributeValue]
     quantity: float | None = None
     shard: int | None = None
+    tied: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Recent:
         known = elsewhere or {}
 
         def is_new(event: RecentEvent) -> bool:
+            if covered is not None and event.tied is not None and event.tied > covered:
+                return True
             until = covered if event.shard is None else known.get(event.shard)
             if until is None:
                 return event.at > cut or event.position.ms / 1000 > read_at
@@ -130,6 +135,7 @@ def merge(
     *,
     shard: int,
     now: float,
+    tied: Position | None = None,
     types: Mapping[str, EventType] = BUILT_IN,
 ) -> Recent:
     """`customer` with what the session did, which turned out to be theirs.
@@ -142,10 +148,12 @@ def merge(
         session: what was kept of it.
         shard: the session's (`KeySpace.shard`).
         now: epoch seconds.
+        tied: position, in the customer's stream, of the event that told whose the session is.
         types: as for `applied`.
     """
     brought = [
-        one if one.shard is not None else one._replace(shard=shard) for one in session.events
+        one if one.shard is not None else one._replace(shard=shard, tied=tied)
+        for one in session.events
     ]
     kept = _with(customer, brought, now=now, types=types)
     if kept == customer.events:
@@ -210,9 +218,15 @@ def decode_recent(data: bytes) -> Recent:
         version, newest, merged_into, events = orjson.loads(data)
         return Recent(
             int(version),
-            tuple(RecentEvent(Position(*at), *rest) for at, *rest in events),
+            tuple(_decoded(RecentEvent(*event)) for event in events),
             merged_into,
             Position(*newest),
         )
     except (orjson.JSONDecodeError, TypeError, ValueError) as error:
         raise RecordCorrupt("what a customer did lately does not have its shape") from error
+
+
+def _decoded(event: RecentEvent) -> RecentEvent:
+    """`event` with what JSON made lists of as positions again."""
+    place = event._replace(position=Position(*event.position))
+    return place if place.tied is None else place._replace(tied=Position(*place.tied))

@@ -107,7 +107,7 @@ def test_it_keeps_what_answers_need_and_nothing_else() -> None:
     one = event(1, "calculator", attributes=typed, channel="app", value=3.0, quantity=2.0)
     (kept,) = applied(NOTHING_RECENT, [(at(1), one)], now=NOW).events
     wishes = {"wished_amount": 20_000.0, "wished_model": "Van"}
-    assert kept == (at(1), "calculator", "p", NOW - 1000, "app", 3.0, wishes, 2.0, None)
+    assert kept == (at(1), "calculator", "p", NOW - 1000, "app", 3.0, wishes, 2.0, None, None)
 
 
 @given(streams, streams)
@@ -163,3 +163,13 @@ def test_records_of_before_quantities_and_shards_can_be_read() -> None:
     recent = decode_recent(data)
     assert recent == Recent(3, recent.events, None, at(1))
     assert (recent.events[0].quantity, recent.events[0].shard) == (None, None)
+
+
+def test_a_release_that_does_not_know_whose_a_session_was_does_not_know_what_it_did() -> None:
+    """Its data held the session's events, as nobody's: they would be forgotten until the next."""
+    session = applied(NOTHING_RECENT, [(at(5), event(5))], now=NOW)
+    merged = merge(NOTHING_RECENT, session, shard=3, now=NOW, tied=at(20))
+    kept = decode_recent(encode_recent(merged))
+    assert kept == merged
+    assert len(kept.since(at(10), 0.0, elsewhere={3: at(10)})) == 1
+    assert not kept.since(at(20), 0.0, elsewhere={3: at(10)})
