@@ -57,15 +57,17 @@ def replay(
 async def _read(home: Path, decision_id: str) -> tuple["PastDecision", dict[str, str]]:
     from oferta.store.connecting import StoreSettings, connect
     from oferta.store.decisions_redis import RedisDecisions
+    from oferta_serving.consent.words import words_here
     from oferta_serving.deciding.past import Past
     from oferta_serving.metrics import Metrics
     from oferta_serving.problems import RequestRefused
-    from oferta_serving.settings import read_environment
+    from oferta_serving.settings import load_settings, read_environment
 
     store = connect(StoreSettings(home, read_environment().redis_url))
     records = RedisDecisions(store.url, store.space, deadline_s=5.0)
     try:
-        past = Past(records, store.space, Metrics())
+        words = words_here(load_settings(None, {}), home)
+        past = Past(records, store.space, Metrics(), words=words)
         (found,) = await past.of([decision_id])
         if found is None:
             raise RequestRefused("decision.unknown")

@@ -80,7 +80,9 @@ class _Work:
     def sort(self, index: int) -> None:
         """Where a request goes after its customer was read."""
         found = self.found[index]
-        if found.repeated is not None:
+        if found.forgotten and found.repeated is not None:
+            self.results[index] = RequestRefused("request_id.withdrawn", "request_id")
+        elif found.repeated is not None:
             self.repeated[index] = found.repeated
         elif found.unreadable is not None:
             self.results[index] = RequestRefused(found.unreadable, headers=RETRY)

@@ -205,6 +205,20 @@ class Knowledge:
             was = records[space.request(digest, request.request_id)]
             repeated = None if was is None else was.decode("ascii", "replace")
         record = records[space.state(digest)]
+        copied = consents_of(records[space.consent(digest)])
+        if isinstance(copied, Damage):
+            self._metrics.damaged.labels("consent").inc()
+        word = self._words.of(request.customer_id, digest, copied)
+        if isinstance(word, Consents) and word.erased:
+            # Whatever still lies there: Redis may refuse to remove it for as long as it likes.
+            return Found(
+                digest,
+                view,
+                mark=mark_of(record),
+                repeated=repeated,
+                degraded=None if manifest.profile_buckets_per_tag else "no_profiles",
+                consents=word,
+            )
         try:
             state = NEVER_SPOKEN_TO if record is None else decode_state(open_state(record))
         except RecordCorrupt:
@@ -224,18 +238,11 @@ class Knowledge:
         if isinstance(recent, Damage):
             self._metrics.damaged.labels("recent").inc()
             recent, degraded = NOTHING_RECENT, degraded or "recent_unreadable"
-        copied = consents_of(records[space.consent(digest)])
-        if isinstance(copied, Damage):
-            self._metrics.damaged.labels("consent").inc()
         consents: Consents | None = None
-        word = self._words.of(request.customer_id, digest, copied)
         if isinstance(word, Consents):
             consents = word
         else:
             degraded = word
-        if consents is not None and consents.erased:
-            profile, recent, unreadable = None, NOTHING_RECENT, None
-            state = replace(state, arrears_at=None)
         return Found(
             digest,
             view,
@@ -279,23 +286,15 @@ class Knowledge:
 def customer_of(profile: ProfileRow, view: ReleaseView) -> Customer:
     """A profile as decisions see it."""
     catalogue = view.head.catalogue
-    propensities: dict[str, Propensity] = {}
-    rows = zip(
-        profile.products.tolist(),
-        _shortened(profile.probabilities),
+    chances = map(
+        Propensity,
+        [None if chance != chance else chance for chance in _shortened(profile.probabilities)],  # noqa: PLR0124 - NaN: none
         _shortened(profile.scores),
-        profile.reasons.tolist(),
-        profile.because.tolist(),
-        strict=True,
+        [REASONS[reason] for reason in profile.reasons.tolist()],
+        [None if one < 0 else catalogue[one].product_id for one in profile.because.tolist()],
     )
-    for product, probability, score, reason, because in rows:
-        propensities[catalogue[product].product_id] = Propensity(
-            None if probability != probability else probability,  # noqa: PLR0124 - NaN: none
-            score,
-            REASONS[reason],
-            None if because < 0 else catalogue[because].product_id,
-        )
-    return Customer(profile.facts, propensities)
+    products = [catalogue[product].product_id for product in profile.products.tolist()]
+    return Customer(profile.facts, dict(zip(products, chances, strict=True)))
 
 
 def _shortened(values: NDArray[np.float32]) -> list[float]:

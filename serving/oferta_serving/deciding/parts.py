@@ -72,7 +72,7 @@ def deciding_parts(
     health = StoreHealth(breaker, releases)
     lately = Lately(settings.events.known_types(), settings.events.suppress_declined_d)
     knowledge = Knowledge(store, space, metrics, words=words, lately=lately)
-    past = Past(store, space, metrics)
+    past = Past(store, space, metrics, words=words)
     decider = Decider(
         store,
         knowledge,
