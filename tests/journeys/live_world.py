@@ -35,7 +35,7 @@ from oferta.store.pasts import PastColumns, pack_past_buckets, pack_rows
 from oferta.store.redis import RedisWriter
 from oferta.store.release import CustomerRow
 from oferta.store.scorer import Carried, digest_of, seal_parts
-from oferta_training.ledger import Ledger
+from oferta_training.publications import PublicationLog
 from oferta_training.releases import Announcement, rollback
 
 CATALOGUE: Final = tuple(entry(f"p{at}", repeatable=at not in ONCE_ONLY) for at in range(PRODUCTS))
@@ -56,7 +56,7 @@ class Live:
 
     redis: RealRedis
     store: RedisWriter
-    ledger: Ledger
+    publications: PublicationLog
     api: httpx.Client
     sent: int = 0
     touched: set[int] = field(default_factory=set)
@@ -124,7 +124,7 @@ class Live:
 
     def reserve(self) -> int:
         """The number of the next release."""
-        return self.store.reserve_fence(above=self.ledger.last_fence())
+        return self.store.reserve_fence(above=self.publications.last_fence())
 
     def publish(self, release: Release, *, covered: Sequence[str]) -> None:
         """Write what the oracle made, as a publisher does, and make it live."""
@@ -182,7 +182,11 @@ class Live:
     def roll_back(self) -> int:
         """As `oferta rollback`; which release is live again."""
         done = rollback(
-            self.store, self.space, reason="a test", clock=SystemClock(), ledger=self.ledger
+            self.store,
+            self.space,
+            reason="a test",
+            clock=SystemClock(),
+            publications=self.publications,
         )
         return done.manifest.release
 
@@ -280,8 +284,8 @@ def running(plant: str | None = None) -> Iterator[Live]:
             serve = _start(redis, ("serve", "--port", "0", *home), plant, processes)
             _start(redis, ("consume", *home), plant, processes)
             with httpx.Client(base_url=serve.split()[3], timeout=10) as api:
-                ledger = Ledger(folder / "ledger.jsonl", SystemClock())
-                yield Live(redis, store, ledger, api)
+                publications = PublicationLog(folder / "ledger.jsonl", SystemClock())
+                yield Live(redis, store, publications, api)
         finally:
             for process in processes:
                 with suppress(ProcessLookupError):
