@@ -4,7 +4,8 @@ A process that takes on everything answers nobody in time. Here no more requests
 the processor gets through in half of `queue_ms`, and never more than `concurrent`; the others wait,
 the most urgent first. A burst is waited out. Where a queue has stood for a tenth of a second it is
 an overload (as CoDel tells them apart): then nobody waits longer than `queue_ms` until they are
-told to come again, and where waiting cannot help, newcomers are told at once.
+told to come again, and where waiting cannot help, newcomers are told at once. A queue that gets
+shorter is no overload, however old; and while the whole process stood still, no queue grew older.
 
 What a customer agreed to counts most: consent goes before lists and decisions, these before events,
 these before batches and what staff ask. Consent may use a reserve that nobody else can.
@@ -37,6 +38,12 @@ PATIENCE_S: Final = 2.0
 STALL_S: Final = 0.1
 """A younger queue is a burst, or a stall of the machine: CoDel's interval."""
 
+SHRUNK: Final = 0.75
+"""A queue this much shorter than it was `STALL_S` ago is a burst that is being worked off."""
+
+BURSTS: Final = 5
+"""For at most so many times `STALL_S` a queue is given the time to get shorter."""
+
 TICK_S: Final = 0.01
 """How often it is looked whether the event loop is late."""
 
@@ -57,11 +64,15 @@ class Turn(IntEnum):
     STAFF = 4
 
 
+_SOON: Final = frozenset({Turn.SERVE, Turn.EVENTS})
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
     turn: Turn
     admitted: "asyncio.Future[None]"
-    timer: asyncio.TimerHandle
+    chances: int  # how often it may go on waiting, while its queue does not stand
+    timer: asyncio.TimerHandle | None = None
 
 
 class Turnstile:
@@ -92,6 +103,10 @@ class Turnstile:
         self._pace_s = 0.0  # between two that leave, while others wait
         self._left_at: float | None = None
         self._queued_since: float | None = None  # None: nobody is in the queues
+        self._looked_at = 0.0  # when the queue was last found to be none that stands
+        self._longest = 0  # since then
+        self._stands = False
+        self._ticked_at: float | None = None
 
     @property
     def inside(self) -> int:
@@ -121,7 +136,7 @@ class Turnstile:
         while True:
             due = self._clock() + TICK_S
             await asyncio.sleep(TICK_S)
-            now = self._clock()
+            now = self._ticked_at = self._clock()
             if now - due < self._queue_s:
                 self._late_since = None
             elif self._late_since is None:
@@ -143,9 +158,11 @@ class Turnstile:
             self._take(turn)
             return
         patience = self._patience_s(turn) if wait_s is None else min(wait_s, self._patience_s(turn))
-        if self._standing() and self._expected_s(turn) > patience:
+        standing = self._standing()
+        if standing and self._expected_s(turn) > patience:
             raise self._refusal(turn)
-        await self._wait(turn, patience)
+        in_burst = wait_s is None and not standing and turn in _SOON
+        await self._wait(turn, patience, chances=BURSTS - 1 if in_burst else 0)
 
     def leave(self, turn: Turn) -> None:
         """A request that had entered is over."""
@@ -157,8 +174,9 @@ class Turnstile:
             self._measure()
         now = self._clock()
         if self._left_at is not None and self._queued_since is not None:
-            gap = now - self._left_at
-            self._pace_s += _PACE_WEIGHT * (gap - self._pace_s)
+            gap = now - max(self._left_at, self._queued_since)
+            if gap < STALL_S:
+                self._pace_s += _PACE_WEIGHT * (gap - self._pace_s)
         self._left_at = now
         if self._queued_since is not None:
             self._admit()
@@ -180,13 +198,15 @@ class Turnstile:
         fitting = self._queue_s / 2 / each_s if each_s > 0 else self._concurrent
         self._most = round(min(self._concurrent, max(FEWEST, fitting)))
 
-    async def _wait(self, turn: Turn, patience: float) -> None:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        waiter = _Waiter(turn, future, loop.call_later(patience, self._expire, future, turn))
+    async def _wait(self, turn: Turn, patience: float, *, chances: int) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(turn, future, chances)
+        self._set_timer(waiter, patience)
         self._queues[turn].append(waiter)
         if self._queued_since is None:
-            self._queued_since = self._clock()
+            self._queued_since = self._looked_at = self._clock()
+            self._longest = 0
+        self._longest = max(self._longest, self.waiting)
         try:
             await future
         except asyncio.CancelledError:
@@ -194,11 +214,21 @@ class Turnstile:
                 self.leave(turn)  # let in and called off at the same moment
             raise
         finally:
-            waiter.timer.cancel()
+            if waiter.timer is not None:
+                waiter.timer.cancel()
 
-    def _expire(self, future: "asyncio.Future[None]", turn: Turn) -> None:
-        if not future.done():
-            future.set_exception(self._refusal(turn))
+    def _set_timer(self, waiter: _Waiter, patience: float) -> None:
+        loop = asyncio.get_running_loop()
+        waiter.timer = loop.call_later(patience, self._expire, waiter)
+
+    def _expire(self, waiter: _Waiter) -> None:
+        if waiter.admitted.done():
+            return
+        if waiter.chances > 0 and not self._standing():
+            waiter.chances -= 1
+            self._set_timer(waiter, STALL_S)
+            return
+        waiter.admitted.set_exception(self._refusal(waiter.turn))
 
     def _admit(self) -> None:
         """Let in whoever is next, as long as there is room."""
@@ -210,6 +240,7 @@ class Turnstile:
                     waiter.admitted.set_result(None)
         if not any(self._queues):
             self._queued_since = None
+            self._stands = False
 
     def _take(self, turn: Turn) -> None:
         self._inside += 1
@@ -229,14 +260,26 @@ class Turnstile:
         return any(self._queues[at] for at in range(turn + 1))
 
     def _standing(self) -> bool:
-        since = self._queued_since
-        return since is not None and self._clock() - since >= STALL_S
+        if self._queued_since is None or self._stands:
+            return self._stands
+        now, waiting = self._clock(), self.waiting
+        stood_still = self._ticked_at is not None and now - self._ticked_at >= STALL_S
+        if not stood_still and now - self._looked_at < STALL_S:
+            return False
+        shrunk = waiting <= SHRUNK * self._longest
+        if stood_still:
+            self._queued_since = self._ticked_at = now
+        elif not shrunk or now - self._queued_since >= BURSTS * STALL_S:
+            self._stands = True
+            return True
+        self._looked_at, self._longest = now, waiting
+        return False
 
     def _expected_s(self, turn: Turn) -> float:
         ahead = sum(len(self._queues[at]) for at in range(turn + 1))
         return (ahead + 1) * self._pace_s
 
     def _patience_s(self, turn: Turn) -> float:
-        if turn not in (Turn.SERVE, Turn.EVENTS):
+        if turn not in _SOON:
             return PATIENCE_S
         return self._queue_s if self._standing() else max(self._queue_s, STALL_S)

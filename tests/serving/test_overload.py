@@ -1,6 +1,7 @@
 """Too much at once: who is let in, who waits, who is told to come again."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,11 @@ class Hand:
 
 
 def turnstile(
-    clock: Hand, *, concurrent: int = 1, batches: int = 1, processor: Callable[[], float] = float
+    clock: Callable[[], float],
+    *,
+    concurrent: int = 1,
+    batches: int = 1,
+    processor: Callable[[], float] = float,
 ) -> Turnstile:
     """One that measures no work, unless a `processor` tells of it."""
     settings = OverloadSettings(concurrent=concurrent, queue_ms=QUEUE_MS, batches=batches)
@@ -164,6 +169,69 @@ def test_a_stall_of_the_machine_is_no_overload():
         for one in [*queue, late]:
             one.cancel()
         await asyncio.gather(*queue, late, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def test_a_burst_is_worked_off_however_long_that_takes():
+    """It takes twice as long as until a queue is looked at, and gets shorter all along."""
+
+    async def scene() -> None:
+        gate = turnstile(time.monotonic)
+
+        async def one() -> None:
+            await gate.enter(Turn.SERVE)
+            await asyncio.sleep(0.005)
+            gate.leave(Turn.SERVE)
+
+        await asyncio.gather(*(one() for _ in range(40)))  # nobody is refused
+
+    asyncio.run(scene())
+
+
+def test_a_queue_that_gets_no_shorter_is_an_overload():
+    async def scene() -> None:
+        gate = turnstile(time.monotonic)
+        refused: list[float] = []
+        began = time.monotonic()
+
+        async def caller() -> None:
+            while time.monotonic() - began < 4 * STALL_S:
+                try:
+                    await gate.enter(Turn.SERVE)
+                except RequestRefused:
+                    refused.append(time.monotonic() - began)
+                    return
+                await asyncio.sleep(0.01)
+                gate.leave(Turn.SERVE)
+
+        await asyncio.gather(*(caller() for _ in range(60)))
+        assert len(refused) > 40
+        assert min(refused) < 2.5 * STALL_S
+
+    asyncio.run(scene())
+
+
+def test_no_queue_grows_older_while_the_whole_process_stands_still():
+    """What came meanwhile is there at once, and is not refused because two waited before."""
+
+    async def scene() -> None:
+        clock = Hand()
+        gate = turnstile(clock)
+        watching = asyncio.create_task(gate.watch())
+        await asyncio.sleep(0.02)
+        await gate.enter(Turn.SERVE)
+        waiting = [await entering(gate, Turn.SERVE) for _ in range(2)]
+        clock.at += 3 * STALL_S
+        waiting += [await entering(gate, Turn.SERVE) for _ in range(20)]
+        await asyncio.sleep(1.5 * QUEUE_MS / 1000)
+        assert not gate.shedding
+        for one in waiting:
+            assert not one.done()
+            gate.leave(Turn.SERVE)
+            await one
+        gate.leave(Turn.SERVE)
+        watching.cancel()
 
     asyncio.run(scene())
 
