@@ -27,8 +27,7 @@ def customers(rng: Random, count: int) -> dict[str, Customer]:
 
 def _narrow(one: Customer) -> Customer:
     chances = {
-        product: replace(
-            chance,
+        product: chance._replace(
             probability=None
             if chance.probability is None
             else float(np.float32(chance.probability)),

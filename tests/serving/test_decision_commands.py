@@ -118,7 +118,7 @@ def altered(record: bytes) -> bytes:
     stored = open_decision(record)
     found = unpack_record(stored.record)
     chances = dict(found.known.customer.propensities)
-    chances["roadside"] = replace(chances["roadside"], probability=0.9)
+    chances["roadside"] = chances["roadside"]._replace(probability=0.9)
     known = replace(found.known, customer=replace(found.known.customer, propensities=chances))
     packed = pack_record(found.request, known, found.decision)
     return seal_decision(replace(stored, record=packed), release=1)

@@ -5,8 +5,10 @@ and gives the same engine again when a decision is replayed, whatever became of 
 """
 
 import hashlib
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from oferta.terms.card import load_cards
 _POLICY = "policy.toml"
 _CATALOGUE = "catalogue"
 _RATE_CARDS = "rate_cards"
-_DRAFT = "*.toml"
+_SUFFIX = ".toml"
 
 Seen = tuple[tuple[str, int, int, int], ...]
 """What a look at the files saw: of each its path, instant of change, size and number."""
@@ -36,16 +38,12 @@ class RuleFiles:
     rate_cards: Path
 
     def look(self) -> Seen:
-        """What tells whether anything changed: 4 us a file."""
-        seen = []
-        for _, path in self._files():
-            try:
-                found = path.stat()
-            except OSError:
-                seen.append((str(path), 0, 0, 0))
-            else:
-                seen.append((str(path), found.st_mtime_ns, found.st_size, found.st_ino))
-        return tuple(seen)
+        """What tells whether anything changed: 2 us a file, since every decision asks."""
+        seen = [_seen(os.fspath(self.policy), self.policy.stat)]
+        for folder in (self.catalogue, self.rate_cards):
+            with suppress(OSError), os.scandir(folder) as files:
+                seen += [_seen(one.path, one.stat) for one in files if one.name.endswith(_SUFFIX)]
+        return tuple(sorted(seen))
 
     def read(self) -> dict[str, str]:
         """Their texts by name.
@@ -90,8 +88,16 @@ class RuleFiles:
     def _files(self) -> Iterator[tuple[str, Path]]:
         yield _POLICY, self.policy
         for folder, path in ((_CATALOGUE, self.catalogue), (_RATE_CARDS, self.rate_cards)):
-            for file in sorted(path.glob(_DRAFT)):
+            for file in sorted(path.glob(f"*{_SUFFIX}")):
                 yield f"{folder}/{file.name}", file
+
+
+def _seen(path: str, stat: Callable[[], os.stat_result]) -> tuple[str, int, int, int]:
+    try:
+        found = stat()
+    except OSError:
+        return path, 0, 0, 0
+    return path, found.st_mtime_ns, found.st_size, found.st_ino
 
 
 @dataclass(frozen=True, slots=True, eq=False)

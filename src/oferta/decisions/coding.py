@@ -1,7 +1,8 @@
 """Frozen dataclasses to JSON and back, exactly: what is read equals what was written.
 
-Numbers keep their shortest form, `Decimal` travels as text, a date as ISO, tuples as arrays. The
-types say what is to be read: dataclasses, tuples, mappings, literals, one alternative to None.
+Numbers keep their shortest form, `Decimal` travels as text, a date as ISO, tuples as arrays, named
+ones too. The types say what is to be read: dataclasses, tuples, mappings, literals, one alternative
+to None.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -53,6 +54,8 @@ def _plain(value: object) -> object:
         return value.model_dump()
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, tuple):  # a named one: others are arrays already
+        return list(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
@@ -82,6 +85,8 @@ def _of_type(kind: type) -> Reader:
         return kind.model_validate
     if is_dataclass(kind):
         return _dataclass(kind)
+    if hasattr(kind, "_fields"):
+        return _named(kind)
     raise TypeError(f"{kind} has no form in JSON")
 
 
@@ -118,6 +123,11 @@ def _mapping(kind: Hashable) -> Reader:
     return lambda value: {
         name: one(part) for name, part in cast("dict[str, object]", value).items()
     }
+
+
+def _named(kind: type) -> Reader:
+    read = _tuple(tuple(get_type_hints(kind).values()))
+    return lambda value: kind(*cast("tuple[object, ...]", read(value)))
 
 
 def _dataclass(kind: type) -> Reader:

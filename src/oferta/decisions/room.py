@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from oferta.catalogue.offers import Offer
-from oferta.policy.caps import counter, key_for, used, used_in_total
+from oferta.policy.caps import EVERYTHING, counter, key_for, used, used_in_total
 from oferta.policy.contact import Contact
 from oferta.policy.file import Cap
 
@@ -11,7 +11,7 @@ from oferta.policy.file import Cap
 class CapRoom:
     """Counts under every cap. Belongs to one decision and is changed by it."""
 
-    __slots__ = ("_caps", "_mine", "_taken", "full")
+    __slots__ = ("_caps", "_full_under", "_mine", "_taken", "full")
 
     def __init__(
         self,
@@ -28,15 +28,19 @@ class CapRoom:
             *(used_in_total(cap, totals) if totals else {} for cap in total_caps),
         ]
         self._mine: set[tuple[str, str]] = set()
+        self._full_under: set[str] = set()
         self.full: list[tuple[Cap, str]] = []
         """Caps without a place left, with what they count under."""
         for cap, taken in zip(self._caps, self._taken, strict=True):
             for key, count in taken.items():
                 if count >= cap.limit:
-                    self.full.append((cap, key))
+                    self._fill(cap, key)
 
     def stops(self, offer: Offer, channel: str, placement: str) -> tuple[Cap, str] | None:
         """The first full cap that the offer would need a place of; None: it has room."""
+        likes = EVERYTHING, offer.id, offer.products[0], offer.family, channel, placement
+        if self._full_under.isdisjoint(likes):
+            return None  # no cap counts it under what is full, whatever the caps' scopes are
         for cap, key in self.full:
             if _key(cap, offer, channel, placement) == key:
                 return cap, key
@@ -58,7 +62,7 @@ class CapRoom:
             count = taken.get(key, 0) + 1
             taken[key] = count
             if count == cap.limit and cap.event != "decision":
-                self.full.append((cap, key))
+                self._fill(cap, key)
 
     def looked_at(self, offer: Offer, channel: str, placement: str) -> dict[str, tuple[int, int]]:
         """Per cap that the offer counts under: places used by now, and its limit."""
@@ -68,6 +72,10 @@ class CapRoom:
             if key is not None:
                 seen[counter(cap, key)] = (taken.get(key, 0), cap.limit)
         return seen
+
+    def _fill(self, cap: Cap, key: str) -> None:
+        self.full.append((cap, key))
+        self._full_under.add(key)
 
 
 def _key(cap: Cap, offer: Offer, channel: str, placement: str) -> str | None:

@@ -46,7 +46,7 @@ def test_a_models_reason_names_a_product_that_a_person_would_accept(code: str, e
     sold = engine(offer("charging"), offer("roadside", status="archived"), policy=policy())
     about = known()
     scored = {
-        product: replace(one, reason=code) for product, one in about.customer.propensities.items()
+        product: one._replace(reason=code) for product, one in about.customer.propensities.items()
     }
     about = replace(about, customer=replace(about.customer, propensities=scored))
     (reason,) = reasons(sold, request(), about).values()
