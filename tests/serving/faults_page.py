@@ -24,8 +24,8 @@ NOT_COVERED: Final[Mapping[int | str, str]] = {
 _INTRO: Final = """# Faults, and what holds us to them
 
 What goes wrong at the API and in operation, what happens then, and the test that was seen to fail
-without what handles it. Bad input files (faults 1 to 40) are the matter of [data.md](data.md); their
-tests are in [`tests/core/ingest`](../tests/core/ingest). Long forms under real kills are counted in
+without what handles it. Bad input files (faults 1 to 40) are the matter of [data.md](data.md), with
+tests in [`tests/core/ingest`](../tests/core/ingest). Long forms under real kills are counted in
 [chaos.md](chaos.md). This page is made by `PYTHONPATH=tests python -m serving.faults_page`; a test
 keeps it true.
 """

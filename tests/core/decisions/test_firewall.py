@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from chaos.table import record
 from offer_worlds import Facts, chance, customer, engine, known, offer, policy, request
 
 from oferta.decisions.decide import decide
@@ -67,5 +68,10 @@ def test_behaviour_never_prices():
 def test_behaviour_never_prices_ten_thousand_pairs():
     pairs = 10_000 if "OFERTA_CHAOS_DECISIONS" in os.environ else 500
     compared = priced_alike(pairs, seed=2)
-    print(f"{compared} offers compared in {pairs} pairs")  # noqa: T201 - that is the result
+    record(
+        "Behaviour never prices",
+        {"prices that differed": 0, "offers compared": compared, "pairs": pairs},
+        ("OFERTA_CHAOS_DECISIONS=1 " if pairs > 500 else "")
+        + "pytest tests/core/decisions/test_firewall.py",
+    )
     assert compared > pairs // 3

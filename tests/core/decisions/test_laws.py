@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from chaos.table import record
 from offer_checks import broken
 from offer_worlds import chance, random_request, seller, situation
 
@@ -70,7 +71,12 @@ def test_no_decision_of_a_great_many_breaks_anything():
     decisions = int(os.environ.get("OFERTA_CHAOS_DECISIONS", "1000"))
     seed = int(os.environ.get("OFERTA_CHAOS_SEED", "1"))
     counts = run(decisions // SITUATIONS, seed=seed)
-    print(dict(counts.most_common(30)))  # noqa: T201 - what was counted is the result
+    record(
+        "Laws of decisions",
+        {"decisions that broke one": 0, **dict(counts.most_common(12))},
+        f"OFERTA_CHAOS_DECISIONS={decisions} OFERTA_CHAOS_SEED={seed} "
+        "pytest tests/core/decisions/test_laws.py",
+    )
     assert counts["decisions"] == decisions // SITUATIONS * SITUATIONS
 
 
