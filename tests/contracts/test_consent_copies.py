@@ -1,7 +1,9 @@
 """Copies of the consent ledger on every Redis: newest word wins, complete or known to be not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from oferta.store.consent_copies import TURN, ConsentCopies, brought
 from oferta.store.customer_records import open_consents, seal_consents
 from oferta.store.keys import KeySpace
 from oferta.store.wire import Wire
+from oferta_serving.consent.words import LedgerWords
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SPACE = KeySpace(b"0123456789abcdef")
@@ -35,6 +38,15 @@ def ledger(tmp_path: Path):
 
 def _out(name: str) -> Word:
     return Word(name, "personalisation", "out", "app")
+
+
+def _restored(ledger: Ledger, folder: Path) -> Ledger:
+    """The ledger as it is now, brought back later from a backup."""
+    path = folder / "restored" / "ledger.sqlite"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(ledger.path)) as from_, closing(sqlite3.connect(path)) as to:
+        from_.backup(to)
+    return Ledger(path)
 
 
 def _run(url: str, work: Work) -> None:
@@ -106,6 +118,70 @@ def test_the_marker_moves_only_from_where_it_was(server: str, redis_at: RedisAt,
     _run(redis_at(server), work)
 
 
+def test_a_restored_ledger_is_copied_to_an_end_with_nothing_written_since(
+    server: str, redis_at: RedisAt, ledger: Ledger, tmp_path: Path
+):
+    older = _restored(ledger, tmp_path)
+    ledger.append([_out("later"), _out("too")], received_at=NOON)
+
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        assert await brought(copies, ledger, at=1.0)
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                assert await copies.catch_up(older, at=2.0)
+                assert await copies.marker() == older.snapshot().id
+        assert older.snapshot().seq == len(NAMES) + 2
+        assert older.append([_out("new")], received_at=NOON)[0].seq == len(NAMES) + 3
+        assert None not in await _held(wire, "later", "too")
+
+    _run(redis_at(server), work)
+    older.close()
+
+
+def test_a_no_that_a_restored_ledger_was_told_goes_into_the_newer_copy(
+    server: str, redis_at: RedisAt, ledger: Ledger, tmp_path: Path
+):
+    older = _restored(ledger, tmp_path)
+    for name in ("x", "y"):
+        ledger.append([_out(name)], received_at=NOON)
+    agreed = [Word("ann", purpose, "in", "app") for purpose in ("personalisation", "email")]
+    ledger.append(agreed, received_at=NOON)
+
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        assert await brought(copies, ledger, at=1.0)
+        older.append([_out("ann")], received_at=NOON)
+        assert await brought(copies, older, at=2.0)
+        (ann,) = await _held(wire, "ann")
+        assert ann == Consents({"personalisation": False, "email": True}, len(NAMES) + 4)
+        words = LedgerWords(older).of("ann", SPACE.digest("ann"), ann)
+        assert words == ann
+        again = [Word("ann", "personalisation", "in", "app")]
+        assert older.append(again, received_at=NOON)[0].seq > ann.seq
+
+    _run(redis_at(server), work)
+    older.close()
+
+
+def test_of_a_copy_that_the_ledger_lost_a_no_on_either_side_holds(
+    server: str, redis_at: RedisAt, ledger: Ledger
+):
+    del server, redis_at
+    digest = SPACE.digest(NAMES[0])
+    words = LedgerWords(ledger)
+    newer = Consents({"personalisation": True, "email": False}, 10_000)
+    assert words.of(NAMES[0], digest, newer) == Consents(
+        {"personalisation": False, "email": False}, 10_000
+    )
+    gone = Consents({}, 10_000, erased=True)
+    said = words.of(NAMES[0], digest, gone)
+    assert isinstance(said, Consents)
+    assert said.erased
+    ledger.forget(NAMES[0], digest.hex(), at=NOON)
+    said = words.of(NAMES[0], digest, newer)
+    assert isinstance(said, Consents)
+    assert said.erased
+
+
 def test_what_was_emptied_while_it_was_filled_counts_as_incomplete(
     server: str, redis_at: RedisAt, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
@@ -114,9 +190,12 @@ def test_what_was_emptied_while_it_was_filled_counts_as_incomplete(
         ledger.append([_out("later")], received_at=NOON)
         put = copies.put
 
-        async def emptied(words: list[tuple[bytes, Consents]], *, at: float) -> None:
-            await put(words, at=at)
+        async def emptied(
+            words: list[tuple[bytes, Consents]], *, at: float
+        ) -> Mapping[bytes, bytes]:
+            newer = await put(words, at=at)
             await wire.ask([(b"DEL", SPACE.consents())])
+            return newer
 
         with monkeypatch.context() as during:
             during.setattr(copies, "put", emptied)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from oferta.errors import LedgerUnavailable
-from oferta.privacy.consents import Consents
+from oferta.privacy.consents import Consents, stricter
 from oferta.privacy.ledger import Ledger, ledger_path
 from oferta.store.reading import Damage
 from oferta.store.release import CustomerRow
@@ -59,7 +59,9 @@ class LedgerWords:
         except LedgerUnavailable:
             return "consent_unknown"
         if isinstance(copied, Consents) and copied.seq > written.seq:
-            return copied  # of a ledger that was restored from a backup, the copy knows more
+            # Of a ledger that was restored from a backup the copy knows more; and the ledger may
+            # have been told since, under a number that was given before.
+            return stricter(copied, written)
         return written
 
 

@@ -42,6 +42,13 @@ class Consents:
 NOTHING_SAID: Final = Consents()
 
 
+def stricter(newer: Consents, other: Consents) -> Consents:
+    """What holds where nobody can say which of the two was said last: a no on either side."""
+    purposes = {**other.said, **newer.said}
+    said = {one: newer.said.get(one, True) and other.said.get(one, True) for one in purposes}
+    return Consents(said, max(newer.seq, other.seq), erased=newer.erased or other.erased)
+
+
 def encode_consents(consents: Consents) -> bytes:
     """As bytes: JSON."""
     return orjson.dumps([consents.seq, consents.erased, dict(consents.said)])

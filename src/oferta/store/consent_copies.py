@@ -7,13 +7,13 @@ was restored from an older state.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from oferta.errors import RecordCorrupt, StoreUnavailable
-from oferta.privacy.consents import Consents
+from oferta.privacy.consents import Consents, stricter
 from oferta.privacy.ledger import Ledger
 from oferta.store.customer_records import open_consents, seal_consents
 from oferta.store.keys import DIGEST_BYTES, KeySpace
@@ -23,15 +23,24 @@ TURN: Final = 256
 """Entries of the ledger that are brought in one round trip: about 30 kB of records."""
 
 COPY: Final = Script("""
-local held = redis.pcall('GETRANGE', KEYS[1], 8, 15)
-if ARGV[3] == '' and type(held) == 'string' and #held == 8 then
-  if struct.unpack('<I8', held) > tonumber(ARGV[1]) then return redis.call('GET', KEYS[1]) end
+local number = redis.pcall('GETRANGE', KEYS[1], 8, 15)
+if type(number) == 'string' and #number == 8 then
+  if struct.unpack('<I8', number) > tonumber(ARGV[1]) then
+    local held = redis.call('GET', KEYS[1])
+    if held ~= ARGV[3] then return held end
+  end
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """)
-"""KEYS: a customer's copy. ARGV: the number of the newest entry in the record, the record, anything
-to write it in any case. Returns 1; or what is held, where its header says that it is newer."""
+"""KEYS: a customer's copy. ARGV: the number of the newest entry in the record, the record, what to
+replace though its header says that it is newer. Returns 1; or what is held, and is newer."""
+
+REFUSE: Final = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[2] then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1
+""")
+"""KEYS: a customer's copy. ARGV: a record, and what it is to take the place of."""
 
 MARK: Final = Script("""
 local held = redis.pcall('GET', KEYS[1])
@@ -43,6 +52,9 @@ return 1
 """KEYS: the marker. ARGV: what it must be (nothing: absent), what it shall be, anything to set it
 whatever it is. Returns whether it was set."""
 
+Theirs = tuple[str, bytes, Consents]
+"""A customer's id, or tombstone, their digest, and what they agreed to."""
+
 log = structlog.get_logger()
 
 
@@ -53,24 +65,45 @@ class ConsentCopies:
         self._wire = wire
         self._space = space
 
-    async def put(self, words: Sequence[tuple[bytes, Consents]], *, at: float) -> None:
+    async def put(
+        self, words: Sequence[tuple[bytes, Consents]], *, at: float
+    ) -> Mapping[bytes, bytes]:
         """Copy the words of customers, each with their `KeySpace.digest`, at the instant `at`.
+
+        Returns:
+            By digest the records that are newer, and stay.
 
         Raises:
             StoreUnavailable: any of them may have been copied or not.
         """
+        held = await self._put(words, {}, at=at)
+        damaged = {digest: record for digest, record in held.items() if not _opened(record)}
+        if damaged:
+            again = [(digest, each) for digest, each in words if digest in damaged]
+            held |= await self._put(again, damaged, at=at)
+        return {digest: record for digest, record in held.items() if _opened(record)}
+
+    async def _put(
+        self,
+        words: Sequence[tuple[bytes, Consents]],
+        instead: Mapping[bytes, bytes],
+        *,
+        at: float,
+    ) -> dict[bytes, bytes]:
+        """Write records, in place of newer ones where these are as in `instead`; what is newer."""
         calls = [
-            ([self._space.consent(digest)], [number(each.seq), seal_consents(each, at=at), b""])
+            (
+                [self._space.consent(digest)],
+                [number(each.seq), seal_consents(each, at=at), instead.get(digest, b"")],
+            )
             for digest, each in words
         ]
         replies = await self._wire.run(COPY, calls)
-        damaged = [
-            (keys, [seq, record, b"anyway"])
-            for (keys, (seq, record, _)), reply in zip(calls, replies, strict=True)
-            if isinstance(reply, bytes) and not _readable(reply)
-        ]
-        if damaged:
-            await self._wire.run(COPY, damaged)
+        return {
+            digest: reply
+            for (digest, _), reply in zip(words, replies, strict=True)
+            if isinstance(reply, bytes)
+        }
 
     async def marker(self) -> str | None:
         """Up to which state of the ledger all words were copied, as `Snapshot.id`; None: nothing.
@@ -108,22 +141,49 @@ class ConsentCopies:
         if seq > goal.seq:
             log.error("consent.ledger_behind", copied=seq, ledger=goal.seq)
             await asyncio.to_thread(ledger.stay_above, seq)
+            goal = ledger.snapshot()
         last = seq if known else 0
         if marker is not None and not known:
             # Restored from a backup; again and again, it is the ledger of another machine.
             log.error("consent.marker_foreign", entries=goal.seq)
-        while last < goal.seq:
-            words, last = await asyncio.to_thread(self._next, ledger, last)
-            await self.put(words, at=at)
+        while True:
+            words, reached = await asyncio.to_thread(self._next, ledger, last)
+            if reached == last:  # numbers that a backup lost are no entries
+                break
+            last = reached
+            await self._insist(ledger, words, at=at)
         return await self.mark(marker, goal.id)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._wire.close()
 
-    def _next(self, ledger: Ledger, after: int) -> tuple[list[tuple[bytes, Consents]], int]:
+    async def _insist(self, ledger: Ledger, words: Sequence[Theirs], *, at: float) -> None:
+        """Copy words; where a newer copy stays, which the ledger lost, it takes on our refusals."""
+        by_digest = {digest: (customer_id, each) for customer_id, digest, each in words}
+        held = await self.put([(digest, each) for _, digest, each in words], at=at)
+        merged: list[tuple[bytes, Consents]] = []
+        for digest, record in held.items():
+            copied, (customer_id, _) = open_consents(record), by_digest[digest]
+            written = ledger.consents_of(customer_id, digest.hex())
+            both = stricter(copied, written)
+            # Where the ledger is not behind, somebody copied what was said a moment ago.
+            if written.seq < copied.seq and both != copied:
+                log.error("consent.copy_of_lost_ledger")
+                merged.append((digest, both))
+        if merged:
+            # Who changed it meanwhile knew the ledger as it is, and the next look finds the rest.
+            await self._wire.run(
+                REFUSE,
+                [
+                    ([self._space.consent(digest)], [seal_consents(both, at=at), held[digest]])
+                    for digest, both in merged
+                ],
+            )
+
+    def _next(self, ledger: Ledger, after: int) -> tuple[list[Theirs], int]:
         """The words in force of those whom the next entries are of; and the last entry's number."""
-        words: dict[bytes, Consents] = {}
+        words: dict[bytes, Theirs] = {}
         last = after
         for entry in ledger.entries_after(after, limit=TURN):
             last = entry.seq
@@ -133,8 +193,9 @@ class ConsentCopies:
                 continue
             digest = _hash(entry.customer_id) if gone else self._space.digest(entry.customer_id)
             if digest is not None:
-                words[digest] = ledger.consents_of(entry.customer_id, digest.hex())
-        return list(words.items()), last
+                said = ledger.consents_of(entry.customer_id, digest.hex())
+                words[digest] = (entry.customer_id, digest, said)
+        return list(words.values()), last
 
 
 def copied_up_to(marker: str | None) -> int:
@@ -155,7 +216,7 @@ def _hash(tombstone: str) -> bytes | None:
     return digest if len(digest) == DIGEST_BYTES else None
 
 
-def _readable(record: bytes) -> bool:
+def _opened(record: bytes) -> bool:
     try:
         open_consents(record)
     except RecordCorrupt:
