@@ -16,6 +16,7 @@
     │   └── RequestRefused          a request that is not served (`oferta_serving.problems`)
     ├── OutputFailed                a dataset that could not be written; the old one is untouched
     ├── ArchiveUnreadable           a file of the archive of events is damaged
+    ├── ArchiveElsewhere            the events go to another archive already
     ├── ExtraMissing                an optional package is not installed
     ├── NothingFitted               every model of a job was skipped
     ├── FitFailed                   a fit that gave no model: numbers that grew without bound
@@ -215,6 +216,20 @@ class ArchiveUnreadable(OfertaError):
         super().__init__(
             f"{place}: is no intact file of an archive ({problem}). Restore it from a backup, or "
             "move it away: the events that it holds are then missing."
+        )
+
+
+class ArchiveElsewhere(OfertaError):
+    """The tenant's events go to another archive already: nothing is written to this one."""
+
+    code = "archive.elsewhere"
+
+    def __init__(self, place: Path | str) -> None:
+        self.place = str(place)
+        super().__init__(
+            f"{place}: the events go to another archive, of another machine or state folder. Set "
+            "[events] archive = false here; or, to archive here from now on, start "
+            "`oferta consume --take-archive`."
         )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from oferta.clock import Clock
-from oferta.errors import ArchiveUnreadable, RecordCorrupt, StoreUnavailable
+from oferta.errors import ArchiveElsewhere, ArchiveUnreadable, RecordCorrupt, StoreUnavailable
 from oferta.events.archive import (
     LOCK,
     NOWHERE,
@@ -27,12 +28,14 @@ from oferta.events.archive import (
     Archived,
     Positions,
     append,
+    archive_id,
+    last_epoch,
     last_positions,
     rows_of,
 )
 from oferta.events.archive_rewrite import join_days
-from oferta.events.event import Event, Position, decode_event
-from oferta.store.events import Entry, Passed, Settled
+from oferta.events.event import START, Event, Position, decode_event
+from oferta.store.events import Charge, Entry, Passed, Settled
 from oferta.store.events_redis import Keeping
 
 if TYPE_CHECKING:
@@ -93,6 +96,8 @@ class Archiver:
         claim_s: how long the store keeps what became of an event.
         file_events: entries looked at for one file.
         on_step: told of every step as it ends.
+        token: makes ids that nobody has made before, of an archive and of an epoch.
+        take: archive here even if the events go elsewhere by now.
     """
 
     def __init__(
@@ -105,6 +110,8 @@ class Archiver:
         claim_s: float = Keeping().claim_s,
         file_events: int = FILE_EVENTS,
         on_step: Callable[[str], None] = lambda _: None,
+        token: Callable[[], str] = lambda: secrets.token_hex(8),
+        take: bool = False,
     ) -> None:
         self.status = Archiving()
         self._source = source
@@ -114,7 +121,10 @@ class Archiver:
         self._claim_s = claim_s
         self._file_events = file_events
         self._step = on_step
+        self._token = token
+        self._take = take
         self._positions: Positions = NOWHERE
+        self._charge: Charge | None = None  # under which `_positions` count
         self._joined = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -151,39 +161,51 @@ class Archiver:
             os.close(descriptor)
 
     async def _archive_until(self, stop: asyncio.Event) -> None:
-        known = False
+        self._charge = None  # another may have archived meanwhile
         while True:
             last = stop.is_set()
             more = False
             try:
-                if not known:
-                    self._positions = await _in_thread(partial(last_positions, self._archive))
-                    await self._trim()  # what the one before had written and not trimmed
-                    known = True
                 more = await self.flush()
                 await self._join()
-            except (OSError, ArchiveUnreadable, StoreUnavailable) as error:
+            except (OSError, ArchiveUnreadable, ArchiveElsewhere, StoreUnavailable) as error:
                 self._stopped(error)
-                known = known and not isinstance(error, ArchiveUnreadable)
+                if isinstance(error, ArchiveUnreadable | ArchiveElsewhere):
+                    self._charge = None
             else:
                 self._going()
             if last:
                 return
             if not more:
                 failed = self.status.problem is not None
-                await _sleep(stop, min(self._flush_s, RETRY_S) if failed else self._flush_s)
+                await self._rest(stop, min(self._flush_s, RETRY_S) if failed else self._flush_s)
+
+    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
+        """Wait; not where Redis came up empty: what comes in must stand after what is archived."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not stop.is_set() and (left := until - loop.time()) > 0:
+            await _sleep(stop, min(left, TURN_S))
+            with contextlib.suppress(StoreUnavailable):
+                if self._charge is not None and not await self._still_in_charge():
+                    return
 
     async def flush(self) -> bool:
         """Write one file of what waits, and trim the streams; whether more waits already.
 
         Raises:
             OSError: the file could not be written; nothing has changed.
+            ArchiveUnreadable: the last file is damaged.
+            ArchiveElsewhere: another archive is in charge; nothing has changed.
             StoreUnavailable: no answer in time.
         """
+        charge = await self._in_charge()
         batch = await self._gather()
+        if not await self._still_in_charge():
+            return True  # of which epoch the entries are, nobody knows
         if batch.events:
             self._step("gathered")
-            await _in_thread(partial(self._write, batch))
+            await _in_thread(partial(self._write, batch, charge.epoch))
             self._step("written")
             self.status.archived += len(batch.events)
             self.status.files += 1
@@ -233,11 +255,55 @@ class Archiver:
             return entry.position.ms < (self._clock.now().timestamp() - self._claim_s) * 1000
         return became is Settled.APPLIED
 
-    def _write(self, batch: _Batch) -> None:
-        rows = rows_of(batch.events)
-        append(self._archive, rows, positions=tuple(batch.positions), day=self._today())
+    async def _in_charge(self) -> Charge:
+        """See to it that the events go here and nowhere else, and know from where on."""
+        named = await _in_thread(partial(archive_id, self._archive, new=self._token()))
+        mine = Charge(named, self._token())
+        if self._take:
+            await self._source.hand_charge(mine)
+            self._take = False
+        charge = await self._source.claim_charge(mine)
+        if charge.archive != named:
+            raise ArchiveElsewhere(self._archive)
+        if charge != self._charge:
+            self._positions = await self._resumed(charge.epoch)
+            self._charge = charge
+            await self._trim()  # what the one before had written and not trimmed
+        return charge
+
+    async def _still_in_charge(self) -> bool:
+        return await self._source.in_charge() == self._charge
+
+    async def _resumed(self, epoch: str) -> Positions:
+        """How far the archive goes in this epoch.
+
+        Where Redis came up empty with a clock that is behind, entries stand where others were
+        archived from: their shard is archived from its start. What comes from now on stands after
+        all that was ever archived, so that a release that knows of these does not take it for one.
+        """
+        last = await _in_thread(partial(last_positions, self._archive))
+        await self._source.pass_by(last)
+        if await _in_thread(partial(last_epoch, self._archive)) == epoch:
+            return last
+        positions = list(last)
+        for shard, position in enumerate(last):
+            first = await self._source.entries(shard, after=START, count=1)
+            if first and first[0].position <= position:
+                positions[shard] = START
+        return tuple(positions)
+
+    def _write(self, batch: _Batch, epoch: str) -> None:
+        append(
+            self._archive,
+            rows_of(batch.events),
+            positions=tuple(batch.positions),
+            day=self._today(),
+            epoch=epoch,
+        )
 
     async def _trim(self) -> None:
+        if not await self._still_in_charge():
+            return
         for shard, position in enumerate(self._positions):
             if position != NOWHERE[shard]:
                 await self._source.trim(shard, upto=position)

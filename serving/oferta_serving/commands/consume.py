@@ -11,6 +11,13 @@ def consume(
         int | None,
         typer.Option(min=0, max=65_535, help="Where Prometheus asks, on this machine only."),
     ] = None,
+    take_archive: Annotated[
+        bool,
+        typer.Option(
+            "--take-archive",
+            help="Archive here from now on, whoever did; with [events] archive = false: nobody.",
+        ),
+    ] = False,
     config: Annotated[
         Path | None, typer.Option(help="Settings; serving/serving.toml shows them all.")
     ] = None,
@@ -41,5 +48,6 @@ def consume(
                 folder,
                 SystemClock(),
                 metrics_port,
+                take_archive,
             )
         )

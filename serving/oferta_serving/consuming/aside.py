@@ -16,6 +16,10 @@ from oferta_serving.consuming.shard import PRODUCT
 from oferta_serving.event_settings import DAY_S, EventSettings
 
 TICK_S: Final = 0.5
+GRACE_S: Final = 60.0
+"""Where an archive was seen, and its name is gone: that its archiver has to come back. An emptied
+Redis has forgotten whose the events are, and they would be gone before it is told."""
+
 SWEEP_S: Final = 60.0
 """How often the parked are looked through where no new release asks for it."""
 
@@ -42,6 +46,7 @@ class Caretaker:
         self._clock = clock
         self._metrics = metrics
         self._sweep_at = 0.0
+        self._keep_until = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look after them until `stop` is set."""
@@ -59,7 +64,7 @@ class Caretaker:
         changed = await self._products.look()
         depths = await self._store.depths()
         self._metrics.backlog.set(max(depths) / self._settings.stream_cap)
-        if not self._settings.archive:
+        if not self._settings.archive and await self._nobody_archives():
             for shard, depth in enumerate(depths):
                 if depth:
                     await self._store.trim(shard)
@@ -69,6 +74,13 @@ class Caretaker:
             await self.sweep()
         for where in ("parked", "dead"):
             self._metrics.aside.labels(where).set(sum(await self._store.depths(where)))
+
+    async def _nobody_archives(self) -> bool:
+        """Whether applied events may go: no process, on whatever machine, is to archive them."""
+        now = asyncio.get_running_loop().time()
+        if await self._store.in_charge() is not None:
+            self._keep_until = now + GRACE_S
+        return now >= self._keep_until
 
     async def sweep(self) -> None:
         """Put back the parked whose product is there, bury those that waited too long."""

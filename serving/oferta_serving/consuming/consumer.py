@@ -52,6 +52,8 @@ class Consuming:
         url: of Redis.
         home: the state folder, where consumers number themselves and the archive lies.
         metrics_port: where Prometheus asks, on this machine; None: nowhere; 0: a free one.
+        take_archive: archive here even if the events go to another archive by now; where
+            `[events] archive` is false, nobody archives them any more.
     """
 
     settings: EventSettings
@@ -60,6 +62,7 @@ class Consuming:
     home: Path
     clock: Clock
     metrics_port: int | None = None
+    take_archive: bool = False
 
 
 def consume(consuming: Consuming) -> None:
@@ -110,6 +113,8 @@ async def run(
     archiver = _archiver(consuming, store) if settings.archive else None
     outage = Outage()
     try:
+        if archiver is None and consuming.take_archive:
+            await store.hand_charge(None)
         async with asyncio.TaskGroup() as tasks:
             for shard in range(SHARDS):
                 consumer = ShardConsumer(
@@ -148,6 +153,7 @@ def _archiver(consuming: Consuming, store: RedisEvents) -> "Archiver":
         clock=consuming.clock,
         flush_s=consuming.settings.archive_s,
         claim_s=consuming.settings.keeping.claim_s,
+        take=consuming.take_archive,
     )
 
 

@@ -3,9 +3,11 @@
     <archive>/day=2026-11-23/000000041.parquet            what was accepted since file 40
     <archive>/day=2026-11-22/000000001-000000040.parquet  files 1 to 40, put together
     <archive>/.lock, .rewriting                           who writes, and who reads or rewrites
+    <archive>/.id                                         which archive this is: move it, never copy
 
-A file's own metadata holds the position up to which every shard is archived. So the events and how
-far they go appear in one rename, and nothing else has to be remembered: the last file is the state.
+A file's own metadata holds the position up to which every shard is archived, and the epoch of the
+streams that it is of. So the events and how far they go appear in one rename, and nothing else has
+to be remembered: the last file is the state.
 """
 
 import fcntl
@@ -31,9 +33,11 @@ SHARDS: Final = 16
 
 LOCK: Final = ".lock"
 REWRITING: Final = ".rewriting"
+IDENTITY: Final = ".id"
 _DRAFT: Final = ".draft-"
 _NAME: Final = re.compile(r"(\d{9})(?:-(\d{9}))?\.parquet")
 _POSITIONS: Final = b"oferta.positions"
+_EPOCH: Final = b"oferta.epoch"
 _INSTANT: Final = pa.timestamp("us", "UTC")
 _NUMBERS: Final = tuple(name for name in WISHES if name != "wished_model")
 
@@ -140,6 +144,57 @@ def last_positions(archive: Path) -> Positions:
     return positions_of(files[-1].path) if files else NOWHERE
 
 
+def epoch_of(path: Path) -> str:
+    """The epoch of a file's positions; "" of a file without one.
+
+    Raises:
+        ArchiveUnreadable: it is damaged.
+    """
+    try:
+        said = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ArchiveUnreadable(path, type(error).__name__) from error
+    return said.get(_EPOCH, b"").decode("ascii", "replace")
+
+
+def last_epoch(archive: Path) -> str:
+    """The epoch of `last_positions`; "" where there is none.
+
+    Raises:
+        ArchiveUnreadable: its last file is damaged.
+    """
+    files = archive_files(archive)
+    return epoch_of(files[-1].path) if files else ""
+
+
+def archive_id(archive: Path, *, new: str) -> str:
+    """Which archive this is; `new` from now on, where nobody has said it yet.
+
+    Only who holds the archive's lock may call it.
+
+    Raises:
+        OSError: it can be neither read nor written.
+    """
+    place = archive / IDENTITY
+    try:
+        said = place.read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        said = ""
+    if said:
+        return said
+    draft = archive / f"{_DRAFT}{new}"
+    try:
+        with draft.open("w", encoding="ascii") as file:
+            file.write(new)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync(archive)
+    return new
+
+
 def rows_of(events: Sequence[Archived]) -> pa.Table:
     """The events as rows of `SCHEMA`, in their order."""
     return pa.Table.from_pylist([_row(*each) for each in events], schema=SCHEMA)
@@ -181,7 +236,9 @@ def _instant(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def append(archive: Path, rows: pa.Table, *, positions: Positions, day: str) -> Path:
+def append(
+    archive: Path, rows: pa.Table, *, positions: Positions, day: str, epoch: str = ""
+) -> Path:
     """Add a file that holds `rows` and goes up to `positions`; on the disk when this returns.
 
     Only who holds the archive's lock may call it. `day` is written as 2026-11-23.
@@ -195,6 +252,7 @@ def append(archive: Path, rows: pa.Table, *, positions: Positions, day: str) -> 
         archive,
         [rows],
         positions=positions,
+        epoch=epoch,
         target=archive / f"day={day}" / f"{number:09d}.parquet",
     )
 
@@ -204,11 +262,12 @@ def write_file(
     rows: Iterable[pa.Table],
     *,
     positions: Positions,
+    epoch: str = "",
     target: Path,
 ) -> Path:
     """Write a file whole or not at all: a draft, its bytes on the disk, then one rename."""
     said = orjson.dumps([str(position) for position in positions])
-    schema = SCHEMA.with_metadata({_POSITIONS: said})
+    schema = SCHEMA.with_metadata({_POSITIONS: said, _EPOCH: epoch.encode()})
     draft = archive / f"{_DRAFT}{secrets.token_hex(4)}"
     try:
         with draft.open("wb") as file:

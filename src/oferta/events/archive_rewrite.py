@@ -15,6 +15,7 @@ from oferta.events.archive import (
     ArchiveFile,
     archive_files,
     clear_drafts,
+    epoch_of,
     positions_of,
     rewriting,
     sync,
@@ -47,8 +48,13 @@ def join_days(archive: Path, *, before: str) -> int:
             files = [file for file in archive_files(archive) if file.path.parent == folder]
             if len(files) > 1:
                 name = f"{files[0].first:09d}-{files[-1].last:09d}.parquet"
-                positions = positions_of(files[-1].path)
-                write_file(archive, _groups(files), positions=positions, target=folder / name)
+                write_file(
+                    archive,
+                    _groups(files),
+                    positions=positions_of(files[-1].path),
+                    epoch=epoch_of(files[-1].path),
+                    target=folder / name,
+                )
             left = {file.path for file in archive_files(archive)}
             hidden = [path for path in folder.glob("*.parquet") if path not in left]
             for path in hidden:
@@ -105,7 +111,13 @@ def take_out(archive: Path, dropped: Dropped) -> int:
             marked = sum(_marked(table, dropped) for table in read_groups(file.path))
             if marked:
                 kept = (table.filter(_kept(table, dropped)) for table in read_groups(file.path))
-                write_file(archive, kept, positions=positions_of(file.path), target=file.path)
+                write_file(
+                    archive,
+                    kept,
+                    positions=positions_of(file.path),
+                    epoch=epoch_of(file.path),
+                    target=file.path,
+                )
                 went += marked
     return went
 

@@ -66,7 +66,7 @@ USERS: Final = (
     User(
         "events",
         "oferta consume, replay-dead",
-        DEEDS,
+        (*DEEDS, "archive"),
         (*RELEASES, "g:*"),  # who was forgotten, and who they were in a session
         f"{_HELLO} {_READ} set getrange pexpire pttl time xadd xlen xrange xdel xack xclaim "
         "xpending xreadgroup xgroup|create xinfo|groups xtrim",

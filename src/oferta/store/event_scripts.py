@@ -80,3 +80,20 @@ return moved
 """KEYS: where from, where to: streams of one shard. ARGV: a reason (nothing where they go back to
 be applied), the instant in milliseconds, positions. Each is moved by one caller only. Returns how
 many were moved."""
+
+CLAIM_ARCHIVE: Final = """
+local was = redis.pcall('GET', KEYS[1])
+if type(was) == 'string' and was ~= '' then return was end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]
+"""
+"""KEYS: which archive is in charge. ARGV: one that would be. Returns the one that is."""
+
+ADVANCE: Final = """
+local added = redis.pcall('XADD', KEYS[1], ARGV[1], 'e', '')
+if type(added) ~= 'string' then return 0 end
+redis.call('XDEL', KEYS[1], added)
+return 1
+"""
+"""KEYS: a shard's stream. ARGV: a position. Entries come after it from now on; nobody ever sees the
+one that says so. A stream that is further already stays as it is. Returns whether it was moved."""

@@ -167,6 +167,19 @@ class Settled(Enum):
     FORGOTTEN = "forgotten"  # acknowledged, and its claim is gone: expired, or erased
 
 
+class Charge(NamedTuple):
+    """Which archive the events of a tenant go to.
+
+    Attributes:
+        archive: its id.
+        epoch: of the streams: another one where Redis was emptied since. Positions of one epoch say
+            nothing in another.
+    """
+
+    archive: str
+    epoch: str
+
+
 class Intake(Protocol):
     """Where events come in."""
 
@@ -323,6 +336,38 @@ class Passed(Protocol):
 
         Raises:
             StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def in_charge(self) -> Charge | None:
+        """Which archive the events go to; None: nobody archives them.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def claim_charge(self, charge: Charge) -> Charge:
+        """Archive the events there if nobody does; where they are archived then.
+
+        Raises:
+            StoreUnavailable: no answer in time; it may have been claimed or not.
+        """
+        ...
+
+    async def hand_charge(self, charge: Charge | None) -> None:
+        """Archive the events there from now on, whoever did; None: nowhere.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        ...
+
+    async def pass_by(self, positions: Sequence[Position]) -> None:
+        """See to it that whatever comes stands after these, one of each shard, whatever the clock.
+
+        Raises:
+            StoreUnavailable: no answer in time; to be repeated.
         """
         ...
 

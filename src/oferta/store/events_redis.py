@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from oferta.events.event import START, Position
 from oferta.store import event_scripts
+from oferta.store.event_charge import ArchiveCharge
 from oferta.store.event_intake import Keeping, RedisIntake
 from oferta.store.event_streams import GROUP, Streams, entry_of, letter_in, position_of
 from oferta.store.events import (
     Arrival,
     Aside,
+    Charge,
     Claim,
     Entry,
     Fate,
@@ -62,6 +64,7 @@ class RedisEvents:
         self._keeping = keeping or Keeping()
         self._wire = Wire(url, connections=connections, deadline_s=deadline_s)
         self._streams = Streams(self._wire, space)
+        self._charge = ArchiveCharge(self._wire, space)
         self._intake = RedisIntake(
             self._wire, space, self._keeping, depths=self.depths, monotonic=monotonic
         )
@@ -225,6 +228,22 @@ class RedisEvents:
             below = min(below, _next(upto))
         (gone,) = await self._wire.ask([(b"XTRIM", key, b"MINID", str(below).encode())])
         return int(gone)
+
+    async def in_charge(self) -> Charge | None:
+        """See `events.Passed`."""
+        return await self._charge.held()
+
+    async def claim_charge(self, charge: Charge) -> Charge:
+        """See `events.Passed`."""
+        return await self._charge.claim(charge)
+
+    async def hand_charge(self, charge: Charge | None) -> None:
+        """See `events.Passed`."""
+        await self._charge.hand_to(charge)
+
+    async def pass_by(self, positions: Sequence[Position]) -> None:
+        """See `events.Passed`."""
+        await self._charge.pass_by(positions)
 
     async def depths(self, which: Aside | None = None) -> list[int]:
         """See `events.Passed`."""

@@ -25,6 +25,7 @@ injected, their length is fixed, and neither a dump nor a slow log shows who the
     {default:e5}:e                    accepted events of one shard, waiting for a consumer
     {default:e5}:w                    those that wait for their product to appear
     {default:e5}:x                    those that nobody could apply: dead letters
+    {default}:archive                 which archive the events go to, and since which epoch
     {default:t}:t:<counter>           a counter over all customers
     {default:u}:u:<key>               how much an API key may still ask for now
     {default:u}:n:<key>:<day>         how many customers an API key asked for on a day: a sketch
@@ -259,6 +260,10 @@ class KeySpace:
     def dead(self, shard: int) -> bytes:
         """The key of a shard's dead letters."""
         return b"{%s:e%x}:x" % (self.tenant.encode(), shard)
+
+    def archive(self) -> bytes:
+        """The key of which archive the events go to."""
+        return b"{%s}:archive" % self.tenant.encode()
 
     def event(self, digest: bytes, event_id: str) -> bytes:
         """The key of an event id that came for the customer or session with this hash."""
