@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from oferta_serving.access.scopes import needed
+from oferta_serving.access.scopes import BEARER, needed
 from oferta_serving.problem_table import PROBLEMS
 from oferta_serving.problems import MEDIA_TYPE, problem_fields
 
@@ -99,10 +99,17 @@ def with_problem_schema(document: dict[str, Any], schemas: Mapping[str, Any]) ->
             "in": "header",
             "name": "X-API-Key",
             "description": "From `oferta keys create`; the route names the scope that it needs.",
-        }
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The same key, for Prometheus.",
+        },
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             scope = needed(method.upper(), path)
             operation["security"] = [] if scope is None else [{"apiKey": [scope]}]
+            if path == BEARER:
+                operation["security"].append({"bearer": [scope]})
     return document

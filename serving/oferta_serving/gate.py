@@ -21,7 +21,7 @@ from oferta.home import DEFAULT_TENANT
 from oferta_serving.access.audit import Audit
 from oferta_serving.access.keyring import Keyring
 from oferta_serving.access.rates import Rates
-from oferta_serving.access.scopes import is_public
+from oferta_serving.access.scopes import BEARER, is_public
 from oferta_serving.metrics import Metrics
 from oferta_serving.principal import NOBODY, PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
@@ -33,12 +33,14 @@ REQUEST_ID = "request_id"
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _JSON_RANGES = frozenset({b"*/*", b"application/*", b"application/json"})
-_OURS = frozenset({b"x-api-key", b"x-request-id", b"accept"})
+_OURS = frozenset({b"x-api-key", b"authorization", b"x-request-id", b"accept"})
 _NO_ROUTE = "none"
 _CLIENT_GONE = 499
 """Counted of requests whose client went before they were answered; nobody is sent it."""
 
 _KEY_IN_QUERY = re.compile(rb"(?i)(?:^|&)(?:x[-_])?api[-_]?key=|oferta_[0-9a-f]{12}(?:\.|%2e)")
+_BEARER = re.compile(rb"(?i)bearer +(.*)")
+_BEARER_PATH = BEARER.encode()
 _SECURE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 _BARE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _PAGE = (b"content-security-policy", b"frame-ancestors 'none'")
@@ -146,7 +148,11 @@ class Gate:
         if query and _KEY_IN_QUERY.search(query):
             self._audit.refused("key.in_query", request_id=scope[REQUEST_ID])
             raise RequestRefused("key.in_query")
-        scope[PRINCIPAL] = self._asking(scope, raw_path, ours.get(b"x-api-key"))
+        key = ours.get(b"x-api-key")
+        if key is None and raw_path == _BEARER_PATH and b"authorization" in ours:
+            found = _BEARER.fullmatch(ours[b"authorization"])
+            key = b"" if found is None else found[1]
+        scope[PRINCIPAL] = self._asking(scope, raw_path, key)
         if b"accept" in ours and raw_path.startswith(b"/v1/") and not accepts_json(ours[b"accept"]):
             raise RequestRefused("accept.unsupported")
         scope["path"] = raw_path.decode("latin-1")

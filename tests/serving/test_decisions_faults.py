@@ -19,6 +19,8 @@ from serving.decisions import FEEDBACK, MANY, ONE, ask, body, made
 from serving.refusals import refused
 from serving.worlds import NOON
 
+from oferta_serving.exposition import FOR_S
+
 RECOMMENDATIONS = "/v1/customers/anna/recommendations"
 
 
@@ -253,6 +255,7 @@ def test_files_with_mistakes_are_refused_whole_and_the_old_ones_stay(
     time.sleep(0.06)
     after = ask(client)
     assert after["versions"]["rate_card"] != before["versions"]["rate_card"]
+    time.sleep(FOR_S)
     assert 'oferta_rules_refused{tenant="default"} 0.0' in client.get("/metrics").text
     assert client.get("/health/ready").json()["status"] == "ready"
 

@@ -24,7 +24,7 @@ from oferta_serving.access import audit
 from oferta_serving.access.attempts import MOST_WRONG, SHUT_S
 from oferta_serving.access.keyfile import KeyFile
 from oferta_serving.access.keyring import LOOK_S, Keyring
-from oferta_serving.access.scopes import PUBLIC, ROUTES
+from oferta_serving.access.scopes import BEARER, PUBLIC, ROUTES
 from oferta_serving.principal import SCOPES, Scope
 from oferta_serving.problems import RequestRefused
 
@@ -59,10 +59,33 @@ def test_fault_57_no_key_a_wrong_one_and_two(keyed: httpx.Client, keys: dict[Sco
     both = [("X-API-Key", keys["serve"]), ("X-API-Key", keys["serve"])]
     refused(keyed.get(RECOMMENDATIONS, headers=both), 401, "key.invalid")
     refused(keyed.post(BATCH, json={"customer_ids": ["a"]}), 401, "key.missing")
-    for path in ("/v1/no-such-route", "/", "/health/status", "/metrics/", "/health/ready/x"):
+    for path in (
+        "/v1/no-such-route",
+        "/",
+        "/health/status",
+        "/metrics",
+        "/metrics/",
+        "/health/ready/x",
+    ):
         refused(keyed.get(path), 401, "key.missing")
-    for path in ("/health/ready", "/health/live", "/metrics", "/openapi.json", "/docs"):
+    for path in ("/health/ready", "/health/live", "/openapi.json", "/docs"):
         assert keyed.get(path).status_code == 200
+
+
+def test_fault_57_prometheus_sends_its_key_as_it_can_and_to_its_route_alone(
+    keyed: httpx.Client, keys: dict[Scope, str]
+):
+    for headers in (
+        {"X-API-Key": keys["operate"]},
+        {"Authorization": f"Bearer {keys['operate']}"},
+        {"Authorization": f"bearer {keys['operate']}"},
+    ):
+        assert "oferta_http_requests_total" in keyed.get("/metrics", headers=headers).text
+    for wrong in ("", "Bearer", f"Bearer {MARK}", f"Basic {keys['operate']}"):
+        refused(keyed.get("/metrics", headers={"Authorization": wrong}), 401, "key.invalid")
+    serve = {"Authorization": f"Bearer {keys['serve']}"}
+    refused(keyed.get("/metrics", headers=serve), 403, "key.scope")
+    refused(keyed.get(RECOMMENDATIONS, headers=serve), 401, "key.missing")
 
 
 def test_fault_57_a_key_in_the_url(keyed: httpx.Client, keys: dict[Scope, str]):
@@ -110,7 +133,9 @@ def test_the_openapi_document_names_the_scope_of_every_route(client: httpx.Clien
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             scope = ROUTES.get(f"{method.upper()} {path}")
-            assert operation["security"] == ([] if scope is None else [{"apiKey": [scope]}])
+            either = ["apiKey", "bearer"] if path == BEARER else ["apiKey"]
+            asked = [] if scope is None else [{name: [scope]} for name in either]
+            assert operation["security"] == asked
             assert scope is None or {"401", "403", "429"} <= operation["responses"].keys()
 
 

@@ -68,7 +68,7 @@ def test_nothing_planted_is_in_log_metrics_or_problems(
         server = start_server(url, "--config", str(config))
         with httpx.Client(base_url=server.address, timeout=10) as client:
             answers = ask_everything(client, keys)
-            metrics = client.get("/metrics").text
+            metrics = client.get("/metrics", headers={"X-API-Key": keys["operate"]}).text
             health = client.get("/health/ready").text
         server.process.terminate()
         _, log = server.process.communicate(timeout=20)

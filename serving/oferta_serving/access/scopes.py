@@ -11,9 +11,12 @@ from oferta_serving.problems import RequestRefused
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
-PUBLIC: Final = frozenset({"/health/live", "/health/ready", "/metrics", "/openapi.json"})
-"""What balancers, Prometheus and readers of the documentation get without a key: nothing of any
-customer or tenant."""
+PUBLIC: Final = frozenset({"/health/live", "/health/ready", "/openapi.json"})
+"""What balancers and readers of the documentation get without a key: nothing of any customer or
+tenant."""
+
+BEARER: Final = "/metrics"
+"""The route whose key may also come as `Authorization: Bearer`, which is what Prometheus sends."""
 
 PAGES: Final = b"/docs"
 """The documentation's pages begin so; where it is off, there are none."""
@@ -39,6 +42,7 @@ ROUTES: Mapping[str, Scope] = MappingProxyType(
         "GET /v1/decisions/{decision_id}": "explain",
         "GET /v1/customers/{customer_id}/profile": "explain",
         "GET /health/status": "operate",
+        f"GET {BEARER}": "operate",
     }
 )
 """Method and path, as OpenAPI writes it, of every route that needs a key."""
@@ -51,7 +55,7 @@ def needed(method: str, path: str) -> Scope | None:
 
 def is_public(raw_path: bytes) -> bool:
     """Whether a path is answered to anybody."""
-    return raw_path.startswith((b"/health/", b"/metrics", b"/openapi.json", PAGES)) and (
+    return raw_path.startswith((b"/health/", b"/openapi.json", PAGES)) and (
         raw_path.decode("latin-1") in PUBLIC or raw_path.startswith(PAGES)
     )
 

@@ -3,16 +3,22 @@
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from oferta_serving.documented import problems
+from oferta.home import DEFAULT_TENANT
+from oferta_serving.documented import QUERY, problems
+from oferta_serving.exposition import Exposition
 from oferta_serving.metrics import CONTENT_TYPE
+from oferta_serving.principal import PRINCIPAL, Principal
+from oferta_serving.problems import RequestRefused
 from oferta_serving.readiness import readiness, status
 from oferta_serving.responses import JsonAnswer
 from oferta_serving.schemas import Liveness, Readiness, Status
 from oferta_serving.services import Services
+from oferta_serving.strict import query_values
 
 
 def add_operation_routes(router: APIRouter, services: Services) -> None:
     """Add the routes of this file."""
+    exposition = Exposition(services.metrics.exposed)
 
     @router.get(
         "/health/live",
@@ -44,26 +50,31 @@ def add_operation_routes(router: APIRouter, services: Services) -> None:
     @router.get(
         "/health/status",
         response_model=Status,
-        responses=problems(()),
+        responses=problems(QUERY),
         tags=["operations"],
         operation_id="status",
         summary="What this process does, and how it is",
     )
     async def detail(request: Request) -> Response:
         """Breaker, turns, eviction policy and readiness, of the process that answers."""
-        del request
+        query_values(request.scope["query_string"], frozenset())
         return JsonAnswer(orjson.dumps(status(services).model_dump()))
 
     @router.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **problems(()),
+        },
         tags=["operations"],
         operation_id="metrics",
         summary="Counters in Prometheus's format",
     )
     async def metrics(request: Request) -> Response:
-        """No label ever holds an id."""
-        del request
-        body = services.metrics.exposed()
+        """Of the whole process, all tenants, so for keys of the default one. No label has an id."""
+        principal: Principal = request.scope[PRINCIPAL]
+        if principal.tenant != DEFAULT_TENANT:
+            raise RequestRefused("key.scope")
+        body = await exposition.text()
         return Response(body, headers={"content-type": CONTENT_TYPE})
