@@ -26,6 +26,7 @@ from oferta.events.archive import (
     archive_files,
     last_epoch,
     last_positions,
+    reading,
     rows_of,
 )
 from oferta.events.archive_rewrite import join_days, take_out
@@ -568,3 +569,28 @@ def test_the_epoch_survives_a_join_and_an_erasure(server: RedisServer, tmp_path:
     assert last_epoch(tmp_path) == "epoch2"
     assert take_out(tmp_path, lambda table: pa.array([True] * table.num_rows)) == 2
     assert last_epoch(tmp_path) == "epoch2"
+
+
+def test_who_reads_the_archive_keeps_neither_events_nor_a_stop_waiting(
+    server: RedisServer, tmp_path: Path
+):
+    async def work(store: RedisEvents) -> None:
+        append(tmp_path, rows_of([]), positions=NOWHERE, day="2026-11-21")
+        append(tmp_path, rows_of([]), positions=NOWHERE, day="2026-11-21")
+        stop = asyncio.Event()
+        archives = archiver(store, tmp_path)
+        with reading(tmp_path):
+            task = asyncio.create_task(archives.run(stop))
+            await accept(store, [live_event(n) for n in range(20)])
+            await settle_all(store)
+            await until(lambda: archives.status.archived == 20)
+            assert len(archive_files(tmp_path)) >= 3, "nothing was put together"
+            stop.set()
+            await asyncio.wait_for(task, 2)
+        stop.clear()
+        task = asyncio.create_task(archives.run(stop))
+        await until(lambda: len(list(tmp_path.glob("day=2026-11-21/*.parquet"))) == 1)
+        stop.set()
+        await task
+
+    run(server, work)

@@ -7,8 +7,6 @@ processes by a lock on the archive; when it dies, another takes over.
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,13 +20,14 @@ import structlog
 from oferta.clock import Clock
 from oferta.errors import ArchiveElsewhere, ArchiveUnreadable, RecordCorrupt, StoreUnavailable
 from oferta.events.archive import (
-    LOCK,
     NOWHERE,
     SHARDS,
     Archived,
     Positions,
     append,
+    appending,
     archive_id,
+    clear_drafts,
     last_epoch,
     last_positions,
     rows_of,
@@ -143,22 +142,16 @@ class Archiver:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[bool]:
         """Whether this process is the one that archives; for as long as it lives, or leaves."""
-        try:
-            self._archive.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._archive / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            self._stopped(error)
-            yield False
-            return
-        try:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(descriptor)
+                self._archive.mkdir(parents=True, exist_ok=True)
+                held = stack.enter_context(appending(self._archive))
+                if held:
+                    clear_drafts(self._archive)
+            except OSError as error:
+                self._stopped(error)
+                held = False
+            yield held
 
     async def _archive_until(self, stop: asyncio.Event) -> None:
         self._charge = None  # another may have archived meanwhile
@@ -167,7 +160,8 @@ class Archiver:
             more = False
             try:
                 more = await self.flush()
-                await self._join()
+                if not last:
+                    await self._join()
             except (OSError, ArchiveUnreadable, ArchiveElsewhere, StoreUnavailable) as error:
                 self._stopped(error)
                 if isinstance(error, ArchiveUnreadable | ArchiveElsewhere):
@@ -309,11 +303,16 @@ class Archiver:
                 await self._source.trim(shard, upto=position)
 
     async def _join(self) -> None:
-        """Once a day: the small files of the days before become one a day."""
+        """Once a day: the small files of the days before become one a day.
+
+        Not while somebody reads them: what comes in does not wait for that.
+        """
         today = self._today()
         if self._joined == today:
             return
         went = await _in_thread(partial(join_days, self._archive, before=today))
+        if went is None:
+            return
         self._joined = today
         if went:
             log.info("archive.joined", files=went)

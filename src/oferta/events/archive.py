@@ -10,12 +10,12 @@ streams that it is of. So the events and how far they go appear in one rename, a
 to be remembered: the last file is the state.
 """
 
+import contextlib
 import fcntl
 import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,6 +35,7 @@ LOCK: Final = ".lock"
 REWRITING: Final = ".rewriting"
 IDENTITY: Final = ".id"
 _DRAFT: Final = ".draft-"
+_REWRITE: Final = ".rewrite-"
 _NAME: Final = re.compile(r"(\d{9})(?:-(\d{9}))?\.parquet")
 _POSITIONS: Final = b"oferta.positions"
 _EPOCH: Final = b"oferta.epoch"
@@ -154,7 +155,7 @@ def epoch_of(path: Path) -> str:
         said = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise ArchiveUnreadable(path, type(error).__name__) from error
-    return said.get(_EPOCH, b"").decode("ascii", "replace")
+    return bytes(said.get(_EPOCH, b"")).decode("ascii", "replace")
 
 
 def last_epoch(archive: Path) -> str:
@@ -264,11 +265,15 @@ def write_file(
     positions: Positions,
     epoch: str = "",
     target: Path,
+    rewritten: bool = False,
 ) -> Path:
-    """Write a file whole or not at all: a draft, its bytes on the disk, then one rename."""
+    """Write a file whole or not at all: a draft, its bytes on the disk, then one rename.
+
+    `rewritten`: of rows that were in the archive before, by who holds it for `rewriting`.
+    """
     said = orjson.dumps([str(position) for position in positions])
     schema = SCHEMA.with_metadata({_POSITIONS: said, _EPOCH: epoch.encode()})
-    draft = archive / f"{_DRAFT}{secrets.token_hex(4)}"
+    draft = archive / f"{_REWRITE if rewritten else _DRAFT}{secrets.token_hex(4)}"
     try:
         with draft.open("wb") as file:
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -287,9 +292,34 @@ def write_file(
 
 
 def clear_drafts(archive: Path) -> None:
-    """Remove what killed writers left; only who holds both locks may call it."""
+    """Remove what killed archivers left; only who holds the archive's lock may call it."""
     for draft in archive.glob(f"{_DRAFT}*"):
         draft.unlink(missing_ok=True)
+
+
+def clear_rewrites(archive: Path) -> None:
+    """Remove what killed rewriters left; only who holds it for `rewriting` may call it."""
+    for draft in archive.glob(f"{_REWRITE}*"):
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def appending(archive: Path) -> Iterator[bool]:
+    """Nobody else adds files meanwhile; whether that is so, for another may be the archiver.
+
+    Raises:
+        OSError: there is no such folder, or no permission.
+    """
+    descriptor = os.open(archive / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def sync(folder: Path) -> None:
@@ -301,21 +331,38 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
+@contextlib.contextmanager
 def reading(archive: Path) -> Iterator[None]:
     """Nobody puts files together or takes rows out of them meanwhile; new files may appear."""
     with _held(archive, fcntl.LOCK_SH):
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
 def rewriting(archive: Path) -> Iterator[None]:
     """Nobody else reads the archive as a whole, or rewrites any file of it, meanwhile."""
     with _held(archive, fcntl.LOCK_EX):
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
+def rewriting_if_free(archive: Path) -> Iterator[bool]:
+    """As `rewriting`, where nobody reads or rewrites now; whether that is so."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_held(archive, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def every_file(archive: Path) -> list[Path]:
+    """All files with events, those too that a joined one hides, which a killed join has left."""
+    return sorted(path for path in archive.glob("day=*/*.parquet") if _NAME.fullmatch(path.name))
+
+
+@contextlib.contextmanager
 def _held(archive: Path, how: int) -> Iterator[None]:
     with (archive / REWRITING).open("ab") as file:
         fcntl.flock(file, how)

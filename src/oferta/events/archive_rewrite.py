@@ -13,11 +13,15 @@ from oferta.errors import ArchiveUnreadable
 from oferta.events.archive import (
     SCHEMA,
     ArchiveFile,
+    appending,
     archive_files,
     clear_drafts,
+    clear_rewrites,
     epoch_of,
+    every_file,
     positions_of,
     rewriting,
+    rewriting_if_free,
     sync,
     write_file,
 )
@@ -29,8 +33,10 @@ Dropped = Callable[[pa.Table], pa.ChunkedArray | pa.Array]
 """Which rows of a table must go, a truth value each."""
 
 
-def join_days(archive: Path, *, before: str) -> int:
+def join_days(archive: Path, *, before: str) -> int | None:
     """Put the files of every day before `before` (as 2026-11-23) together; how many went.
+
+    None: somebody reads the archive, or takes rows out of it, and nothing was done.
 
     Only who holds the archive's lock may call it. Killed at any point, every event is there once:
     a joined file hides those that it was made of until they are removed.
@@ -40,8 +46,10 @@ def join_days(archive: Path, *, before: str) -> int:
         OSError: no room.
     """
     went = 0
-    with rewriting(archive):
-        clear_drafts(archive)
+    with rewriting_if_free(archive) as free:
+        if not free:
+            return None
+        clear_rewrites(archive)
         for folder in sorted(archive.glob("day=*")):
             if folder.name >= f"day={before}":
                 continue
@@ -54,15 +62,21 @@ def join_days(archive: Path, *, before: str) -> int:
                     positions=positions_of(files[-1].path),
                     epoch=epoch_of(files[-1].path),
                     target=folder / name,
+                    rewritten=True,
                 )
-            left = {file.path for file in archive_files(archive)}
-            hidden = [path for path in folder.glob("*.parquet") if path not in left]
-            for path in hidden:
-                path.unlink()
-            if hidden:
-                sync(folder)
-            went += len(hidden)
+            went += _remove_hidden(archive, folder)
     return went
+
+
+def _remove_hidden(archive: Path, folder: Path) -> int:
+    """Remove the files of a day that a joined one holds; how many there were."""
+    left = {file.path for file in archive_files(archive)}
+    hidden = [path for path in every_file(archive) if path.parent == folder and path not in left]
+    for path in hidden:
+        path.unlink()
+    if hidden:
+        sync(folder)
+    return len(hidden)
 
 
 def _groups(files: Sequence[ArchiveFile]) -> Iterator[pa.Table]:
@@ -107,6 +121,12 @@ def take_out(archive: Path, dropped: Dropped) -> int:
         return 0
     went = 0
     with rewriting(archive):
+        clear_rewrites(archive)
+        with appending(archive) as alone:
+            if alone:  # else the archiver has done so when it began
+                clear_drafts(archive)
+        for folder in sorted(archive.glob("day=*")):
+            _remove_hidden(archive, folder)
         for file in archive_files(archive):
             marked = sum(_marked(table, dropped) for table in read_groups(file.path))
             if marked:
@@ -117,6 +137,7 @@ def take_out(archive: Path, dropped: Dropped) -> int:
                     positions=positions_of(file.path),
                     epoch=epoch_of(file.path),
                     target=file.path,
+                    rewritten=True,
                 )
                 went += marked
     return went

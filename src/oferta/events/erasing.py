@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oferta.events.archive import archive_files
+from oferta.events.archive import archive_files, every_file
 from oferta.events.archive_rewrite import read_groups
 from oferta.events.archive_rewrite import take_out as take_out_of_archive
 from oferta.events.event import Event
@@ -247,7 +247,8 @@ class ArchiveRows:
 
     async def holds(self, subject: Subject) -> bool:
         """See `Place.holds`."""
-        return bool(await asyncio.to_thread(self._rows, subject))
+        files = await asyncio.to_thread(every_file, self.archive)
+        return bool(await asyncio.to_thread(self._rows, subject, files))
 
     def events(self, subject: Subject) -> list[Event]:
         """The subject's events: ids, customers and sessions alone, to know claims and sessions by.
@@ -271,12 +272,17 @@ class ArchiveRows:
         """Everybody who has an event in it."""
         return customers_in(file.path for file in archive_files(self.archive))
 
-    def _rows(self, subject: Subject) -> list[dict[str, object]]:
+    def _rows(
+        self, subject: Subject, files: Sequence[Path] | None = None
+    ) -> list[dict[str, object]]:
+        """Their rows in `files`; where nothing is said, in those that are read."""
         theirs = _in_archive(subject)
+        if files is None:
+            files = [file.path for file in archive_files(self.archive)]
         return [
             row
-            for file in archive_files(self.archive)
-            for table in read_groups(file.path)
+            for file in files
+            for table in read_groups(file)
             for row in table.filter(theirs(table)).to_pylist()
         ]
 

@@ -1,11 +1,14 @@
 """Live events are read with a source's files: each once, for whoever it turned out to be."""
 
+import asyncio
+import io
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from core.ingest.shops import CLOCK, HEADER, NOW, Shop
 
@@ -17,17 +20,21 @@ from oferta.events.archive import (
     Archived,
     Positions,
     append,
+    appending,
     archive_files,
     last_positions,
     rows_of,
 )
 from oferta.events.archive_rewrite import join_days, take_out
+from oferta.events.erasing import ArchiveRows
 from oferta.events.event import Event, Position
 from oferta.events.guards import IngestOptions
 from oferta.events.ingest import ingest
 from oferta.events.report import IngestReport
+from oferta.privacy.places import Subject
 from oferta.progress import Silent
 from oferta.store import keys
+from oferta.store.keys import KeySpace
 
 FILES = {
     "events.csv": "event_id,customer_id,product_id,event_type,timestamp\n"
@@ -251,10 +258,10 @@ def test_days_are_put_together_and_say_the_same(shop: Shop, tmp_path: Path):
         rows = rows_of([Archived(0, Position(number, 0), event(number))])
         append(live, rows, positions=positions(number), day="2026-02-01")
     assert join_days(live, before="2026-02-01") == 0
-    (live / ".draft-dead").touch()
+    (live / ".rewrite-dead").touch()
     assert join_days(live, before="2026-02-02") == 3
     assert [(file.first, file.last) for file in archive_files(live)] == [(1, 3)]
-    assert not list(live.glob(".draft-*"))
+    assert not list(live.glob(".rewrite-*"))
     assert last_positions(live) == positions(3)
     assert len(read(shop, FILES, live)[1]) == 5
 
@@ -286,6 +293,43 @@ def test_a_customers_rows_are_taken_out_and_positions_stay(shop: Shop, tmp_path:
     report, found = read(shop, FILES, live)
     assert [row["event_id"] for row in found[2:]] == ["live-0002"]
     assert report.manifest.covered[0] == "2-1"
+
+
+def test_an_erasure_finds_what_killed_writers_have_left(tmp_path: Path):
+    live = archive(tmp_path / "archive", [event(1)])
+    kept = {path: path.read_bytes() for path in live.glob("day=2026-02-01/*")}
+    append(live, rows_of([]), positions=NOWHERE, day="2026-02-01")
+    join_days(live, before="2026-02-02")
+    for path, content in kept.items():
+        path.write_bytes(content)  # as if killed before it was removed
+        for draft in (".draft-dead", ".rewrite-dead"):
+            (live / draft).write_bytes(content)
+    take_out(live, lambda rows: pc.equal(rows["customer_id"], "nobody"))
+    assert not any(path.exists() for path in kept)
+    assert not list(live.glob(".*-dead"))
+    for path, content in kept.items():
+        path.write_bytes(content)  # by a join that was killed since
+    theirs = Subject("ann", KeySpace(b"sixteen bytes and more").digest("ann"))
+    ((joined, *_),) = [one for one in archive_files(live) if one.first < one.last]
+    joined.write_bytes(_without_rows(joined))
+    assert asyncio.run(ArchiveRows(live).holds(theirs)), "in a file that nobody reads any more"
+    asyncio.run(ArchiveRows(live).erase(theirs))
+    assert not asyncio.run(ArchiveRows(live).holds(theirs))
+
+
+def _without_rows(path: Path) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pq.read_table(path).slice(0, 0), out)
+    return out.getvalue()
+
+
+def test_drafts_of_an_archiver_at_work_are_left_to_it(tmp_path: Path):
+    live = archive(tmp_path / "archive", [event(1)])
+    (live / ".draft-alive").touch()
+    with appending(live) as alone:
+        assert alone
+        take_out(live, lambda rows: pc.equal(rows["customer_id"], "ann"))
+        assert (live / ".draft-alive").exists()
 
 
 def test_a_damaged_archive_refuses_and_the_dataset_stays(shop: Shop, tmp_path: Path):
