@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from oferta.clock import Clock
-from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.ledger import Ledger, ledger_kept
 from oferta.store.consent_copies import ConsentCopies, brought
 from oferta.store.keys import KeySpace
 from oferta.store.wire import Wire
@@ -21,8 +21,8 @@ def bring_consents(home: Path, url: str, space: KeySpace, *, clock: Clock) -> No
     Raises:
         LedgerUnavailable: it is there and cannot be read.
     """
-    path = ledger_path(home)
-    if not path.exists():
+    path = ledger_kept(home)
+    if path is None:
         return
     ledger = Ledger(path)
     try:

@@ -11,7 +11,7 @@ import polars as pl
 from oferta.errors import RefusersLearnedFrom, SettingsInvalid
 from oferta.events.dataset import Dataset
 from oferta.privacy.consents import Purpose
-from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.ledger import Ledger, ledger_kept, ledger_path
 from oferta.privacy.word import Refusals
 
 
@@ -62,8 +62,8 @@ def refusals_of(home: Path, purpose: Purpose) -> Refusals | None:
     Raises:
         LedgerUnavailable: there is one, and it cannot be read: nobody can say.
     """
-    path = ledger_path(home)
-    if not path.exists():
+    path = ledger_kept(home)
+    if path is None:
         return None
     ledger = Ledger(path)
     try:

@@ -9,7 +9,7 @@ import polars as pl
 from oferta.clock import Clock
 from oferta.decisions.base_table import BaseTable, newest_base
 from oferta.decisions.engine import Engine
-from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.ledger import Ledger, ledger_kept
 from oferta.profile.facts import FACTS
 from oferta_serving.deciding.files import RuleFiles
 from oferta_serving.settings import DecisionSettings
@@ -46,8 +46,8 @@ def base_table(settings: DecisionSettings, *, scores: Path | None, home: Path) -
 
 def _said(home: Path) -> pl.DataFrame | None:
     """What customers said by the ledger of this machine, as facts; None: nobody said anything."""
-    path = ledger_path(home)
-    if not path.exists():
+    path = ledger_kept(home)
+    if path is None:
         return None
     ledger = Ledger(path)
     try:

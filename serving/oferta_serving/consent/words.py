@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import Consents, stricter
-from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.ledger import Ledger, ledger_kept
 from oferta.store.reading import Damage
 from oferta.store.release import CustomerRow
 from oferta_serving.settings import ServingSettings
@@ -66,11 +66,13 @@ class LedgerWords:
 
 
 def words_here(settings: ServingSettings, home: Path) -> Words:
-    """Who a command asks: the ledger, where this machine keeps it, else the copies."""
-    if not settings.privacy.ledger:
-        return CopiedWords()
+    """Who a command asks: the ledger, where this machine keeps it, else the copies.
+
+    Where the ledger has vanished, nobody.
+    """
     try:
-        return LedgerWords(Ledger(ledger_path(home)))
+        path = ledger_kept(home) if settings.privacy.ledger else None
+        return CopiedWords() if path is None else LedgerWords(Ledger(path))
     except LedgerUnavailable:
         return LedgerWords(None)
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import Consents
-from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.ledger import Ledger, ledger_kept, ledger_path
 from oferta.store.events import Effects
 from oferta.store.keys import KeySpace
 from oferta.store.reading import consents_of
@@ -24,7 +25,8 @@ class Forgetting:
     ) -> None:
         self._store = store
         self._space = space
-        self._path = ledger_path(home)
+        self._home = home
+        self._asked = False
         self._ledger: Ledger | None = None
         self._metrics = metrics
 
@@ -69,6 +71,11 @@ class Forgetting:
         if self._ledger is not None and not self._ledger.in_place():
             self._ledger.close()
             self._ledger = None
-        if self._ledger is None and self._path.exists():
-            self._ledger = Ledger(self._path)
-        return CopiedWords() if self._ledger is None else LedgerWords(self._ledger)
+        if self._ledger is None:
+            path = ledger_kept(self._home)
+            if path is None and self._asked:  # its whole folder went
+                raise LedgerUnavailable(ledger_path(self._home), "has vanished")
+            if path is None:
+                return CopiedWords()
+            self._ledger, self._asked = Ledger(path), True
+        return LedgerWords(self._ledger)

@@ -23,7 +23,7 @@ import orjson
 
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
-from oferta.privacy.ledger_file import BUSY_S, opened, told
+from oferta.privacy.ledger_file import BUSY_S, opened, there, told
 from oferta.privacy.word import ERASURE, Entry, Refusals, Snapshot, State, Word
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,6 +51,16 @@ _Facts = tuple[str, str | None, State, int, int, str | None, str | None, str | N
 def ledger_path(home: Path) -> Path:
     """Where the ledger lies in a state folder; each tenant has a folder of its own."""
     return home / "privacy" / "ledger.sqlite"
+
+
+def ledger_kept(home: Path) -> Path | None:
+    """The ledger of a state folder, as everybody asks who can do without; None: never was one.
+
+    Raises:
+        LedgerUnavailable: there was one, and it has vanished: then nothing of anybody may be taken.
+    """
+    path = ledger_path(home)
+    return path if there(path) else None
 
 
 class Ledger:

@@ -14,16 +14,22 @@ from oferta.privacy.ledger_schema import APPLICATION_ID, SCHEMA, VERSION
 BUSY_S: Final = 2.0
 """How long a writer waits for another process's."""
 
+KEPT: Final = ".kept"
+"""The mark beside a ledger that there is one: it stays when the file goes."""
+
 
 def opened(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
-    """A connection to the ledger at `path`, which is made where there is none.
+    """A connection to the ledger at `path`, which is made where there never was one.
 
     Raises:
-        LedgerUnavailable: it can be neither opened nor made, or is no ledger of ours.
+        LedgerUnavailable: it can be neither opened nor made, has vanished, or is no ledger of ours.
     """
     with told(path, "cannot be opened"):
-        if not path.exists():
+        if not there(path):
             _make(path)
+        mark = path.with_name(KEPT)
+        if not mark.exists():
+            mark.touch(mode=0o600)
         file = _connect(path, busy_s)
         (ours,) = file.execute("PRAGMA application_id").fetchone()
         (version,) = file.execute("PRAGMA user_version").fetchone()
@@ -31,6 +37,23 @@ def opened(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
         file.close()
         raise LedgerUnavailable(path, "is no consent ledger of this version of oferta")
     return file
+
+
+def there(path: Path) -> bool:
+    """Whether there is a ledger at `path`; False: there never was one.
+
+    Raises:
+        LedgerUnavailable: there was one, by the mark beside it, and it has vanished: nobody knows
+            who refused what, which is not the same as that nobody did.
+    """
+    with told(path, "cannot be found"):
+        kept = path.with_name(KEPT).exists()  # asked first: the mark is made after the file
+        if path.exists():
+            return True
+    if kept:
+        problem = f"has vanished: restore it from its backup ({KEPT} beside it says there was one)"
+        raise LedgerUnavailable(path, problem)
+    return False
 
 
 @contextmanager

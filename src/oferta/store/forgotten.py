@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from oferta.privacy.erasures import Erasures
-from oferta.privacy.ledger import ledger_path
+from oferta.privacy.ledger import ledger_kept
 from oferta.store.keys import DIGEST_BYTES, KeySpace
 from oferta.store.tenants import space_of
 
@@ -32,8 +32,8 @@ def tombstones_of(home: Path) -> frozenset[str]:
     Raises:
         LedgerUnavailable: nobody can say: then nothing of anybody may be taken.
     """
-    path = ledger_path(home)
-    if not path.exists():
+    path = ledger_kept(home)
+    if path is None:
         return frozenset()
     erasures = Erasures(path)
     try:

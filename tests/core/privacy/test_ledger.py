@@ -19,6 +19,7 @@ import pytest
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
 from oferta.privacy.ledger import Ledger, ledger_path
+from oferta.privacy.ledger_file import KEPT
 from oferta.privacy.word import Channel, Word
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -202,6 +203,7 @@ def test_the_ledger_is_its_owners_alone(ledger: Ledger) -> None:
 def test_a_removed_or_replaced_file_is_noticed(ledger: Ledger) -> None:
     assert ledger.in_place()
     ledger.path.unlink()
+    ledger.path.with_name(KEPT).unlink()
     assert not ledger.in_place()
     Ledger(ledger.path).close()
     assert not ledger.in_place()
@@ -253,7 +255,7 @@ def test_processes_that_write_at_once_from_the_first_on_lose_nothing(tmp_path: P
     assert [entry.seq for entry in ledger.entries_after(0, limit=1000)] == [*range(1, 161)]
     assert ledger.broken_at() is None
     ledger.close()
-    assert [file.name for file in path.parent.iterdir()] == ["ledger.sqlite"]
+    assert sorted(file.name for file in path.parent.iterdir()) == [".kept", "ledger.sqlite"]
 
 
 _WRITER = textwrap.dedent(
