@@ -57,8 +57,8 @@ def run_auto(stage: Stage, *, port: int, once: bool, customers: int) -> None:
     with stage.served(port, *config) as address, stage.consumed(*config):
         with httpx.Client(base_url=address, timeout=10.0) as client:
             customer = _decide(stage, client, scores, today=today)
-            stage.step("8  A quote, a click: the next list follows, also for somebody unknown")
-            _follow(stage, client, customer)
+            stage.step("8  A click: the next list follows, also for somebody unknown")
+            _follow(stage, client)
         stage.step("9  The engine speaks first: whom it would write to, and why now")
         _triggers(stage, seller, today=today)
         stage.step("10  What if instalments may take 30 % of what is left of the income, not 40 %?")
@@ -123,21 +123,21 @@ def _decide(stage: Stage, client: httpx.Client, scores: Path, *, today: date) ->
     replayed = stage.command("replay", first.answer["decision_id"], quiet=True)
     console.print(Text(replayed.strip().splitlines()[-1]))
     stage.step("7  The customer says no: it holds at once, in every channel")
-    refused = talk.decline(client, first.answer)
-    after = talk.decide(client, first.asked)
-    console.print(Text(f"before  {auto_proof.names(first.answer)}"))
+    saying = shown[1]  # not the first one, who is asked again by who reads the README
+    refused = talk.decline(client, saying.answer)
+    after = talk.decide(client, saying.asked)
+    console.print(Text(f"before  {auto_proof.names(saying.answer)}"))
     console.print(Text(f"after   {auto_proof.names(after)}"))
     console.print(auto_proof.refusal(talk.receipt(client, after["decision_id"]), refused))
     return first.customer.customer_id
 
 
-def _follow(stage: Stage, client: httpx.Client, customer: str) -> None:
-    """What events change, before and after."""
-    followed = lately.quoted(client, customer)
-    stage.console.print(auto_proof.followed(f"customer {customer} asks for a quote for", followed))
-    product = followed.event["product_id"]
-    visited = lately.visited(client, "visitor-7f3a", product)
-    stage.console.print(auto_proof.followed("a visitor nobody knows looks at", visited))
+def _follow(stage: Stage, client: httpx.Client) -> None:
+    """What a click changes for a visitor, and what the visitor takes along when signing in."""
+    visit = lately.visited(client, "visitor-7f3a", "public-charging-package")
+    stage.console.print(auto_proof.followed("A visitor nobody knows looks at", visit))
+    signed = lately.signed_in(client, visit, "new-7f3a")
+    stage.console.print(auto_proof.followed("Signed in, the same person clicks on", signed))
 
 
 def _triggers(stage: Stage, seller: Path, *, today: date) -> None:
@@ -177,8 +177,8 @@ def _what_if(stage: Stage, seller: Path) -> None:
 def _closing(stage: Stage, address: str, customer: str, seconds: float) -> None:
     home = stage.home
     event = (
-        f'{{"event_id": "my-first-event", "customer_id": "{customer}", '
-        '"product_id": "public-charging-package", "type": "quote"}'
+        '{"event_id": "my-first-event", "session_id": "me", '
+        '"product_id": "comprehensive-insurance", "type": "view"}'
     )
     body = f'{{"customer_id": "{customer}", "channel": "app", "placements": ["home"]}}'
     stage.lines(
@@ -193,7 +193,7 @@ def _closing(stage: Stage, address: str, customer: str, seconds: float) -> None:
                 "Do something",
                 f"curl -s {address}/v1/events -H content-type:application/json -d '{event}'",
             ),
-            ("Their list", f"curl -s '{address}/v1/customers/{customer}/recommendations?n=3'"),
+            ("List then", f"curl -s '{address}/v1/sessions/me/recommendations?n=3'"),
             ("Profile", f"curl -s {address}/v1/customers/{customer}/profile"),
             ("Receipt", f"curl -s {address}/v1/decisions/DECISION_ID"),
             (

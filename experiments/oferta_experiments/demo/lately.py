@@ -9,8 +9,6 @@ import httpx
 from oferta.errors import OfertaError
 
 _WITHIN_S: Final = 10.0
-_FROM_RANK: Final = 8
-"""The product that is looked at stands so low in the list that its rise is seen."""
 
 
 class NoEffect(OfertaError):
@@ -37,19 +35,6 @@ class Followed:
     seconds: float
 
 
-def quoted(client: httpx.Client, customer_id: str) -> Followed:
-    """The customer asks for a quote for a product far down their list.
-
-    Raises:
-        NoEffect: the list did not follow in time.
-    """
-    path = f"/v1/customers/{customer_id}/recommendations"
-    before = _answer(client, path)
-    looked_at = before["items"][min(_FROM_RANK, len(before["items"])) - 1]
-    who = {"customer_id": customer_id, "product_id": looked_at["product_id"]}
-    return _followed(client, path, before, {**who, "type": "quote", "channel": "app"})
-
-
 def visited(client: httpx.Client, session_id: str, product_id: str) -> Followed:
     """Somebody unknown looks at a product.
 
@@ -58,6 +43,18 @@ def visited(client: httpx.Client, session_id: str, product_id: str) -> Followed:
     """
     path = f"/v1/sessions/{session_id}/recommendations"
     seen = {"session_id": session_id, "product_id": product_id, "type": "view", "channel": "web"}
+    return _followed(client, path, _answer(client, path), seen)
+
+
+def signed_in(client: httpx.Client, visit: Followed, customer_id: str) -> Followed:
+    """The visitor turns out to be a customer, whom nobody had heard of either.
+
+    Raises:
+        NoEffect: what the session did did not become the customer's in time.
+    """
+    path = f"/v1/customers/{customer_id}/recommendations"
+    seen = {**visit.event, "customer_id": customer_id, "type": "click"}
+    del seen["event_id"]
     return _followed(client, path, _answer(client, path), seen)
 
 
