@@ -1,4 +1,4 @@
-"""Wrong keys, counted by who sent them: too many, and the door stays shut for a while."""
+"""Wrong keys, counted by who sent them: after too many, wrong ones wait. Right ones always pass."""
 
 import time
 from collections import OrderedDict
@@ -26,7 +26,7 @@ class Attempts:
         self._wrong: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
 
     def check(self, prefix: str, address: str) -> None:
-        """Refuse a key, right or wrong, while too many were wrong.
+        """Refuse a wrong key as one of too many.
 
         Raises:
             RequestRefused: `key.attempts`.

@@ -80,10 +80,12 @@ class Keyring:
         prefix, digest = found or (_UNKNOWN, _NOBODY)
         known = self._keys.get(prefix)
         counted = _UNKNOWN if known is None else prefix
-        self._check_attempts(counted, address)
         # Compared even where there is nothing to compare with: time does not tell which was wrong.
         right = hmac.compare_digest(_NOBODY if known is None else known.digest, digest)
         if known is None or not right or found is None:
+            # Only who is wrong is slowed: a prefix and an address are no secrets, and must not be
+            # enough to shut out whose they are.
+            self._check_attempts(counted, address)
             self._attempts.wrong(counted, address)
             self._refused("key.invalid", None if known is None else known.stored, address)
             raise RequestRefused("key.invalid")
