@@ -10,7 +10,8 @@ VARIABLE: Final = "OFERTA_CHAOS_TABLE"
 
 _TITLE: Final = """# What the chaos tests counted
 
-Real Redis processes, real kills, on the machine that wrote this file. `make chaos` writes it anew.
+Real Redis processes, real kills, on the machine that wrote this file. Each section has the command
+that counted it, with its sizes; `make chaos` writes all of them anew at full size.
 """
 
 

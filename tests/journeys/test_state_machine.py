@@ -36,7 +36,7 @@ from oferta.store.keys import SHARDS
 
 EXAMPLES = int(os.environ.get("OFERTA_CHAOS_EXAMPLES", "5"))
 STEPS = int(os.environ.get("OFERTA_CHAOS_STEPS", "20"))
-SEED = int(os.environ.get("OFERTA_CHAOS_SEED", "1"))
+SEED = int(os.environ.get("OFERTA_CHAOS_SEED", "5"))
 DEADLINE_S = 10.0
 WRONG = "answers other than the oracle's"
 
