@@ -26,7 +26,7 @@ from oferta_serving.metrics import Metrics
 from oferta_serving.principal import NOBODY, PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
 from oferta_serving.settings import LimitSettings
-from oferta_serving.turns import GONE, Turns
+from oferta_serving.turns import GONE, Turns, is_urgent
 
 REQUEST_ID = "request_id"
 """Where the request's id lies in its ASGI scope."""
@@ -100,7 +100,7 @@ class Gate:
         try:
             try:
                 request_id = self._admit(scope)
-                await self._rates.take(scope[PRINCIPAL], apart=_apart(scope["path"]))
+                await self._rates.take(scope[PRINCIPAL], apart=_apart(scope))
                 receive = await self._turns.enter(scope, receive)
             except RequestRefused as refused:
                 request_id = scope[REQUEST_ID].encode()
@@ -170,9 +170,9 @@ class Gate:
         return principal
 
 
-def _apart(path: str) -> str:
+def _apart(scope: Scope) -> str:
     """Consent is counted by itself: no flood of other requests may keep out an opt-out."""
-    return "/consent" if path.endswith("/consent") else ""
+    return "/consent" if is_urgent(scope["method"], scope["path"]) else ""
 
 
 async def send_problem(send: Send, refused: RequestRefused, request_id: str) -> None:

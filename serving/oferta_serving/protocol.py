@@ -35,7 +35,7 @@ _END: Final = b"\r\n\r\n"
 _ID: Final = b"%b%08x"  # 16 characters
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *([0-9]{1,9})(?=\r\n|$)")
 _NOT_SHED: Final = re.compile(
-    rb"(?i)/consent|\r\n(?:x-request-id|connection: *close|transfer-encoding|expect)"
+    rb"(?i)\r\n(?:x-request-id|connection: *close|transfer-encoding|expect)"
 )
 
 

@@ -21,17 +21,30 @@ GONE: Final = "oferta.gone"
 _TURN: Final = "oferta.turn"
 
 _MILLISECONDS: Final = re.compile(rb"[0-9]{1,6}")
+_URGENT: Final = {
+    "PUT": re.compile(r"/v1/customers/[^/]*/consent"),
+    "DELETE": re.compile(r"/v1/customers/[^/]*"),
+}
 _SERVE: Final = frozenset({"recommendations", "similar", "popular", "decisions", "feedback"})
+
+
+def is_urgent(method: str, raw_path: str) -> bool:
+    """Whether somebody says what they agree to, or asks to be forgotten.
+
+    By the whole path: whatever else looked like it could use up what is kept free for these two.
+    """
+    pattern = _URGENT.get(method)
+    return pattern is not None and pattern.fullmatch(raw_path) is not None
 
 
 def turn_of(method: str, raw_path: str) -> Turn | None:
     """Whose turn a request is; None for what passes at once: health, metrics, documentation."""
     if not raw_path.startswith("/v1/"):
         return None
-    tail = raw_path.rpartition("/")[2]
-    if tail.startswith("consent") or method == "DELETE":
+    if is_urgent(method, raw_path):
         return Turn.CONSENT
-    if tail in _SERVE:
+    tail = raw_path.rpartition("/")[2]
+    if tail in _SERVE or (tail == "consent" and method == "GET"):
         return Turn.SERVE
     if tail == "events":
         return Turn.EVENTS

@@ -210,6 +210,8 @@ def test_fault_63_one_key_s_flood_is_turned_away_and_costs_others_nothing(
     word = {"purpose": "personalisation", "state": "out", "source": "app"}
     opted_out = client.put("/v1/customers/anna/consent", json=word, headers={"X-API-Key": greedy})
     assert opted_out.status_code == 200
+    for path in ("/v1/nothing/consent", "/v1/customers/anna/consent"):  # what only looks like it
+        refused(client.get(path, headers={"X-API-Key": greedy}), 429, "rate.exceeded")
 
 
 def test_fault_63_a_batch_is_counted_by_its_rows(limited: tuple[httpx.Client, str, str]):
