@@ -1,6 +1,7 @@
 """Folders with rows of customers: which there are, and how one is replaced as a whole.
 
-<home>/privacy/folders.jsonl    datasets and scores that lie elsewhere, noted as they were used
+<home>/privacy/folders.jsonl    datasets and scores that lie anywhere but in `<home>/datasets` and
+                                `<home>/scores`, noted as they were used
 """
 
 import fcntl
@@ -16,12 +17,21 @@ import orjson
 Kind = Literal["dataset", "scores"]
 
 _FILE: Final = "folders.jsonl"
+_KEPT: Final[dict[Kind, str]] = {"dataset": "datasets", "scores": "scores"}
+_TENANTS: Final = "tenants"
+_WITHIN: Final = ("dataset.json", "*/dataset.json", "*/*/dataset.json")
+"""Where a dataset may lie in a state folder without having been noted."""
 
 
 def note_folder(home: Path, kind: Kind, folder: Path) -> None:
-    """Remember that `folder`, which need not be in the state folder, may hold customers."""
-    where = folder.resolve()
-    if where.is_relative_to(home.resolve()) or where in noted_folders(home, kind):
+    """Remember that `folder`, wherever it lies, may hold customers.
+
+    What lies where its kind is kept is found without a note; other tenants' is not this one's.
+    """
+    where, root = folder.resolve(), home.resolve()
+    if where.parent == root / _KEPT[kind] or where.is_relative_to(root / _TENANTS):
+        return
+    if where in _notes(home, kind):
         return
     notes = home / "privacy" / _FILE
     notes.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -34,7 +44,23 @@ def note_folder(home: Path, kind: Kind, folder: Path) -> None:
 
 
 def noted_folders(home: Path, kind: Kind) -> list[Path]:
-    """The folders of a kind that were noted; any may be gone by now."""
+    """The folders of a kind that lie elsewhere than where it is kept; any may be gone by now.
+
+    Those that were noted; and datasets up to two levels below the state folder, noted or not.
+    """
+    found = dict.fromkeys(_notes(home, kind))
+    if kind == "dataset":
+        root = home.resolve()
+        for pattern in _WITHIN:
+            for manifest in sorted(root.glob(pattern)):
+                folder = manifest.parent
+                elsewhere = folder.relative_to(root).parts[:1] != (_TENANTS,)
+                if elsewhere and folder.parent != root / _KEPT[kind]:
+                    found[folder.resolve()] = None
+    return list(found)
+
+
+def _notes(home: Path, kind: Kind) -> list[Path]:
     try:
         lines = (home / "privacy" / _FILE).read_bytes().splitlines()
     except FileNotFoundError:
