@@ -47,7 +47,8 @@ KINDS = ("list", "batch", "popular", "similar", "decision", "event", "consent")
 LISTS = frozenset({"list", "batch", "popular", "similar"})
 SETTLED_S = 1.0
 """After this long the breaker is open, where it opens at all."""
-HEALED_S = 2.0
+CALM_S = 4.0
+"""How long it is measured without a fault, between any two."""
 
 
 @dataclass
@@ -55,15 +56,30 @@ class Tally:
     """What was met under one fault."""
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By kind of question: what came instead of an answer, in words."""
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     settled: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     levels: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
+    reopened: int = 0
+    repeated: int = 0
     healed_s: float = float("inf")
+    calm_s: float = 0.0
+    """The 99th percentile of lists just before and after, with no fault: what this machine does."""
 
     def lists(self, *, settled: bool = False) -> list[float]:
         times = self.settled if settled else self.seconds
         return [each for kind in LISTS for each in times[kind]]
+
+    def tail(self, share: float, *, settled: bool = False) -> float:
+        """In so much time that share of the lists was answered, in seconds."""
+        return percentile(self.lists(settled=settled), share)
+
+    @property
+    def unrelated_s(self) -> float:
+        """The same of the kind that asks nothing of Redis, in the same moments, in seconds."""
+        return percentile(self.seconds["popular"], 0.99)
 
     def failures(self, kinds: frozenset[str]) -> int:
         """Answers of these kinds that are 5xx, or none at all."""
@@ -73,16 +89,22 @@ class Tally:
             if kind in kinds and (status >= 500 or status == 0)
         )
 
+    def how(self, kinds: frozenset[str]) -> str:
+        """What came instead of answers to these kinds."""
+        named = sorted((what, kind, n) for (kind, what), n in self.failed.items() if kind in kinds)
+        return ", ".join(f"{n} {kind}: {what}" for what, kind, n in named) or "none"
+
     def row(self) -> str:
         """For people."""
         levels = " ".join(f"{name} {count}" for name, count in sorted(self.levels.items()))
-        other = frozenset(KINDS) - LISTS
         return (
-            f"{sum(self.statuses.values())} asked; lists: {self.failures(LISTS)} of 5xx, p99 "
-            f"{percentile(self.lists(), 0.99) * 1000:.0f} ms, then p99 "
-            f"{percentile(self.lists(settled=True), 0.99) * 1000:.1f} ms; others: "
-            f"{self.failures(other)} of 503; {levels}; wrong {self.wrong}; "
-            f"healed in {self.healed_s:.2f} s"
+            f"{sum(self.statuses.values())} asked; lists: {self.failures(LISTS)} failed, p99 "
+            f"{self.tail(0.99) * 1000:.0f} ms, then p99 "
+            f"{self.tail(0.99, settled=True) * 1000:.1f} ms ({self.calm_s * 1000:.1f} without a "
+            f"fault, {self.unrelated_s * 1000:.1f} meanwhile without Redis); "
+            f"failed: {self.how(frozenset(KINDS))}; {levels}; wrong {self.wrong}; "
+            f"kept connections found closed {self.reopened}, sent again {self.repeated}; healed in "
+            f"{self.healed_s:.2f} s"
         )
 
 
@@ -211,10 +233,11 @@ async def load(
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(kind: str, at: int, ask: Ask, due: float) -> None:
-        # A connection that idled for 15 s may be closed just now: clients ask again on another.
-        reply = await client.send(ask, retry_on_connect=True)
+        reply = await client.send(ask)
         took = time.perf_counter() - began - due
         tally.statuses[kind, reply.status] += 1
+        if reply.status == 0 or reply.status >= 500:
+            tally.failed[kind, _said(reply)] += 1
         tally.seconds[kind].append(took)
         if due > SETTLED_S:
             tally.settled[kind].append(took)
@@ -231,6 +254,16 @@ async def load(
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
+
+
+def _said(reply: Reply) -> str:
+    """What came instead of an answer."""
+    if reply.status == 0:
+        return reply.failure
+    try:
+        return f"{reply.status} {reply.json()['type'].rpartition(':')[2]}"
+    except (orjson.JSONDecodeError, KeyError):
+        return f"{reply.status} of no form"
 
 
 async def heal(client: Client) -> float:
@@ -259,25 +292,43 @@ def run(
 async def _through(
     proxy: FaultProxy, port: int, faults: tuple[Fault, ...], rate: int, seconds: float
 ) -> dict[str, Tally]:
+    """Before and after each fault it is measured how it is without: others share this machine."""
     client = Client(port)
     tallies: dict[str, Tally] = {}
     asked = questions()
     await heal(client)
+    calm = [await _calm(client, asked, rate, seconds)]
     for fault in faults:
         tally = tallies[fault] = Tally()
+        met = client.reopened, client.repeated
         await asyncio.to_thread(proxy.set, fault)
         await load(client, asked, tally, rate=rate, seconds=seconds)
         await asyncio.to_thread(proxy.set, "none")
         tally.healed_s = await heal(client)
+        tally.reopened, tally.repeated = client.reopened - met[0], client.repeated - met[1]
+        calm.append(await _calm(client, asked, rate, seconds))
+        tally.calm_s = percentile([*calm[-2].lists(), *calm[-1].lists()], 0.99)
     await client.close()
     return tallies
+
+
+async def _calm(
+    client: Client, asked: Iterator[tuple[str, int, Ask]], rate: int, seconds: float
+) -> Tally:
+    tally = Tally()
+    await load(client, asked, tally, rate=rate, seconds=min(CALM_S, seconds / 2))
+    return tally
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=FAULTS)
     given = parser.parse_args()
+    faults = tuple(given.faults)
     with tempfile.TemporaryDirectory() as place:
-        for name, met in run(Path(place), rate=given.rate, seconds=given.seconds).items():
+        for name, met in run(
+            Path(place), faults=faults, rate=given.rate, seconds=given.seconds
+        ).items():
             print(f"{name}: {met.row()}")  # noqa: T201 - what was counted is the result

@@ -55,6 +55,7 @@ def test_fault_47_unknown_names(client: httpx.Client):
     refused(client.get(f"{RECOMMENDATIONS}?ofset=5"), 422, "parameter.unknown")
     refused(client.get(f"{RECOMMENDATIONS}?segment=young"), 422, "parameter.unknown")
     refused(client.get(f"{RECOMMENDATIONS}?{MARK}=1"), 422, "parameter.unknown")
+    refused(client.get("/health/status?verbose=1"), 422, "parameter.unknown")
     refused(
         client.post(BATCH, json={"customer_ids": ["anna"], MARK: 1}),
         422,
