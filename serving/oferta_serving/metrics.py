@@ -128,9 +128,10 @@ class Metrics:
             ["turn"],
             registry=registry,
         )
-        self.consent_behind = Gauge(
+        self._consent_behind = Gauge(
             "oferta_consent_copy_behind",
             "1 while words of the consent ledger are missing in Redis.",
+            ["tenant"],
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -149,6 +150,7 @@ class Metrics:
         self.release = self._release.labels(tenant)
         self.release_created = self._release_created.labels(tenant)
         self.rules_refused = self._rules_refused.labels(tenant)
+        self.consent_behind = self._consent_behind.labels(tenant)
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""

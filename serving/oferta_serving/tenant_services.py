@@ -130,7 +130,8 @@ def _consent(
 ) -> Keeping | Following:
     follow_s = settings.store.refresh_ms / 1000
     if not settings.privacy.ledger:
-        return Following(ports.copies, metrics=metrics, follow_s=follow_s)
+        seen = ledger_path(ports.home).with_name("copies-seen")
+        return Following(ports.copies, metrics=metrics, follow_s=follow_s, seen=seen)
     return Keeping(
         ledger_path(ports.home),
         ports.copies,

@@ -80,6 +80,7 @@ class Keeping:
         # One thread of its own: no other work may keep an opt-out waiting.
         self._writing = ThreadPoolExecutor(1, "consent")
         self._redis_away = False
+        self._had = False
         self._open()
 
     async def keep(self, words: Sequence[Word]) -> Kept:
@@ -197,13 +198,14 @@ class Keeping:
         A file that vanished under a running process is not made anew: that would be a ledger in
         which nobody ever refused anything.
         """
-        self.words.ledger = None
+        self._leave()
         had, trouble = self.trouble, None
-        if self._writer is not None and not self._path.exists():
+        if self._had and not self._path.exists():
             trouble = f"the consent ledger {self._path} has vanished: restore it from its backup"
         else:
             try:
                 self._writer, self.words.ledger = Ledger(self._path), Ledger(self._path)
+                self._had = True
             except LedgerUnavailable as error:
                 trouble = str(error)
         self.trouble = trouble
@@ -211,6 +213,14 @@ class Keeping:
             log.error("consent.ledger_unavailable", problem=trouble)
         elif trouble is None and had is not None:
             log.info("consent.ledger_back")
+
+    def _leave(self) -> None:
+        """Close what is open: the writer in its thread, which may be at work with it."""
+        if self.words.ledger is not None:
+            self.words.ledger.close()
+        if self._writer is not None:
+            self._writing.submit(self._writer.close)
+        self._writer = self.words.ledger = None
 
     def _tell_redis(self, *, away: bool) -> None:
         if away != self._redis_away:

@@ -1,6 +1,8 @@
 """Every place of a state folder and its store, put together: the only list of them that runs."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from oferta.clock import Clock
-from oferta.errors import LedgerUnavailable, StoreUnavailable
+from oferta.errors import StoreUnavailable
+from oferta.privacy.consents import Consents
 from oferta.privacy.erasure import Saga
 from oferta.privacy.erasures import Erasures
 from oferta.privacy.ledger import Ledger, ledger_path
@@ -157,23 +160,30 @@ async def forget(ground: Ground, subject: Subject) -> None:
     Raises:
         LedgerUnavailable: the ledger could not be written.
     """
-    at = ground.clock.now()
+    consents = await asyncio.to_thread(forget_here, ground, subject)
+    await tell_copy(ground, subject, consents)
+
+
+def forget_here(ground: Ground, subject: Subject) -> Consents:
+    """Let the ledger forget the customer; what it says of them since. Blocks: for a thread.
+
+    Raises:
+        LedgerUnavailable: the ledger could not be written.
+    """
     ledger = Ledger(ground.ledger)
     try:
-        try:
-            ledger.forget(subject.customer_id, subject.tombstone, at=at)
-        except LedgerUnavailable:
-            # Written, and only old bytes are left in its log: these go with the next run.
-            if not ledger.consents_of(subject.customer_id, subject.tombstone).erased:
-                raise
-        consents = ledger.consents_of(subject.customer_id, subject.tombstone)
+        ledger.forget(subject.customer_id, subject.tombstone, at=ground.clock.now())
+        return ledger.consents_of(subject.customer_id, subject.tombstone)
     finally:
         ledger.close()
+
+
+async def tell_copy(ground: Ground, subject: Subject, consents: Consents) -> None:
+    """Tell the copy in Redis that the customer was forgotten."""
     copies = ConsentCopies(ground.wire, ground.space)
-    try:
-        await copies.put([(subject.digest, consents)], at=at.timestamp())
-    except StoreUnavailable:
-        return  # answers of this machine ask the ledger; the next run tells the copy
+    # Answers of this machine ask the ledger; where Redis is away the next run tells the copy.
+    with suppress(StoreUnavailable):
+        await copies.put([(subject.digest, consents)], at=ground.clock.now().timestamp())
 
 
 async def _sought(ground: Ground, subject: Subject) -> Subject:

@@ -7,20 +7,24 @@ this process dies.
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import structlog
 
 from oferta.errors import LedgerUnavailable, OfertaError
+from oferta.privacy.consents import Consents
 from oferta.privacy.erasures import Erasure, Erasures
 from oferta.privacy.places import Subject
-from oferta_serving.erasing.places import Ground, forget, own_places
+from oferta_serving.erasing.places import Ground, forget_here, own_places, tell_copy
 from oferta_serving.problems import RequestRefused
 
 WRITE_S: Final = 2.5
 """How long a request may take to reach the disk until its sender is told that it did not."""
+
+COPY_S: Final = 0.2
+"""How long a request waits for the copy of other machines; it is brought all the same."""
 
 RETRY: Final = ((b"retry-after", b"1"),)
 ID_BYTES: Final = 12
@@ -53,18 +57,16 @@ class Erasing:
         ground = self.ground
         subject = ground.subject(customer_id)
         at = ground.clock.now().timestamp()
-        made = await self._asked(
-            lambda erasures: erasures.request(new_id(), subject, reason, at=at)
-        )
-        try:
-            await forget(ground, subject)
-        except LedgerUnavailable:
-            log.exception("erasure.not_stored")
-            raise RequestRefused("erasure.not_stored", headers=RETRY) from None
+
+        def written(erasures: Erasures) -> tuple[Erasure, Consents]:
+            made = erasures.request(new_id(), subject, reason, at=at)
+            return made, forget_here(ground, subject)
+
+        made, consents = await self._asked(written)
         log.info("erasure.requested", erasure_id=made.id)
-        task = asyncio.create_task(self._begin(subject))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        telling = self._started(tell_copy(ground, subject, consents))
+        await asyncio.wait({telling}, timeout=COPY_S)
+        self._started(self._begin(subject))
         return made
 
     async def of(self, id_: str) -> Erasure | None:
@@ -88,6 +90,12 @@ class Erasing:
         await asyncio.to_thread(self._thread.shutdown)
         if self._erasures is not None:
             self._erasures.close()
+
+    def _started(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _begin(self, subject: Subject) -> None:
         for place in own_places(self.ground):

@@ -23,6 +23,7 @@ import orjson
 
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
+from oferta.privacy.ledger_check import disagreeing
 from oferta.privacy.ledger_file import BUSY_S, opened, there, told
 from oferta.privacy.word import ERASURE, Entry, Refusals, Snapshot, State, Word
 
@@ -164,7 +165,8 @@ class Ledger:
         """Replace a customer's id by their tombstone, everywhere; on disk when this returns.
 
         What they said stays, as nobody's in particular; where it is from and its proof go. From
-        then on `consents_of` with this tombstone says `erased`. May be said again.
+        then on `consents_of` with this tombstone says `erased`. May be said again. The file's log
+        has the pages of before until `Erasures.clear`.
 
         Args:
             customer_id: who is forgotten.
@@ -176,7 +178,7 @@ class Ledger:
             The number of the entry that says so.
 
         Raises:
-            LedgerUnavailable: it could not be written, or old bytes are left in its log: ask again.
+            LedgerUnavailable: it could not be written.
         """
         now = _micros(at)
         with told(self.path, "could not be written"), self._writing():
@@ -193,11 +195,6 @@ class Ledger:
                 (tombstone, customer_id),
             )
             self._file.execute("DELETE FROM words WHERE customer_id = ?", (customer_id,))
-        with told(self.path, "could not be cleared of what was forgotten"):
-            # What is freed is overwritten (secure_delete), but the log still has the pages before.
-            (busy, *_) = self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            raise LedgerUnavailable(self.path, "is being read: its log was not cleared, ask again")
         seq: int = found[0]
         return seq
 
@@ -249,6 +246,19 @@ class Ledger:
                     return int(row[0])
                 before = link
             return None
+
+    def disagreeing(self) -> list[str]:
+        """What of the tables made of entries is not as these have it; in words, nobody is named.
+
+        Raises:
+            LedgerUnavailable: it cannot be read.
+        """
+        with told(self.path, "cannot be read"):
+            self._file.execute("BEGIN")
+            try:
+                return disagreeing(self._file)
+            finally:
+                self._file.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""

@@ -18,6 +18,7 @@ import pytest
 
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
+from oferta.privacy.erasures import Erasures
 from oferta.privacy.ledger import Ledger, ledger_path
 from oferta.privacy.ledger_file import KEPT
 from oferta.privacy.word import Channel, Word
@@ -134,10 +135,17 @@ def test_an_entry_altered_behind_the_triggers_is_found(ledger: Ledger) -> None:
     assert ledger.broken_at() == 2
 
 
+def _clear(ledger: Ledger) -> None:
+    erasures = Erasures(ledger.path)
+    erasures.clear()
+    erasures.close()
+
+
 def test_who_is_forgotten_leaves_no_byte_of_their_id(ledger: Ledger) -> None:
     ledger.append([_out("ann-the-first", proof="call-ann"), _out("bob")], received_at=NOON)
     seq = ledger.forget("ann-the-first", "7f" * 16, at=NOON + MINUTE)
     assert ledger.forget("ann-the-first", "7f" * 16, at=NOON + MINUTE) == seq == 3
+    _clear(ledger)
     for file in ledger.path.parent.iterdir():
         assert b"ann-the" not in file.read_bytes(), file
     forgotten = ledger.consents_of("ann-the-first", "7f" * 16)
@@ -157,6 +165,7 @@ def test_no_id_is_left_in_any_page_of_a_large_ledger(ledger: Ledger) -> None:
     ledger.append([_in(name, "marketing") for name in names[::-1]], received_at=NOON)
     for name in names[7::300]:
         ledger.forget(name, name[-5:].encode().hex() * 3, at=NOON)
+    _clear(ledger)
     held = b"".join(file.read_bytes() for file in ledger.path.parent.iterdir())
     assert [name for name in names if name.encode() not in held] == names[7::300]
 
