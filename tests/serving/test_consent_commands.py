@@ -37,6 +37,13 @@ def test_what_is_written_is_shown_and_whole(home: Path):
     assert answer["history"][0]["at"] == "2026-01-12T08:00:00Z"
     assert run("verify").stdout.startswith("whole: 2 is the last number")
     with sqlite3.connect(ledger_path(home)) as file:
+        file.execute("DROP TRIGGER words_as_they_are")
+        file.execute("UPDATE words SET state = 'in' WHERE state = 'out'")
+    file.close()
+    swapped = run("verify")
+    assert swapped.exit_code == 1
+    assert "words in force that no entry says: 1: restore the ledger" in swapped.stderr
+    with sqlite3.connect(ledger_path(home)) as file:
         file.execute("DROP TRIGGER entries_as_they_are")
         file.execute("UPDATE entries SET state = 'in'")
     file.close()

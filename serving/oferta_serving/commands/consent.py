@@ -94,13 +94,16 @@ def set_word(
 
 @consent.command(epilog="Example: oferta consent verify")
 def verify(home: _Home = None) -> None:
-    """Check that no entry of the ledger was altered since it was written."""
+    """Check that no entry of the ledger was altered since, and that what is in force is theirs."""
     from oferta.home import home_folder
 
     with _ledger(home_folder(home)) as ledger:
         broken, snapshot = ledger.broken_at(), ledger.snapshot()
-    if broken is not None:
-        typer.echo(f"entry {broken} was altered: restore the ledger from a backup", err=True)
+        # What is in force can be compared with entries that are as they were written alone.
+        problems = ledger.disagreeing() if broken is None else [f"entry {broken} was altered"]
+    for problem in problems:
+        typer.echo(f"{problem}: restore the ledger from a backup", err=True)
+    if problems:
         raise typer.Exit(1)
     typer.echo(f"whole: {snapshot.seq} is the last number, state {snapshot.id}")
 

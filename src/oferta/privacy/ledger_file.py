@@ -4,12 +4,12 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from oferta.errors import LedgerUnavailable
-from oferta.privacy.ledger_schema import APPLICATION_ID, SCHEMA, VERSION
+from oferta.privacy.ledger_schema import APPLICATION_ID, GUARDS, LAST_GUARD, SCHEMA, VERSION
 
 BUSY_S: Final = 2.0
 """How long a writer waits for another process's."""
@@ -36,6 +36,7 @@ def opened(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
     if ours != APPLICATION_ID or version != VERSION:
         file.close()
         raise LedgerUnavailable(path, "is no consent ledger of this version of oferta")
+    _guard(file)
     return file
 
 
@@ -74,6 +75,16 @@ def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
     return file
 
 
+def _guard(file: sqlite3.Connection) -> None:
+    """Give a ledger its guards, if it was made without; one that cannot be written does without."""
+    with suppress(sqlite3.OperationalError):
+        there = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
+        if file.execute(there, (LAST_GUARD,)).fetchone() is None:
+            file.executescript(f"BEGIN IMMEDIATE; {GUARDS} COMMIT;")
+    if file.in_transaction:
+        file.execute("ROLLBACK")
+
+
 def _make(path: Path) -> None:
     """Make an empty ledger; of processes that start at once, one wins and all use its file."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -82,7 +93,7 @@ def _make(path: Path) -> None:
     try:
         file = _connect(draft, BUSY_S)
         file.execute("PRAGMA journal_mode = WAL")
-        file.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        file.executescript(f"BEGIN; {SCHEMA} {GUARDS} COMMIT;")
         file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         file.execute(f"PRAGMA user_version = {VERSION}")
         file.close()

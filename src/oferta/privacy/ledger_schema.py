@@ -117,3 +117,47 @@ BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
 CREATE TRIGGER forgotten_as_they_are BEFORE UPDATE ON forgotten
 BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
 """
+
+GUARDS: Final = """
+-- Words in force are changed by the entries alone: a word is what a newer entry says of it.
+CREATE TRIGGER IF NOT EXISTS words_are_said BEFORE INSERT ON words
+WHEN NOT EXISTS (
+    SELECT 1 FROM entries WHERE seq = NEW.seq AND customer_id = NEW.customer_id
+        AND state = NEW.state AND at = NEW.at
+        AND CASE WHEN purpose = 'marketing' AND channel IS NOT NULL
+                 THEN channel ELSE purpose END = NEW.subject
+)
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+
+CREATE TRIGGER IF NOT EXISTS words_as_they_are BEFORE UPDATE ON words
+WHEN NEW.customer_id <> OLD.customer_id OR NEW.subject <> OLD.subject OR NEW.at < OLD.at
+    OR (NEW.at = OLD.at AND NEW.state <> 'out')
+    OR NOT EXISTS (
+        SELECT 1 FROM entries WHERE seq = NEW.seq AND customer_id = NEW.customer_id
+            AND state = NEW.state AND at = NEW.at
+            AND CASE WHEN purpose = 'marketing' AND channel IS NOT NULL
+                     THEN channel ELSE purpose END = NEW.subject
+    )
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+
+CREATE TRIGGER IF NOT EXISTS words_stay BEFORE DELETE ON words
+WHEN EXISTS (SELECT 1 FROM entries WHERE customer_id = OLD.customer_id)
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+
+CREATE TRIGGER IF NOT EXISTS floor_rises BEFORE UPDATE ON floor WHEN NEW.seq < OLD.seq
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS floor_stays BEFORE DELETE ON floor
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+
+CREATE TRIGGER IF NOT EXISTS erasures_stay BEFORE DELETE ON erasures
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS erasures_as_they_are BEFORE UPDATE ON erasures
+WHEN NEW.id <> OLD.id OR NEW.tombstone <> OLD.tombstone OR NEW.reason <> OLD.reason
+    OR NEW.requested_at <> OLD.requested_at
+    OR (OLD.finished_at IS NOT NULL AND (NEW.finished_at IS NULL OR NEW.subject IS NOT NULL))
+BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only'); END;
+"""
+"""Triggers for the tables made of entries; ledgers that were made without get them as they open."""
+
+LAST_GUARD: Final = "erasures_as_they_are"
+"""Where this one is, all are: they are made at once."""
