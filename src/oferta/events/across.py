@@ -154,6 +154,28 @@ def told_before(staged: Staged, *, archive: int) -> pl.DataFrame:
     return pl.concat(found)
 
 
+def told_again(staged: Staged, *, archive: int) -> pl.DataFrame:
+    """Rows of the part `archive` that repeat an event of the same customer: the first counts.
+
+    The archive has an event twice where a session sent it, and then the customer that it turned
+    out to be; or where an archiver was killed as its Redis was emptied.
+    """
+    rows = scan(staged).filter((pl.col(PART) == archive) & pl.col("event_id").is_not_null())
+    key = ("event_id", "product_id", "customer_id")
+    partitions = 1 + staged.tally.accepted // PARTITION_ROWS
+    found = [REMOVALS.to_frame()]
+    for number in range(partitions):
+        here = rows.filter(pl.col("event_id").hash() % partitions == number)
+        first = pl.col(ROW) == pl.col(ROW).min().over(key)
+        again = here.select(PART, ROW, *key).filter(~first)
+        found.append(
+            again.select(PART, ROW, pl.lit(None, pl.String).alias(REASON)).collect(
+                engine="streaming"
+            )
+        )
+    return pl.concat(found)
+
+
 def over_cap(staged: Staged, *, cap: int) -> pl.DataFrame:
     """Events of customers who have more than `cap`: all but their newest `cap`."""
     rows = scan(staged)

@@ -30,6 +30,7 @@ from oferta.events.across import (
     remove,
     scan,
     strangers,
+    told_again,
     told_before,
 )
 from oferta.events.archive import reading
@@ -253,6 +254,7 @@ def _second_pass(
     steps: dict[str, Callable[[], pl.DataFrame]] = {}
     if archive is not None:
         steps["told"] = partial(told_before, one, archive=archive)
+        steps["again"] = partial(told_again, one, archive=archive)
     steps["duplicates"] = partial(duplicates, one)
     for column in _KNOWN.get(name, ()):
         table = PRODUCTS if column == "product_id" else CUSTOMERS

@@ -6,6 +6,7 @@ release when somebody asks. So a new release never has to catch up, and nothing 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from math import inf
 from typing import Final, NamedTuple
 
@@ -41,6 +42,8 @@ class RecentEvent(NamedTuple):
         shard: whose stream `position` is of; None: that of the record's own customer or session.
         tied: of what a session did: position, in the customer's own stream, of the event that told
             whose the session was. Data without that event do not have this one as the customer's.
+        named: hash of its id: sent by a session, and again by the customer that it turned out to
+            be, it is one event; None: of a record of before there were such.
     """
 
     position: Position
@@ -53,6 +56,7 @@ class RecentEvent(NamedTuple):
     quantity: float | None = None
     shard: int | None = None
     tied: Position | None = None
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +169,17 @@ def _with(
     recent: Recent, events: Iterable[RecentEvent], *, now: float, types: Mapping[str, EventType]
 ) -> tuple[RecentEvent, ...]:
     known = {_place(one): one for one in recent.events}
-    fresh = [one for one in events if _place(one) not in known]
+    names = {one.named for one in recent.events if one.named is not None}
+    fresh: dict[tuple[Position, int], RecentEvent] = {}
+    for one in sorted(events, key=_place):
+        if _place(one) in known or one.named in names:
+            continue
+        fresh[_place(one)] = one
+        if one.named is not None:
+            names.add(one.named)
     if not fresh:
         return recent.events
-    known |= {_place(one): one for one in fresh}
+    known |= fresh
     young = [one for one in known.values() if max(one.at, one.position.ms / 1000) > now - KEPT_S]
     young.sort(key=_place)
     if len(young) <= KEPT:
@@ -199,6 +210,7 @@ def _recent_event(position: Position, event: Event) -> RecentEvent:
         event.value,
         {name: said for name, said in event.attributes.items() if name in WISHES},
         event.quantity,
+        named=blake2b(event.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest(),
     )
 
 

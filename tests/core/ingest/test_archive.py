@@ -252,6 +252,15 @@ def test_consent_needs_to_be_as_new_as_the_files_not_as_the_archive(shop: Shop, 
     assert report.tables["events"].accepted == 3
 
 
+def test_what_a_session_sent_and_then_its_customer_is_counted_once(shop: Shop, tmp_path: Path):
+    first = event(1, customer_id=None, session_id="s-1")
+    again = event(1, after_s=9, session_id="s-1")
+    live = archive(tmp_path / "archive", [first, again, event(2)])
+    report, rows = read(shop, FILES, live)
+    assert [row["event_id"] for row in rows[2:]] == ["live-0001", "live-0002"]
+    assert report.tables["events"].rejected_rows == 0
+
+
 def test_days_are_put_together_and_say_the_same(shop: Shop, tmp_path: Path):
     live = archive(tmp_path / "archive", [event(1)])
     for number in (2, 3):

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +40,10 @@ streams = st.lists(
 ).map(lambda rows: [(at(ms, seq), event(ms * 4 + seq, type_)) for ms, seq, type_ in rows])
 
 
+visits = streams.map(lambda rows: [(at, replace(one, id=f"visit-{one.id}")) for at, one in rows])
+"""Of a session: other events than those of `streams`."""
+
+
 def test_wishes_are_those_of_events() -> None:
     assert set(columns.WISHES) == WISHES
 
@@ -67,6 +74,24 @@ def test_every_change_grows_the_version() -> None:
     two = applied(one, [(at(2), event(2))], now=NOW)
     assert (one.version, two.version) == (1, 2)
     assert applied(two, [], now=NOW) is two
+
+
+def test_what_a_session_sent_and_then_its_customer_is_one_event() -> None:
+    session = applied(NOTHING_RECENT, [(at(1), event(1, "purchase"))], now=NOW)
+    before = applied(NOTHING_RECENT, [(at(5), event(1, "purchase"))], now=NOW)
+    assert merge(before, session, shard=3, now=NOW) is before
+    tied = merge(NOTHING_RECENT, session, shard=3, now=NOW)
+    after = applied(tied, [(at(5), event(1, "purchase")), (at(6), event(2))], now=NOW)
+    assert [one.type for one in after.events] == ["purchase", "view"]
+    assert after.newest == at(6)
+
+
+def test_records_of_before_events_were_named_are_read() -> None:
+    old = orjson.dumps(
+        [3, [9, 1], None, [[[9, 1], "view", "p", 1.0, None, None, {}, None, None, None]]]
+    )
+    (kept,) = decode_recent(old).events
+    assert (kept.position, kept.named) == (Position(9, 1), None)
 
 
 def test_the_newest_are_kept() -> None:
@@ -107,10 +132,12 @@ def test_it_keeps_what_answers_need_and_nothing_else() -> None:
     one = event(1, "calculator", attributes=typed, channel="app", value=3.0, quantity=2.0)
     (kept,) = applied(NOTHING_RECENT, [(at(1), one)], now=NOW).events
     wishes = {"wished_amount": 20_000.0, "wished_model": "Van"}
-    assert kept == (at(1), "calculator", "p", NOW - 1000, "app", 3.0, wishes, 2.0, None, None)
+    said = (at(1), "calculator", "p", NOW - 1000, "app", 3.0, wishes, 2.0, None, None)
+    assert kept == (*said, kept.named)
+    assert len(kept.named or "") == 16, "a hash, not the id"
 
 
-@given(streams, streams)
+@given(streams, visits)
 def test_a_session_merged_twice_is_merged_once(
     mine: list[tuple[Position, Event]], theirs: list[tuple[Position, Event]]
 ) -> None:
@@ -126,7 +153,7 @@ def test_a_session_merged_twice_is_merged_once(
     assert len(later.events) == len(merged.events) + 1
 
 
-@given(streams, streams, st.integers(0, 300), st.integers(0, 300))
+@given(streams, visits, st.integers(0, 300), st.integers(0, 300))
 def test_since_holds_each_event_against_its_own_shard(
     mine: list[tuple[Position, Event]],
     theirs: list[tuple[Position, Event]],
