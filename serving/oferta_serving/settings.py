@@ -227,8 +227,9 @@ def check_reach(host: str, home: Path) -> None:
 
     Raises:
         SettingsInvalid: `host` is reachable from elsewhere and there are no keys, or their file
-            cannot be read.
+            cannot be read, or is gone.
     """
+    KeyFile(home).check_not_lost()
     if KeyFile(home).read() or is_loopback(host):
         return
     problem = (

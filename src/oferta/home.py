@@ -15,7 +15,8 @@
   ledger.jsonl   the publication log: every publish, promotion and rollback
   key-secret     what customer ids are hashed with (mode 0600)
   api-keys.json  who may call the API (mode 0600)
-  tenants/NAME/  the same of a further tenant, without redis, key-secret and api-keys.json
+  api-keys.made  that there were keys once
+  tenants/NAME/  the same of a further tenant, without redis, key-secret and keys of callers
 
 A tenant's folder is a state folder like any other, so whatever is given one works for a tenant; a
 file in it says whose it is.

@@ -213,6 +213,18 @@ def test_the_first_key_shuts_the_door_and_a_lost_file_does_not_open_it(
     assert code_of(ring, key) == "app"
 
 
+def test_a_worker_that_starts_where_the_keys_got_lost_lets_nobody_in(tmp_path: Path, hands: Hands):
+    key = make_key(tmp_path, "app", "serve")
+    (tmp_path / "api-keys.json").rename(tmp_path / "elsewhere")
+    ring = Keyring(tmp_path, CLOCK, seconds=hands)
+    with pytest.raises(RequestRefused, match=r"key\.missing"):
+        ring.principal(None, "127.0.0.1")
+    assert code_of(ring, key) == "key.invalid"
+    (tmp_path / "elsewhere").rename(tmp_path / "api-keys.json")
+    hands.at = LOOK_S
+    assert code_of(ring, key) == "app"
+
+
 def test_a_damaged_file_changes_nothing_and_a_start_with_one_lets_nobody_in(
     tmp_path: Path, hands: Hands
 ):

@@ -1,6 +1,7 @@
 """Settings: every key in the file, every mistake named, nobody let in by accident."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,33 @@ def test_without_keys_only_this_machine_may_be_served(host: str, tmp_path: Path)
         "app", scopes=("serve",), tenant="default", lives=None, now=datetime.now(UTC)
     )
     check_reach(host, tmp_path)
+
+
+def test_where_keys_were_made_and_their_file_is_gone_nothing_is_served(tmp_path: Path):
+    """Behind a proxy everybody comes from this machine: all would have all scopes."""
+    file = KeyFile(tmp_path)
+    make = partial(
+        file.create, scopes=("serve",), tenant="default", lives=None, now=datetime.now(UTC)
+    )
+    make("app")
+    file.path.unlink()
+    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+        with pytest.raises(SettingsInvalid, match=r"restore it.*oferta keys create") as refused:
+            check_reach(host, tmp_path)
+        assert str(file.path) in str(refused.value)
+    make("anew")
+    check_reach("127.0.0.1", tmp_path)
+
+
+def test_keys_of_an_older_program_are_remembered_too(tmp_path: Path):
+    file = KeyFile(tmp_path)
+    file.remember()
+    check_reach("127.0.0.1", tmp_path)  # there were none
+    file.path.write_text('{"version": 1, "keys": []}')
+    file.remember()
+    file.path.unlink()
+    with pytest.raises(SettingsInvalid, match="restore it"):
+        check_reach("127.0.0.1", tmp_path)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -98,10 +98,42 @@ def lifetime(text: str) -> timedelta | None:
 
 
 class KeyFile:
-    """`api-keys.json` of a state folder."""
+    """`api-keys.json` of a state folder.
+
+    Beside it `api-keys.made` says that there were keys once: without it a file that got lost would
+    look like a machine that never had any, where anybody may ask anything.
+    """
 
     def __init__(self, home: Path) -> None:
         self.path = home / "api-keys.json"
+        self._made = home / "api-keys.made"
+
+    def never_made(self) -> bool:
+        """Whether this state folder never had keys, as far as can be seen."""
+        try:
+            return not (self.path.exists() or self._made.exists())
+        except OSError:
+            return False
+
+    def remember(self) -> None:
+        """See to it that keys which are there, of an older program perhaps, are remembered."""
+        with suppress(OSError):  # a folder that cannot be written: the file alone counts there
+            if self.path.exists() and not self._made.exists():
+                self._made.touch(0o600)
+
+    def check_not_lost(self) -> None:
+        """Refuse to go on without keys that there were.
+
+        Raises:
+            SettingsInvalid: keys were made here, and their file is gone.
+        """
+        if self.path.exists() or not self._made.exists():
+            return
+        problem = (
+            "API keys were made here and their file is gone: restore it from a backup, or make new "
+            "keys (`oferta keys create NAME`; the lost ones stay shut). See docs/access.md"
+        )
+        raise SettingsInvalid(self.path, [problem])
 
     def read(self) -> tuple[StoredKey, ...]:
         """All keys, oldest first; none where there is no file.
@@ -199,6 +231,7 @@ class KeyFile:
     ) -> _Said:
         with self._locked():
             keys, said = change(self.read())
+            self._made.touch(0o600)
             self._replace(_Document(keys=keys).model_dump_json(indent=1).encode() + b"\n")
             return said
 

@@ -41,7 +41,8 @@ class Keyring:
 
     The file is read again when it changed; it is looked at by a request, so that a worker that is
     asked nothing does nothing. One that is damaged changes nothing and is logged: a slip of the
-    editor must not lock everybody out. One that is gone lets nobody in.
+    editor must not lock everybody out. One that is gone lets nobody in,
+    whether it went before the start or after.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class Keyring:
         self._seconds = seconds
         self._attempts = Attempts(seconds)
         self._keys: MappingProxyType[str, _Known] = MappingProxyType({})
-        self._open = True
+        self._open = self._file.never_made()
         self._mark: _Mark | None = None
         self._look_at = float("-inf")
         self._look()
+        if not self._open and self._mark is None:
+            log.error("keys.missing")
 
     def principal(self, key: bytes | None, address: str) -> Principal:
         """Who speaks with `key`, from `address`.

@@ -25,6 +25,7 @@ def serve(
     from oferta.errors import SettingsInvalid
     from oferta.home import DEFAULT_TENANT, TENANT_VARIABLE, home_folder, tenant_of_environment
     from oferta.store.connecting import StoreSettings, connect
+    from oferta_serving.access.keyfile import KeyFile
     from oferta_serving.server import run
     from oferta_serving.settings import check_reach, load_settings, read_environment
 
@@ -39,6 +40,7 @@ def serve(
     environment = read_environment()
     folder = home_folder(home)
     check_reach(settings.host, folder)
+    KeyFile(folder).remember()
     if settings.decisions.policy is not None or settings.tenants:
         from oferta_serving.deciding.files import load_rulebook
         from oferta_serving.deciding.rules import rule_files

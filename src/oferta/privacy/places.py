@@ -150,6 +150,7 @@ FILES_OF_NOBODY: Final[Mapping[str, str]] = MappingProxyType(
         "ledger.jsonl": "numbers of releases and versions",
         "key-secret": "the key secret",
         "api-keys.json": "keys of callers",
+        "api-keys.made": "nothing: that it is there says that keys were made",
         "tenants/NAME/": "each a state folder, with all of these families",
     }
 )
