@@ -106,6 +106,23 @@ def test_what_is_no_claim_is_none(record: bytes | None):
     assert read_claim(record) is None
 
 
+def test_so_many_are_set_aside_and_no_more_and_others_do_not_suffer_from_them(run: Run):
+    async def steps(store: RedisEvents) -> None:
+        for where in ("parked", "dead"):
+            for number in range(40):
+                at = number + (100 if where == "dead" else 0)
+                await store.accept([arrival(at)])
+                entries = await store.read(SHARD, "one", count=1, wait_s=0.1)
+                letters = [(entry, "product") for entry in entries]
+                await store.set_aside(SHARD, where, letters, at=1.0)  # type: ignore[arg-type]
+        await store.trim(SHARD)
+        await asyncio.sleep(0.15)  # how long a depth is believed
+        waits = arrival(200)._replace(waits=True)
+        assert await store.accept([waits, arrival(201)]) == [Fate.FULL, Fate.ACCEPTED]
+
+    run(steps, Keeping(cap=100))  # type: ignore[call-arg]
+
+
 def test_entries_are_read_once_in_the_order_of_their_arrival(run: Run):
     async def steps(store: RedisEvents) -> None:
         entries = await taken(store, 300)

@@ -112,7 +112,8 @@ class Receiver:
             owner = self._space.digest(event.customer_id)
         else:
             owner = self._space.session(event.session_id or "")
-        return Arrival(owner, event.id, row.said, encode_event(event))
+        data = encode_event(event)
+        return Arrival(owner, event.id, row.said, data, waits=self._unknown(event))
 
     def _unknown(self, event: Event) -> bool:
         live = self._releases.current.live

@@ -41,7 +41,7 @@ class Keeping:
     Attributes:
         claim_s: how long an event id is known.
         recent_s: how long what somebody did lately is kept after the last event.
-        cap: entries of a shard's stream.
+        cap: entries of a shard's stream; and of those set aside there, parked and dead together.
         replicas: how many must have an event before it counts as accepted.
         always: refuse events where Redis does not write to its disk before it answers.
     """
@@ -56,7 +56,7 @@ class Keeping:
 class RedisIntake:
     """See `events.Intake`. For one asyncio loop; any number of calls may run at once.
 
-    `depths` tells how many entries each shard holds.
+    `depths` tells how many entries each shard holds, `aside` how many were set aside there.
     """
 
     def __init__(
@@ -66,14 +66,15 @@ class RedisIntake:
         keeping: Keeping,
         *,
         depths: Callable[[], Awaitable[list[int]]],
+        aside: Callable[[], Awaitable[list[int]]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wire = wire
         self._space = space
         self._keeping = keeping
-        self._read_depths = depths
+        self._depths = _Depths(depths, cap=keeping.cap, monotonic=monotonic)
+        self._aside = _Depths(aside, cap=keeping.cap, monotonic=monotonic)
         self._monotonic = monotonic
-        self._depths: tuple[float, list[int]] = (-DEPTHS_S, [])
         self._durable_until = 0.0
 
     async def accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
@@ -86,9 +87,15 @@ class RedisIntake:
     async def _turn(self, arrivals: Sequence[Arrival]) -> list[Fate]:
         space = self._space
         await self._check_durable()
-        full = await self._full()
+        full = await self._depths.full()
+        crowded = full
+        if any(one.waits for one in arrivals):  # others do not suffer from what nobody sells
+            crowded = full | await self._aside.full()
         shards = [space.shard(one.owner) for one in arrivals]
-        fates = [Fate.FULL if shard in full else Fate.ACCEPTED for shard in shards]
+        fates = [
+            Fate.FULL if shard in (crowded if one.waits else full) else Fate.ACCEPTED
+            for shard, one in zip(shards, arrivals, strict=True)
+        ]
         taken = [at for at, fate in enumerate(fates) if fate is Fate.ACCEPTED]
         life = _ms(self._keeping.claim_s)
         calls: list[Call] = []
@@ -149,16 +156,32 @@ class RedisIntake:
             )
         self._durable_until = now + DURABLE_S
 
-    async def _full(self) -> frozenset[int]:
-        read_at, depths = self._depths
+
+class _Depths:
+    """How many entries the shards hold, believed for a moment."""
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[list[int]]],
+        *,
+        cap: int,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._read = read
+        self._most = SHED_AT * cap
+        self._monotonic = monotonic
+        self._known: tuple[float, list[int]] = (-DEPTHS_S, [])
+
+    async def full(self) -> frozenset[int]:
+        """The shards that take no more."""
+        read_at, depths = self._known
         now = self._monotonic()
         if now - read_at > DEPTHS_S:
             # Shards on a node of a cluster that is away take nothing in any case; the others do.
             with suppress(SlotsUnavailable):
-                depths = await self._read_depths()
-            self._depths = (now, depths)
-        most = SHED_AT * self._keeping.cap
-        return frozenset(shard for shard, depth in enumerate(depths) if depth >= most)
+                depths = await self._read()
+            self._known = (now, depths)
+        return frozenset(shard for shard, depth in enumerate(depths) if depth >= self._most)
 
 
 _CLAIM: Final = Script(event_scripts.CLAIM)

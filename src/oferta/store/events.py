@@ -78,12 +78,14 @@ class Arrival(NamedTuple):
         event_id: the sender's.
         said: hash of what the sender said, `SAID_CHARS` hexadecimal digits.
         data: as `encode_event` makes it.
+        waits: whether it will be parked, for all that is known here.
     """
 
     owner: bytes
     event_id: str
     said: bytes
     data: bytes
+    waits: bool = False
 
 
 class Fate(Enum):
@@ -92,7 +94,7 @@ class Fate(Enum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"  # it was there already; safe either way
     CONFLICT = "conflict"  # the id was used for something else
-    FULL = "full"  # too many wait in its shard: nothing was done
+    FULL = "full"  # too many wait in its shard, or are set aside there: nothing was done
 
 
 class Entry(NamedTuple):

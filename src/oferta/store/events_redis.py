@@ -66,7 +66,12 @@ class RedisEvents:
         self._streams = Streams(self._wire, space)
         self._charge = ArchiveCharge(self._wire, space)
         self._intake = RedisIntake(
-            self._wire, space, self._keeping, depths=self.depths, monotonic=monotonic
+            self._wire,
+            space,
+            self._keeping,
+            depths=self.depths,
+            aside=self._all_aside,
+            monotonic=monotonic,
         )
 
     async def accept(self, arrivals: Sequence[Arrival]) -> list[Fate]:
@@ -256,6 +261,10 @@ class RedisEvents:
     async def close(self) -> None:
         """See `events.EventStore`."""
         await self._wire.close()
+
+    async def _all_aside(self) -> list[int]:
+        parked, dead = await self.depths("parked"), await self.depths("dead")
+        return [sum(both) for both in zip(parked, dead, strict=True)]
 
     def _aside(self, shard: int, which: Aside) -> bytes:
         return self._space.parked(shard) if which == "parked" else self._space.dead(shard)
