@@ -23,6 +23,7 @@ from oferta.privacy.erasures import Erasures
 from oferta.privacy.ledger import ledger_path
 from oferta.privacy.places import Subject
 from oferta.store.connecting import StoreSettings
+from oferta.store.customer_records import open_consents
 from oferta.store.redis import RedisWriter
 from oferta_serving.erasing.places import Ground, own_places
 from oferta_serving.erasing.requests import new_id
@@ -128,10 +129,15 @@ def _done(world: Seller) -> int:
 
 
 def _keys(world: Seller, customers: list[str]) -> int:
-    """Keys of the store that hold the hash of any of these customers."""
+    """Keys with the hash of any of these customers, but for the copy that says `erased`."""
     hashes = {world.space.digest(one).hex().encode() for one in customers}
     with world.client() as client:
-        return sum(key.rpartition(b":")[2] in hashes for key in client.keys("*"))
+        found = [key for key in client.keys("*") if key.rpartition(b":")[2] in hashes]
+        tombstones = {world.space.consent(world.space.digest(one)) for one in customers}
+        return sum(
+            key not in tombstones or not open_consents(client.get(key) or b"").erased
+            for key in found
+        )
 
 
 def _rows(world: Seller, customers: list[str]) -> int:

@@ -21,6 +21,8 @@ from oferta.privacy.places import PLACES
 from oferta.privacy.receipts import Receipts
 from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings
+from oferta.store.consent_copies import ConsentCopies, brought
+from oferta.store.customer_records import open_consents
 from oferta.store.forgotten import forgotten_of
 from oferta_serving.erasing.export import exported
 from oferta_serving.erasing.places import Ground, own_places
@@ -69,10 +71,38 @@ def test_no_byte_of_the_id_or_of_its_hash_is_left_but_the_tombstone(world: Selle
     world.erase()
     left = world.traces(*needles(world, ANNA))
     reader.close()
-    # The ledger and the receipt have the tombstone, and nothing has the id.
-    assert left == ["privacy/ledger.sqlite", *(one for one in left if "receipts/" in one)]
+    # The ledger, the receipt and a copy in Redis have the tombstone, and nothing has the id.
+    redis = [one for one in left if one.startswith("redis/")]
+    receipts = [one for one in left if "receipts/" in one]
+    assert left == ["privacy/ledger.sqlite", *receipts, *redis]
+    digest = world.space.digest(ANNA)
+    with world.client() as client:
+        of_anna = [key for key in client.keys("*") if key.endswith(b":" + digest.hex().encode())]
+        assert of_anna == [world.space.consent(digest)]
+        assert open_consents(client.get(of_anna[0]) or b"").erased
     assert world.traces(ANNA.encode(), SESSION.encode()) == []
     assert world.traces(BELA.encode()) != []
+
+
+def test_the_copy_that_says_erased_is_brought_again_until_they_come_back(world: Seller):
+    world.erase()
+    key = world.space.consent(world.space.digest(ANNA))
+    ledger = Ledger(ledger_path(world.home))
+
+    async def bring(ground: Ground) -> bool:
+        return await brought(ConsentCopies(ground.wire, ground.space), ledger, at=1.0)
+
+    with world.client() as client:
+        client.delete(key, world.space.consents())
+        assert world.ask(bring)
+        assert open_consents(client.get(key) or b"").erased
+        client.delete(key, world.space.consents())
+        erasures = Erasures(ledger_path(world.home))
+        assert erasures.let_return(world.space.digest(ANNA).hex(), "new contract", at=1.0)
+        erasures.close()
+        assert world.ask(bring)
+        assert client.get(key) is None
+    ledger.close()
 
 
 class Killed(BaseException):

@@ -104,9 +104,12 @@ async def _returned(home: Path, customer: str, reason: str) -> bool:
     clock = SystemClock()
     async with grounded(home, read_environment().redis_url, clock=clock) as ground:
         with running(ground) as runner:
-            tombstone = ground.subject(customer).tombstone
+            subject = ground.subject(customer)
             at = clock.now().timestamp()
-            return runner.erasures.let_return(tombstone, reason, at=at)
+            had_been = runner.erasures.let_return(subject.tombstone, reason, at=at)
+            # Also where nothing was to be done: the last try may not have come so far.
+            await ground.wire.ask([(b"UNLINK", ground.space.consent(subject.digest))])
+            return had_been
 
 
 async def _broken(home: Path) -> list[str]:
@@ -133,13 +136,27 @@ def _show_run(run: "Run") -> None:
     done = sum(erasure.state == "done" for erasure in run.erasures)
     typer.echo(f"{done} of {len(run.erasures)} open erasures are done now.")
     for erasure in run.erasures:
-        for place in erasure.places:
-            if place.state == "waiting":
-                typer.echo(f"  {erasure.id} waits for {place.place} ({place.trouble})")
+        waiting = [place for place in erasure.places if place.state == "waiting"]
+        for place in waiting:
+            typer.echo(f"  {erasure.id} waits for {place.place} ({place.trouble})")
+        if erasure.state != "done" and not waiting:
+            typer.echo(f"  {erasure.id} {_why_open(erasure)}")
+    if any(erasure.state != "done" for erasure in run.erasures):
+        typer.echo("Every answer is a stranger's already. Then run again: oferta erase --resume")
     for name in run.unseen:
         typer.echo(f"{name} could not be searched for who was forgotten before: the next run does")
     if run.came_back:
         typer.echo(f"{run.came_back} things had come back of who was forgotten, and went again.")
+
+
+def _why_open(erasure: "Erasure") -> str:
+    from oferta.privacy.erasure import SETTLE_S
+    from oferta.privacy.erasures import instant
+
+    if not erasure.sought:
+        return "waits for the archive and the streams: their sessions could not be looked for"
+    until = instant(erasure.requested_at + SETTLE_S + 1)  # of whole seconds, the one after
+    return f"waits until {until}: by then all that had read of them before has ended"
 
 
 def _end_checked(broken: list[str]) -> None:

@@ -97,8 +97,7 @@ def own_places(ground: Ground) -> list[Place]:
 def all_places(ground: Ground) -> list[Place]:
     """Every place, in the order in which they are erased.
 
-    The claims go before the archive, which knows their ids; the copy of the consents, which makes
-    everybody's answer the customer's, goes last.
+    The claims go before the archive, which knows their ids.
     """
     return [
         *own_places(ground),
@@ -109,6 +108,7 @@ def all_places(ground: Ground) -> list[Place]:
             ground.wire,
             ground.space,
             forgotten=partial(_forgotten, ground),
+            tell=partial(_tell, ground),
             words=partial(_words, ground),
         ),
     ]
@@ -176,6 +176,22 @@ def forget_here(ground: Ground, subject: Subject) -> Consents:
         return ledger.consents_of(subject.customer_id, subject.tombstone)
     finally:
         ledger.close()
+
+
+async def _tell(ground: Ground, subject: Subject) -> None:
+    """Write the copy that says that the customer was forgotten, where they were."""
+
+    def said() -> Consents:
+        ledger = Ledger(ground.ledger)
+        try:
+            return ledger.consents_of(subject.customer_id, subject.tombstone)
+        finally:
+            ledger.close()
+
+    consents = await asyncio.to_thread(said)
+    if consents.erased:
+        copies = ConsentCopies(ground.wire, ground.space)
+        await copies.put([(subject.digest, consents)], at=ground.clock.now().timestamp())
 
 
 async def tell_copy(ground: Ground, subject: Subject, consents: Consents) -> None:

@@ -26,8 +26,9 @@ from oferta.privacy.places import Row, Subject
 from oferta.privacy.tables import CUSTOMER, customers_in, replace_table
 
 _REJECTED: Final = "rejected"
-CLAIM_S: Final = 8 * 86_400.0
-"""An event's id is claimed for a week: those that came in since are looked for."""
+CLAIM_S: Final = 366 * 86_400.0
+"""The longest that any setting keeps a claim of an event's id: those that came in since are looked
+for, whatever the setting is now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,21 +198,6 @@ class Ledger:
         seq: int = found[0]
         return seq
 
-    def nothing_left(self, tombstone: str) -> bool:
-        """Whether all that was kept of who was forgotten is gone: then no copy need say so.
-
-        Raises:
-            LedgerUnavailable: it cannot be read.
-        """
-        with told(self.path, "cannot be read"):
-            done = "SELECT 1 FROM erasures WHERE tombstone = ? AND finished_at IS NOT NULL"
-            open_ = "SELECT 1 FROM erasures WHERE tombstone = ? AND finished_at IS NULL"
-            ask = self._file.execute
-            return (
-                ask(done, (tombstone,)).fetchone() is not None
-                and ask(open_, (tombstone,)).fetchone() is None
-            )
-
     def stay_above(self, seq: int) -> None:
         """Number the next entry higher than `seq`: of a ledger that was restored from a backup.
 

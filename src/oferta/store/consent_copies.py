@@ -189,11 +189,11 @@ class ConsentCopies:
             last = entry.seq
             # Of who was forgotten, only the hash is left, and no source.
             gone = entry.source is None
-            if gone and ledger.nothing_left(entry.customer_id):
-                continue
             digest = _hash(entry.customer_id) if gone else self._space.digest(entry.customer_id)
-            if digest is not None:
-                said = ledger.consents_of(entry.customer_id, digest.hex())
+            if digest is None:
+                continue
+            said = ledger.consents_of(entry.customer_id, digest.hex())
+            if said.erased or not gone:  # else they came back, with words of their own
                 words[digest] = (entry.customer_id, digest, said)
         return list(words.values()), last
 

@@ -10,7 +10,7 @@ from oferta.errors import RecordCorrupt
 from oferta.policy.state import decode_state
 from oferta.privacy.places import Row, Subject
 from oferta.profile.recent import Recent
-from oferta.store.customer_records import open_recent
+from oferta.store.customer_records import open_consents, open_recent
 from oferta.store.decision_records import StoredDecision, open_decision, open_state
 from oferta.store.keys import KeySpace
 from oferta.store.wire import Wire, number
@@ -154,19 +154,24 @@ class Decisions:
 class ConsentCopy:
     """What the customer agreed to: their words in the ledger, and the copy of these: a `Place`.
 
-    The ledger forgets them as the first step of an erasure, which `forgotten` tells; the copy,
-    which says `erased` until everything else is gone, goes here, as the last.
+    The ledger forgets them as the first step of an erasure, which `forgotten` tells. The copy
+    stays: it says `erased` and no more, under the hash, so that who has no ledger lets nobody in.
     """
 
     wire: Wire
     space: KeySpace
     forgotten: Callable[[Subject], Awaitable[bool]]
+    tell: Callable[[Subject], Awaitable[None]]
     words: Callable[[Subject], Awaitable[Sequence[Row]]]
     name: str = "consents"
 
     async def erase(self, subject: Subject) -> int:
         """See `Place.erase`."""
-        return await _removed(self.wire, [self.space.consent(subject.digest)])
+        went = 0
+        if await self._says_more(subject):
+            went = await _removed(self.wire, [self.space.consent(subject.digest)])
+        await self.tell(subject)
+        return went
 
     async def export(self, subject: Subject) -> Sequence[Row]:
         """See `Place.export`."""
@@ -174,9 +179,16 @@ class ConsentCopy:
 
     async def holds(self, subject: Subject) -> bool:
         """See `Place.holds`."""
-        if await _there(self.wire, [self.space.consent(subject.digest)]):
+        return await self._says_more(subject) or not await self.forgotten(subject)
+
+    async def _says_more(self, subject: Subject) -> bool:
+        """Whether there is a copy that does not only say that they were forgotten."""
+        (record,) = await self.wire.fetch([self.space.consent(subject.digest)])
+        try:
+            held = None if record is None else open_consents(record)
+        except RecordCorrupt:
             return True
-        return not await self.forgotten(subject)
+        return held is not None and (bool(held.said) or not held.erased)
 
 
 async def _removed(wire: Wire, keys: Sequence[bytes]) -> int:
