@@ -291,9 +291,17 @@ def test_each_tenant_sees_its_own(both: Both):
     for tenant in TENANTS:
         own = both.ids[tenant]
         for operation in both.document:
+            if operation.path == "/metrics":
+                continue
             if operation.method == "GET" and "product" not in operation.path:
                 answer = both.ask(operation, tenant, own)
                 assert answer.status_code == 200, (operation, answer.text)
+
+
+def test_what_names_all_tenants_is_for_the_default_one(both: Both):
+    (metrics,) = [each for each in both.document if each.path == "/metrics"]
+    assert 'tenant="dealer"' in both.ask(metrics, "default", {}).text
+    refused(both.ask(metrics, "dealer", {}), 403, "key.scope")
 
 
 def test_a_tenant_that_is_not_served_here_is_refused(
