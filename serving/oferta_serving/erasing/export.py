@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Final
 
 import orjson
@@ -33,6 +34,10 @@ SOURCES: Final = (
 )
 
 
+_EPOCH_SECONDS: Final = (1e8, 1e10)
+"""Numbers of columns that are called `at` or `…_at` and are instants: of 1973 to 2286."""
+
+
 async def exported(ground: Ground, customer_id: str) -> dict[str, object]:
     """All that is held of the customer, by place; places that hold nothing are empty lists.
 
@@ -40,7 +45,10 @@ async def exported(ground: Ground, customer_id: str) -> dict[str, object]:
         OfertaError, OSError: a place cannot be read: an export that lacks one would be no answer.
     """
     subject = ground.subject(customer_id)
-    held = {place.name: list(await place.export(subject)) for place in all_places(ground)}
+    held = {
+        place.name: [_dated(row) for row in await place.export(subject)]
+        for place in all_places(ground)
+    }
     return {
         "customer_id": customer_id,
         "exported_at": instant(ground.clock.now().timestamp()),
@@ -82,7 +90,21 @@ def _table(rows: Sequence[Row]) -> bytes:
     return guarded.write_csv().encode()
 
 
+def _dated(value: object, name: str = "") -> object:
+    """The value with its instants as ISO 8601, where records have seconds of the epoch."""
+    if isinstance(value, Mapping):
+        return {key: _dated(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_dated(one) for one in value]
+    if isinstance(value, int | float) and (name == "at" or name.endswith("_at")):
+        first, last = _EPOCH_SECONDS
+        return datetime.fromtimestamp(value, UTC).isoformat() if first <= value < last else value
+    return value
+
+
 def _cell(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, date):  # instants, too: JSON would put them between quotation marks
+        return value.isoformat()
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

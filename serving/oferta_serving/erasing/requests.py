@@ -9,6 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -66,7 +67,7 @@ class Erasing:
         log.info("erasure.requested", erasure_id=made.id)
         telling = self._started(tell_copy(ground, subject, consents))
         await asyncio.wait({telling}, timeout=COPY_S)
-        self._started(self._begin(subject))
+        self._started(self._begin(made.id, subject))
         return made
 
     async def of(self, id_: str) -> Erasure | None:
@@ -97,12 +98,17 @@ class Erasing:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _begin(self, subject: Subject) -> None:
+    async def _begin(self, id_: str, subject: Subject) -> None:
         for place in own_places(self.ground):
             try:
-                await place.erase(subject)
+                count = await place.erase(subject)
+                if count:
+                    await self._asked(partial(self._count, id_, place.name, count))
             except OfertaError as error:
                 log.warning("erasure.later", place=place.name, problem=type(error).__name__)
+
+    def _count(self, id_: str, place: str, count: int, erasures: Erasures) -> None:
+        erasures.removed(id_, place, count, at=self.ground.clock.now().timestamp())
 
     async def _asked(self, ask: Callable[[Erasures], _T]) -> _T:
         loop = asyncio.get_running_loop()

@@ -155,6 +155,20 @@ class Erasures:
                 ),
             )
 
+    def removed(self, id_: str, place: str, count: int, *, at: float) -> None:
+        """Count what a place lost at once, before its turn came; of requests that are not done.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        with told(self.path, "could not be written"), self._writing():
+            self._file.execute(
+                "INSERT INTO erasure_places SELECT id, ?2, ?3, 'erased', NULL, ?4 FROM erasures"
+                " WHERE id = ?1 AND finished_at IS NULL"
+                " ON CONFLICT DO UPDATE SET erased = erased + excluded.erased",
+                (id_, place, count, at),
+            )
+
     def finish(self, id_: str, receipt: str, *, at: float) -> None:
         """Say that it is done, and forget who it was; the old bytes are overwritten.
 
