@@ -56,7 +56,7 @@ class NightlySettings(Settings):
 def load_nightly(given: Path, options: Mapping[str, object]) -> NightlySettings:
     """The settings of a `nightly.toml`, or of the source `given` itself; options win.
 
-    A TOML file with the key `source` is a `nightly.toml`; any other is a source's own.
+    A TOML file is a `nightly.toml`. A source's own `source.toml` is named by its folder.
 
     Raises:
         SettingsInvalid: every unknown key and wrong value.
@@ -64,10 +64,9 @@ def load_nightly(given: Path, options: Mapping[str, object]) -> NightlySettings:
     values: Mapping[str, object] = {}
     folder = Path()
     if given.suffix == ".toml" and given.is_file():
-        values = read_toml(given)
-        folder = given.parent
-    if "source" not in values:
-        values, folder = {"source": given}, Path()
+        values, folder = read_toml(given), given.parent
+    else:
+        values = {"source": given}
     stated = parse(values, NightlySettings, place=given).relative_to(folder)
     if not stated.source.exists():
         raise SettingsInvalid(given, [f"source: there is no {stated.source}"])
