@@ -18,6 +18,7 @@ from oferta_serving.events.rows import MAX_ATTRIBUTES, MAX_ROWS
 from oferta_serving.events.schemas import EventsAnswer
 
 DAY = 86_400
+NOBODY = "needed: customer_id, session_id, or both"
 
 
 @pytest.fixture(autouse=True)
@@ -125,11 +126,15 @@ def test_a_product_that_is_not_on_sale_is_parked(client: httpx.Client):
     ("change", "code", "facts"),
     [
         ({"event_id": None}, "event.row", {"where": "event_id"}),
-        ({"event_id": "short"}, "event.row", {"where": "event_id"}),
+        ({"event_id": "short"}, "event.row", {"problem": "needed, 8 to 64 characters"}),
         ({"event_id": "e" * 65}, "event.row", {"where": "event_id"}),
         ({"event_id": "event\n0001"}, "event.row", {"where": "event_id"}),
         ({"event_id": 12345678}, "event.row", {"where": "event_id"}),
-        ({"customer_id": None}, "event.row", {"where": "customer_id"}),
+        (
+            {"customer_id": None},
+            "event.row",
+            {"problem": NOBODY},
+        ),
         ({"customer_id": ""}, "event.row", {"where": "customer_id"}),
         ({"customer_id": 7}, "event.row", {"where": "customer_id"}),
         ({"session_id": "\ud800"}, "event.row", {"where": "session_id"}),

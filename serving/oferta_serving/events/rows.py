@@ -24,6 +24,8 @@ MAX_NUMBER: Final = 1e12
 AHEAD_S: Final = 300.0
 """How far a sender's clock may be ahead of ours."""
 
+_LENGTH: Final = f"needed, {MIN_EVENT_ID} to {MAX_EVENT_ID} characters"
+_NOBODY: Final = "needed: customer_id, session_id, or both"
 _INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -108,10 +110,10 @@ def _row(index: int, fields: object, *, now: float, max_age_s: float, types: Seq
         raise _Wrong("event.row", where=unknown.where, nearest=unknown.near)
     event_id = _id(fields, "event_id")
     if event_id is None or not MIN_EVENT_ID <= len(event_id) <= MAX_EVENT_ID:
-        raise _Wrong("event.row", where="event_id")
+        raise _Wrong("event.row", where="event_id", problem=_LENGTH)
     customer_id, session_id = _id(fields, "customer_id"), _id(fields, "session_id")
     if customer_id is None and session_id is None:
-        raise _Wrong("event.row", where="customer_id")
+        raise _Wrong("event.row", where="customer_id", problem=_NOBODY)
     decision_id = _id(fields, "decision_id")
     if decision_id is not None and customer_id is None:
         raise _Wrong("event.row", where="customer_id")
