@@ -236,7 +236,9 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             404, "This service makes no decisions", "See [decisions] in docs/api.md."
         ),
         "decisions.rules_unavailable": Problem(
-            503, "Policy, catalogue or rate cards have mistakes", "/health/ready names every one."
+            503,
+            "Policy, catalogue or rate cards have mistakes",
+            "/health/status and the log name every one.",
         ),
         "decisions.store_unavailable": Problem(
             503, "Redis does not answer: no offer may be made", "Try again after `Retry-After`."

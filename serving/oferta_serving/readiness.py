@@ -32,8 +32,8 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
 
 
 _RULES_REFUSED = (
-    "Policy, catalogue or rate cards on disk have mistakes, below: decided by those before, if "
-    "there were any. Mend them; no restart is needed."
+    "in policy, catalogue or rate cards on disk: decided by those before, if there were any. "
+    "/health/status (scope operate) and the log (rules.refused) name them; no restart is needed."
 )
 _CONSENT_UNKNOWN = (
     "consent_unknown: the consent ledger, or what was copied of it, cannot be relied on, so "
@@ -90,7 +90,7 @@ def readiness(services: Services) -> Readiness:
             Check(
                 name="rules",
                 ok=not refused,
-                detail="Decided by the files on disk." if not refused else _refused(refused),
+                detail="Decided by the files on disk." if not refused else _counted(refused),
             )
         )
     if services.draining.begun:
@@ -117,6 +117,7 @@ def status(services: Services) -> Status:
     turnstile, watch = services.turnstile, services.watch
     return Status(
         readiness=readiness(services),
+        rules_refused=_refused(services),
         breaker="open" if services.breaker.is_open else "closed",
         eviction_policy=None if watch is None else watch.policy,
         under_way=turnstile.inside,
@@ -132,11 +133,17 @@ def _from_disk(services: Services) -> bool:
     return live is not None and live.from_disk
 
 
-def _refused(problems: Sequence[str]) -> str:
+def _counted(problems: Sequence[str]) -> str:
+    """How many, not which: anybody may ask, and a mistake quotes a commercial rule."""
+    return f"{len(problems)} mistake{'s' * (len(problems) > 1)} {_RULES_REFUSED}"
+
+
+def _refused(services: Services) -> list[str]:
+    problems = () if services.deciding is None else services.deciding.rules.refused
     shown = list(problems[:_MOST_SHOWN])
     if len(problems) > _MOST_SHOWN:
         shown.append(f"and {len(problems) - _MOST_SHOWN} more, which the log names")
-    return "\n".join([_RULES_REFUSED, *shown])
+    return shown
 
 
 def _said(trouble: str) -> str:

@@ -236,6 +236,7 @@ class Status(Documented):
     """The state of one process in detail, for who operates it."""
 
     readiness: Readiness
+    rules_refused: list[str]
     breaker: Literal["open", "closed"]
     eviction_policy: str | None
     under_way: int
