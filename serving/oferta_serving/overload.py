@@ -44,6 +44,9 @@ SHRUNK: Final = 0.75
 BURSTS: Final = 5
 """For at most so many times `STALL_S` a queue is given the time to get shorter."""
 
+LATE_S: Final = 0.3
+"""An event loop that is late for so long at each look has more to read than it gets through."""
+
 TICK_S: Final = 0.01
 """How often it is looked whether the event loop is late."""
 
@@ -127,17 +130,19 @@ class Turnstile:
     def shedding(self) -> bool:
         """Whether a list that is asked for now would wait too long: the protocol need not parse."""
         since = self._late_since
-        if self._inside >= self._most and since is not None and self._clock() - since >= STALL_S:
+        if self._inside >= self._most and since is not None and self._clock() - since >= LATE_S:
             return True
         return self._standing() and self._expected_s(Turn.SERVE) > self._queue_s
 
     async def watch(self) -> None:
-        """Look whether the event loop is late, until cancelled."""
+        """Look whether this process keeps its event loop late, until cancelled."""
         while True:
-            due = self._clock() + TICK_S
+            due, worked_s = self._clock() + TICK_S, self._processor()
             await asyncio.sleep(TICK_S)
             now = self._ticked_at = self._clock()
-            if now - due < self._queue_s:
+            late_s, worked_s = now - due, self._processor() - worked_s
+            # Late for lack of a processor is no overload: that is the machine, or somebody else.
+            if late_s < self._queue_s or worked_s < late_s / 2:
                 self._late_since = None
             elif self._late_since is None:
                 self._late_since = now

@@ -236,6 +236,29 @@ def test_no_queue_grows_older_while_the_whole_process_stands_still():
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize(("works", "sheds"), [(1.0, True), (0.1, False)])
+def test_a_late_loop_is_an_overload_only_where_its_own_work_makes_it_late(
+    works: float, sheds: bool
+):
+    """Not where others have the processor."""
+
+    began = time.monotonic()
+
+    def fast() -> float:
+        """Six times as fast as the loop's: each look finds itself late by 50 ms."""
+        return 6 * (time.monotonic() - began)
+
+    async def scene() -> None:
+        gate = turnstile(fast, processor=lambda: works * fast())
+        watching = asyncio.create_task(gate.watch())
+        await gate.enter(Turn.SERVE)
+        await asyncio.sleep(0.2)
+        assert gate.shedding is sheds
+        watching.cancel()
+
+    asyncio.run(scene())
+
+
 def test_no_more_are_under_way_than_the_processor_gets_through_in_time():
     async def scene() -> None:
         work = Hand()
