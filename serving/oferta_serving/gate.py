@@ -22,6 +22,7 @@ from oferta_serving.access.audit import Audit
 from oferta_serving.access.keyring import Keyring
 from oferta_serving.access.rates import Rates
 from oferta_serving.access.scopes import BEARER, is_public
+from oferta_serving.logs import trace_of
 from oferta_serving.metrics import Metrics
 from oferta_serving.principal import NOBODY, PRINCIPAL, Principal
 from oferta_serving.problems import RequestRefused, problem_body, problem_headers
@@ -47,6 +48,35 @@ _PAGE = (b"content-security-policy", b"frame-ancestors 'none'")
 """Of the pages of the documentation, which have scripts and styles of their own."""
 
 log = structlog.get_logger()
+
+
+class HalfAnswered(Exception):
+    """An answer that broke off: `request.failed` in the log says why."""
+
+
+class _Answer:
+    """What is sent of one answer, with the headers that all have."""
+
+    __slots__ = ("_scope", "_send", "begun", "ended", "request_id", "status")
+
+    def __init__(self, send: Send, scope: Scope) -> None:
+        self._send = send
+        self._scope = scope
+        self.request_id = b""
+        self.status = 500
+        self.begun = self.ended = False
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of it."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self.status = message["status"]
+            message["headers"].append((b"x-request-id", self.request_id))
+            message["headers"].extend(_SECURE)
+            message["headers"].append(_PAGE if self._scope["path"].startswith("/docs") else _BARE)
+        elif message["type"] == "http.response.body":
+            self.ended = not message.get("more_body", False)
+        await self._send(message)
 
 
 class Gate:
@@ -85,46 +115,54 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = self._clock()
-        status = 500
-        request_id = b""
-
-        async def send_on(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append((b"x-request-id", request_id))
-                message["headers"].extend(_SECURE)
-                message["headers"].append(_PAGE if scope["path"].startswith("/docs") else _BARE)
-            await send(message)
-
+        answer = _Answer(send, scope)
         try:
-            try:
-                request_id = self._admit(scope)
-                await self._rates.take(scope[PRINCIPAL], apart=_apart(scope))
-                receive = await self._turns.enter(scope, receive)
-            except RequestRefused as refused:
-                request_id = scope[REQUEST_ID].encode()
-                self._metrics.refused.labels(refused.code).inc()
-                await send_problem(send_on, refused, scope[REQUEST_ID])
-            else:
-                await self._apps[scope[PRINCIPAL].tenant](scope, receive, send_on)
+            await self._answered(scope, receive, answer)
         except asyncio.CancelledError:
             if GONE not in scope:
                 raise
-            status = _CLIENT_GONE
+            answer.status = _CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - of whatever kind: it is told, and answered
+            await self._failed(scope, answer, error)
         finally:
             self._turns.leave(scope)
             route = getattr(scope.get("route"), "path_format", _NO_ROUTE)
             seconds = self._clock() - started
-            self._metrics.observe(route, status, seconds)
+            self._metrics.observe(route, answer.status, seconds)
             if self._access_log:
                 log.info(
                     "request.answered",
                     route=route,
-                    status=status,
+                    status=answer.status,
                     milliseconds=round(seconds * 1000, 2),
                     request_id=scope[REQUEST_ID],
                 )
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        try:
+            answer.request_id = self._admit(scope)
+            await self._rates.take(scope[PRINCIPAL], apart=_apart(scope))
+            receive = await self._turns.enter(scope, receive)
+        except RequestRefused as refused:
+            await self._refuse(scope, answer, refused)
+        else:
+            await self._apps[scope[PRINCIPAL].tenant](scope, receive, answer.send)
+
+    async def _refuse(self, scope: Scope, answer: _Answer, refused: RequestRefused) -> None:
+        answer.request_id = scope[REQUEST_ID].encode()
+        self._metrics.refused.labels(refused.code).inc()
+        await send_problem(answer.send, refused, scope[REQUEST_ID])
+
+    async def _failed(self, scope: Scope, answer: _Answer, error: Exception) -> None:
+        """A fault of ours: told here, with its request, and by nobody else."""
+        route = getattr(scope.get("route"), "path_format", _NO_ROUTE)
+        request_id = scope.setdefault(REQUEST_ID, "")
+        log.error("request.failed", route=route, request_id=request_id, exception=trace_of(error))
+        if not answer.begun:
+            await self._refuse(scope, answer, RequestRefused("internal"))
+        elif not answer.ended:
+            # The server cuts the connection, so that nobody takes half an answer for a whole.
+            raise HalfAnswered from None
 
     def _admit(self, scope: Scope) -> bytes:
         """Check what can be checked before the body; returns the request's id."""

@@ -2,12 +2,26 @@
 
 import logging
 import sys
+import traceback
 from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
 
 from oferta_serving.log_outlet import LogOutlet
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an error came from, causes first: places and types.
+
+    What an error says of itself is left out: `KeyError` says the key, which may be a customer.
+    """
+    told: list[str] = []
+    at: BaseException | None = error
+    while at is not None:
+        told.append("".join(traceback.format_tb(at.__traceback__)) + type(at).__qualname__)
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    return "\n\n".join(reversed(told))
 
 
 def silence() -> None:

@@ -88,13 +88,9 @@ class Refusals:
         return await self.refused(request, RequestRefused(code, headers=headers))
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """A fault of ours."""
-        del error  # logged by the server, with its traceback
-        # The server closes the connection after a fault, so the client must be told.
-        closing = [(b"connection", b"close")]
-        answer = await self.refused(request, RequestRefused("internal", headers=closing))
-        answer.raw_headers.append((b"x-request-id", request.scope.get(REQUEST_ID, "").encode()))
-        return answer
+        """A fault of ours, which the gate logs."""
+        del error
+        return await self.refused(request, RequestRefused("internal"))
 
 
 def _allowed(request: Request) -> bytes:
