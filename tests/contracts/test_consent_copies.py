@@ -152,6 +152,7 @@ def test_a_no_that_a_restored_ledger_was_told_goes_into_the_newer_copy(
         older.append([_out("ann")], received_at=NOON)
         assert await brought(copies, older, at=2.0)
         (ann,) = await _held(wire, "ann")
+        assert ann is not None
         assert ann == Consents({"personalisation": False, "email": True}, len(NAMES) + 4)
         words = LedgerWords(older).of("ann", SPACE.digest("ann"), ann)
         assert words == ann
