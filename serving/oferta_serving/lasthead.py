@@ -8,11 +8,10 @@ not whole, or not signed by us, is no file.
 """
 
 import hmac
-import os
 import struct
-import tempfile
 from pathlib import Path
 
+from oferta.durable import replaced
 from oferta.errors import RecordCorrupt
 from oferta.store.head import (
     ManifestRecord,
@@ -49,15 +48,8 @@ def keep(folder: Path, head: Head, space: KeySpace) -> None:
     body = _COUNT.pack(len(records)) + b"".join(_COUNT.pack(len(r)) + r for r in records)
     folder.mkdir(parents=True, exist_ok=True)
     # Several workers may write the same head at once: each has a draft of its own.
-    descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + space.file_signature(body) + body)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(folder / FILE_NAME)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    with replaced(folder / FILE_NAME, mode=0o600) as file:
+        file.write(_MAGIC + space.file_signature(body) + body)
 
 
 def restore(folder: Path, space: KeySpace) -> Head | None:

@@ -5,7 +5,6 @@ and then its alias move, the log says that it happened. A process killed between
 intention alone, and the old champion, or a champion that the next call puts on record as found.
 """
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 import orjson
 
 from oferta.clock import Clock
+from oferta.durable import locked
 from oferta.errors import PromotionRefused, ProtectedAttribute
 from oferta_training import registry
 from oferta_training.eligible import check_eligible
@@ -137,8 +137,7 @@ def _note_refusal(publications: PublicationLog, entry: Entry, failing: tuple[str
 def _alone(home: Path) -> Iterator[None]:
     """One act at a time in a state folder, so that none decides by what another is changing."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "promotions.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(home / "promotions.lock"):
         yield
 
 

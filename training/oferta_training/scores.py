@@ -18,7 +18,6 @@ A folder without a manifest was not finished, and is refused.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from typing import Any
 import polars as pl
 
 from oferta import columns
+from oferta.durable import replaced
 from oferta.errors import SourceRefused
 from oferta_training.live_part import LivePart
 from oferta_training.whole_base import Base
@@ -246,12 +246,8 @@ def write_manifest(
         "covered": list(covered),
         "files": {name: _facts(path / name) for name in (*wanted, *wide, *following)},
     }
-    draft = path / f"{MANIFEST}.draft"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(fields, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path / MANIFEST)
+    with replaced(path / MANIFEST) as file:
+        file.write(json.dumps(fields, indent=1).encode())
     return _folder(path, fields)
 
 

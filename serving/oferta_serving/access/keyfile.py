@@ -5,13 +5,11 @@ bytes, the file has the SHA-256 alone (a plain hash keeps what cannot be guessed
 replaced whole, under a lock, and on disk before a command says that it is done.
 """
 
-import fcntl
 import hashlib
-import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError
 
+from oferta.durable import locked, replaced
 from oferta.errors import SettingsInvalid, UnknownName
 from oferta.home import DEFAULT_TENANT, TENANT
 from oferta.settings import Settings, parse
@@ -229,38 +228,13 @@ class KeyFile:
     def _changed(
         self, change: Callable[[tuple[StoredKey, ...]], tuple[tuple[StoredKey, ...], _Said]]
     ) -> _Said:
-        with self._locked():
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.with_suffix(".lock")):
             keys, said = change(self.read())
             self._made.touch(0o600)
-            self._replace(_Document(keys=keys).model_dump_json(indent=1).encode() + b"\n")
+            with replaced(self.path, mode=0o600) as file:
+                file.write(_Document(keys=keys).model_dump_json(indent=1).encode() + b"\n")
             return said
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
-
-    def _replace(self, content: bytes) -> None:
-        draft = self.path.with_name(f"api-keys.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _made(

@@ -6,13 +6,13 @@ A run that dies between its output and this file fires the same triggers again, 
 whoever takes them knows that they are the same.
 """
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from oferta.durable import locked
 from oferta.errors import OutputFailed
 
 _FOLDER: Final = "triggers"
@@ -66,6 +66,5 @@ def fired_triggers(home: Path) -> Iterator[FiredTriggers]:
     """The ids of the state folder; another run that has them is waited for."""
     folder = home / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / _LOCK):
         yield FiredTriggers(folder / _FILE)

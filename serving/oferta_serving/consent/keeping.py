@@ -8,11 +8,8 @@ brings what is missing. On this machine nothing waits for that, since answers as
 """
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -20,6 +17,7 @@ from typing import Final, Literal
 import structlog
 
 from oferta.clock import Clock
+from oferta.durable import lock_if_free
 from oferta.errors import LedgerUnavailable, StoreUnavailable
 from oferta.privacy.consents import Consents
 from oferta.privacy.ledger import Ledger
@@ -135,8 +133,8 @@ class Keeping:
         try:
             behind = await self._copies.marker() != ledger.snapshot().id
             if behind:
-                with _alone(self._path.with_name("copying.lock")) as alone:
-                    behind = not (alone and await self._bring(self._copies))
+                with lock_if_free(self._path.with_name("copying.lock")) as alone:
+                    behind = alone is None or not await self._bring(self._copies)
             self._tell_redis(away=False)
         except StoreUnavailable:
             behind = True
@@ -226,18 +224,3 @@ class Keeping:
         if away != self._redis_away:
             self._redis_away = away
             log.warning("consent.copy_behind" if away else "consent.copy_resumed")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Whether this process has the lock at `path`, until the block ends; never waits for it."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except BlockingIOError:
-            alone = False
-        yield alone
-    finally:
-        os.close(lock)

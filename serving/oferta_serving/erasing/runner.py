@@ -4,7 +4,6 @@ One process at a time works on the files; the API does what makes a customer a s
 """
 
 import asyncio
-import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from oferta.clock import Clock
+from oferta.durable import locked
 from oferta.errors import OfertaError
 from oferta.privacy.erasure import Saga, look_again
 from oferta.privacy.erasures import Erasure, Erasures
@@ -75,7 +75,7 @@ class Runner:
             LedgerUnavailable: how far they came could not be written down.
             StoreUnavailable: who was forgotten could not be looked for.
         """
-        with _alone(self.ground.ledger.with_name(_LOCK)):
+        with locked(self.ground.ledger.with_name(_LOCK)):
             self.erasures.clear()
             done = [await self.saga.run(one) for one in self.erasures.open()]
             return await self._searched(done)
@@ -134,14 +134,3 @@ def running(ground: Ground, *, on_step: Callable[[str], None] | None = None) -> 
         yield Runner(ground, erasures, made)
     finally:
         erasures.close()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """No other process erases from files meanwhile; the lock ends with this one."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)

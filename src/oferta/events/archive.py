@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oferta.columns import WISHES
+from oferta.durable import lock_if_free, replaced, sync
 from oferta.errors import ArchiveUnreadable
 from oferta.events.event import START, Event, Position
 
@@ -183,16 +184,8 @@ def archive_id(archive: Path, *, new: str) -> str:
         said = ""
     if said:
         return said
-    draft = archive / f"{_DRAFT}{new}"
-    try:
-        with draft.open("w", encoding="ascii") as file:
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync(archive)
+    with replaced(place) as file:
+        file.write(new.encode("ascii"))
     return new
 
 
@@ -310,25 +303,8 @@ def appending(archive: Path) -> Iterator[bool]:
     Raises:
         OSError: there is no such folder, or no permission.
     """
-    descriptor = os.open(archive / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
-
-
-def sync(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with lock_if_free(archive / LOCK) as lock:
+        yield lock is not None
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from oferta.durable import sync
 from oferta.errors import ArchiveUnreadable
 from oferta.events.archive import (
     SCHEMA,
@@ -22,7 +23,6 @@ from oferta.events.archive import (
     positions_of,
     rewriting,
     rewriting_if_free,
-    sync,
     write_file,
 )
 

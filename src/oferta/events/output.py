@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from oferta.durable import sync, sync_tree
 from oferta.errors import OutputFailed, SourceRefused
 from oferta.events.manifest import MANIFEST, DatasetManifest, read_manifest
 
@@ -46,7 +47,7 @@ class Output:
 
     def commit(self, manifest: DatasetManifest) -> None:
         """Make what was built the dataset: from here on readers see it, before they saw the old."""
-        _sync_tree(self.folder)
+        sync_tree(self.folder)
         self.folder.rename(self.path / manifest.data)
         new = self.path / (MANIFEST + ".new")
         with new.open("w", encoding="utf-8") as file:
@@ -54,7 +55,7 @@ class Output:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path / MANIFEST)
-        _sync(self.path)
+        sync(self.path)
         kept = {manifest.data, self.previous.data if self.previous else ""}
         for old in self.path.glob("data-*"):
             if old.name not in kept and _OURS.fullmatch(old.name):
@@ -135,18 +136,3 @@ def _clear(path: Path, manifest: DatasetManifest | None) -> None:
         )
         if dead and _OURS.fullmatch(entry.name):
             shutil.rmtree(entry, ignore_errors=True)
-
-
-def _sync_tree(folder: Path) -> None:
-    for entry in folder.rglob("*"):
-        if entry.is_file():
-            _sync(entry)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

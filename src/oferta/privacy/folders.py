@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 import orjson
 
+from oferta.durable import sync, sync_tree
+
 Kind = Literal["dataset", "scores"]
 
 _FILE: Final = "folders.jsonl"
@@ -88,11 +90,11 @@ def replacing(folder: Path) -> Iterator[Path]:
     part.mkdir()
     try:
         yield part
-        _sync_tree(part)
+        sync_tree(part)
         part.rename(ready)
         folder.rename(old)
         ready.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         if folder.exists():
@@ -105,7 +107,7 @@ def recovered(folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     if ready.exists() and not folder.exists():
         ready.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     shutil.rmtree(ready, ignore_errors=True)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -127,17 +129,3 @@ def _beside(folder: Path) -> tuple[Path, Path, Path]:
     stages = ("erasing", "erasing-ready", "erasing-old")
     part, ready, old = (folder.with_name(f".{folder.name}.{stage}") for stage in stages)
     return part, ready, old
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

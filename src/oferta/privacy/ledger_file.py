@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from oferta.durable import sync
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.ledger_schema import APPLICATION_ID, GUARDS, LAST_GUARD, SCHEMA, VERSION
 
@@ -101,10 +102,6 @@ def _make(path: Path) -> None:
             path.hardlink_to(draft)
         except FileExistsError:
             return
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)

@@ -7,9 +7,7 @@ It carries the signature of the one before and its own, so none can be altered, 
 middle, without being found.
 """
 
-import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from oferta.durable import replaced
 from oferta.errors import OutputFailed
 
 Sign = Callable[[bytes], str]
@@ -55,13 +54,8 @@ class Receipts:
         name = f"{number:06d}-{id_}.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = self.folder / f".{secrets.token_hex(4)}.draft"
-            with draft.open("wb") as file:
+            with replaced(self.folder / name) as file:
                 file.write(orjson.dumps(whole, option=orjson.OPT_INDENT_2) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.folder / name)
-            _sync(self.folder)
         except OSError as error:
             raise OutputFailed(self.folder, str(error)) from None
         return name
@@ -98,11 +92,3 @@ class Receipts:
 
 def _canonical(said: Mapping[str, object]) -> bytes:
     return orjson.dumps(dict(said), option=orjson.OPT_SORT_KEYS)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

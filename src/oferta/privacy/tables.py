@@ -1,12 +1,13 @@
 """Parquet tables without a customer: rewritten beside and put in place by one rename."""
 
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+
+from oferta.durable import sync
 
 CUSTOMER: Final = "customer_id"
 
@@ -36,11 +37,7 @@ def replace_table(path: Path, rows: pl.LazyFrame) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.erasing")
     try:
         rows.sink_parquet(draft, compression="zstd", compression_level=1, maintain_order=True)
-        descriptor = os.open(draft, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
+from oferta.durable import sync
 from oferta.errors import ArtefactInvalid
 
 MANIFEST = "manifest.json"
@@ -101,9 +102,9 @@ def write_artefact(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Meta)
         text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
         (draft / MANIFEST).write_text(text, encoding="utf-8")
         for path in (draft / ARRAYS, draft / MANIFEST, draft):
-            _flush(path)
+            sync(path)
         draft.rename(folder)
-        _flush(folder.parent)
+        sync(folder.parent)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -212,11 +213,3 @@ def _file_sum(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

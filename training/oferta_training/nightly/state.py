@@ -11,9 +11,7 @@ Of a customer there is something in the datasets alone: examples of rows are cut
 of a step's words.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from oferta.durable import lock_if_free, replaced
 from oferta.events.manifest import MANIFEST
 
 Step = Literal["ingest", "train", "gate", "publish", "monitor"]
@@ -138,12 +137,8 @@ class Places:
     def save(self, run: Run) -> None:
         """Keep the run's state: the old one or the new one, whole, whatever is killed when."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / "state.json.draft"
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(asdict(run), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.folder / "state.json")
+        with replaced(self.folder / "state.json") as file:
+            file.write(json.dumps(asdict(run), indent=1).encode())
 
     def close(self, run: Run) -> None:
         """The run has ended: keep it, and add it to the history."""
@@ -176,13 +171,5 @@ class Places:
         A step inherits it: killed alone, a run leaves a step at work, and the next one waits.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-            else:
-                yield descriptor
-        finally:
-            os.close(descriptor)
+        with lock_if_free(self.folder / "lock") as descriptor:
+            yield descriptor
