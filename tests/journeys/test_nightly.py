@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ class Seller:
 
     folder: Path
     server: RedisServer
-    environment: dict[str, str] = field(default_factory=dict)
+    state: str = "home"
 
     def start(self, *words: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -75,7 +75,7 @@ class Seller:
 
     @property
     def home(self) -> Path:
-        return self.folder / "home"
+        return self.folder / self.state
 
     def release(self) -> int | None:
         listed = json.loads(self.run("releases", "--json"))
@@ -162,6 +162,15 @@ def test_a_night_without_a_better_model_leaves_the_live_release_alone(
     assert seller.release() == before
     assert "left alone" in (seller.home / "nightly" / "report.html").read_text()
     assert list(steps)[-1] in said
+
+
+def test_a_tenants_night_works_in_the_tenants_folder(seller: Seller):
+    before = seller.steps(), seller.datasets()
+    seller.nightly(IMPOSSIBLE, status=11, OFERTA_TENANT="dealer")
+    own = replace(seller, state="home/tenants/dealer")
+    assert own.steps() == {"ingest": "done", "train": "failed"}
+    assert len(own.datasets()) == 1
+    assert (seller.steps(), seller.datasets()) == before
 
 
 def test_data_that_cannot_be_taken_end_the_night_at_once(seller: Seller):

@@ -30,17 +30,47 @@ SANDBOX = (
 )
 
 
+OF_TENANTS = ("consume", "nightly", "heal", "erase")
+"""Serving is one process for all tenants; these are one for each."""
+
+TENANTS_OWN = {
+    "consume": (
+        "# OFERTA_METRICS_PORT: a port of this tenant's own.",
+        "EnvironmentFile=/etc/oferta/%i/consume.env",
+    )
+}
+
+
 def started(unit: Path) -> list[str]:
     (line,) = re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
+    line = line.replace("${OFERTA_METRICS_PORT}", "9102")
     return shlex.split(line)
 
 
-def test_there_are_the_five_services_and_three_timers():
+@pytest.mark.parametrize("name", OF_TENANTS)
+def test_a_tenants_unit_is_the_plain_one_with_the_tenants_name_and_files(name: str):
+    plain = (UNITS / f"oferta-{name}.service").read_text().splitlines()
+    own = (UNITS / f"oferta-{name}@.service").read_text().splitlines()
+    assert own.count("Environment=OFERTA_TENANT=%i") == 1
+    more = ("Environment=OFERTA_TENANT=%i", *TENANTS_OWN.get(name, ()))
+    assert [
+        line.replace(" (tenant %i)", "")
+        .replace("/%i/", "/")
+        .replace("${OFERTA_METRICS_PORT}", "9101")
+        for line in own
+        if line not in more
+    ] == plain
+    assert any("(tenant %i)" in line for line in own)
+
+
+def test_there_are_the_services_and_timers_of_one_seller_and_of_tenants():
     names = {path.name for path in (*SERVICES, *TIMERS)}
     assert names == {
         *("oferta-serve.service", "oferta-consume.service", "oferta-nightly.service"),
         *("oferta-heal.service", "oferta-nightly.timer", "oferta-heal.timer"),
         *("oferta-erase.service", "oferta-erase.timer"),
+        *(f"oferta-{name}@.service" for name in OF_TENANTS),
+        *(f"oferta-{name}@.timer" for name in OF_TENANTS if name != "consume"),
     }
     assert [name for name in sorted(names) if f"`{name}`" not in PAGE] == []
 

@@ -45,7 +45,7 @@ def nightly(
     import os
 
     from oferta.clock import SystemClock
-    from oferta.home import home_folder
+    from oferta.home import home_folder, top_folder
     from oferta_training.nightly.loop import Loop
     from oferta_training.nightly.page import write_report
     from oferta_training.nightly.settings import load_nightly
@@ -67,7 +67,8 @@ def nightly(
             places,
             SystemClock(),
             lock,
-            {**os.environ, "OFERTA_HOME": str(places.home)},
+            # The steps find the tenant's folder as this command did: OFERTA_TENANT is theirs, too.
+            {**os.environ, "OFERTA_HOME": str(top_folder(home).absolute())},
             lambda line: typer.echo(line, err=True),
         )
         run, code = loop.run(fresh=fresh)
