@@ -5,8 +5,7 @@ together with the entry that takes effect at once. The customer's id is kept as 
 to find the rest, and overwritten in the end: what stays is the tombstone.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from oferta.errors import LedgerUnavailable
-from oferta.privacy.ledger_file import BUSY_S, opened, told
+from oferta.privacy.ledger_file import BUSY_S, opened, told, written
 from oferta.privacy.places import Session, Subject
 
 ErasureState = Literal["requested", "erasing", "done"]
@@ -89,7 +88,7 @@ class Erasures:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             self._file.execute(
                 f"INSERT INTO erasures ({_COLUMNS}) VALUES (?,?,?,?,?,NULL,NULL)"  # noqa: S608 - constants
                 " ON CONFLICT (tombstone) WHERE finished_at IS NULL DO NOTHING",
@@ -128,7 +127,7 @@ class Erasures:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             self._file.execute(
                 "UPDATE erasures SET subject = ? WHERE id = ? AND finished_at IS NULL",
                 (_packed(subject, sought=True), id_),
@@ -140,7 +139,7 @@ class Erasures:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             self._file.execute(
                 "INSERT INTO erasure_places VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET"
                 " erased = erased + excluded.erased, state = excluded.state,"
@@ -161,7 +160,7 @@ class Erasures:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             self._file.execute(
                 "INSERT INTO erasure_places SELECT id, ?2, ?3, 'erased', NULL, ?4 FROM erasures"
                 " WHERE id = ?1 AND finished_at IS NULL"
@@ -175,7 +174,7 @@ class Erasures:
         Raises:
             LedgerUnavailable: it could not be written, or old bytes are left in the file's log.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             self._file.execute(
                 "UPDATE erasures SET subject = NULL, finished_at = ?, receipt = ? WHERE id = ?",
                 (at, receipt, id_),
@@ -213,7 +212,7 @@ class Erasures:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             went = self._file.execute(
                 "INSERT OR IGNORE INTO returned SELECT tombstone, seq, ?, ? FROM forgotten"
                 " WHERE tombstone = ?",
@@ -250,17 +249,6 @@ class Erasures:
             sought=sought,
             places=[PlaceProgress(*each) for each in places],
         )
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._file.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._file.execute("COMMIT")
-        except BaseException:
-            if self._file.in_transaction:
-                self._file.execute("ROLLBACK")
-            raise
 
 
 def instant(at: float) -> str:

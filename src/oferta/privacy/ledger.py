@@ -12,8 +12,7 @@ Reading what is in force of one customer takes 3 us, so serving asks the ledger 
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ import orjson
 from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
 from oferta.privacy.ledger_check import disagreeing
-from oferta.privacy.ledger_file import BUSY_S, opened, there, told
+from oferta.privacy.ledger_file import BUSY_S, opened, there, told, written
 from oferta.privacy.word import ERASURE, Entry, Refusals, Snapshot, State, Word
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,7 +87,7 @@ class Ledger:
                 same, as after any write that was not confirmed; saying it again is harmless.
         """
         now = _micros(received_at)
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             return [self._append(word, now) for word in words]
 
     def consents_of(self, customer_id: str, tombstone: str | None = None) -> Consents:
@@ -181,7 +180,7 @@ class Ledger:
             LedgerUnavailable: it could not be written.
         """
         now = _micros(at)
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             found = self._file.execute(_FORGOTTEN, (tombstone,)).fetchone()
             if found is None:
                 facts: _Facts = (ERASURE, None, "out", now, now, None, None, None)
@@ -204,7 +203,7 @@ class Ledger:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        with told(self.path, "could not be written"), self._writing():
+        with written(self._file, self.path):
             self._file.execute("UPDATE floor SET seq = ? WHERE seq < ?", (seq, seq))
 
     def in_place(self) -> bool:
@@ -307,17 +306,6 @@ class Ledger:
         ).fetchone()
         seq, link = (0, _FIRST_LINK) if row is None else row
         return Snapshot(max(seq, floor) if floor <= upto else seq, link.hex())
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._file.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._file.execute("COMMIT")
-        except BaseException:
-            if self._file.in_transaction:
-                self._file.execute("ROLLBACK")
-            raise
 
 
 def _link(before: bytes, salt: bytes, row: Sequence[object]) -> bytes:

@@ -67,6 +67,24 @@ def told(path: Path, what: str) -> Iterator[None]:
         raise LedgerUnavailable(path, f"{what} ({error})") from error
 
 
+@contextmanager
+def written(file: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """What the block writes into the ledger at `path`: all of it, on the disk, or nothing.
+
+    Raises:
+        LedgerUnavailable: the disk is full or faulty, or another process holds the ledger.
+    """
+    with told(path, "could not be written"):
+        file.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            file.execute("COMMIT")
+        except BaseException:
+            if file.in_transaction:
+                file.execute("ROLLBACK")
+            raise
+
+
 def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
     file = sqlite3.connect(
         path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=32
