@@ -1,7 +1,5 @@
 """Reading words from JSON: all of them or none, so that a mistake is met before one is stored."""
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -9,13 +7,13 @@ from typing import Any, Final, cast
 from oferta.ids import MAX_ID_CHARS, id_fault
 from oferta.privacy.consents import PURPOSES, Purpose
 from oferta.privacy.word import CHANNELS, STATES, Channel, State, Word
+from oferta_serving.instants import sent_instant
 from oferta_serving.problems import ItemError, RequestRefused, nearest, unknown_field
 
 MAX_WORDS: Final = 50
 SKEW: Final = timedelta(minutes=5)
 """How far a sender's clock may be off."""
 
-_INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})")
 _FIRST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _NEEDED: Final = ("purpose", "state", "source")
 _FIELDS: Final = (*_NEEDED, "channel", "at", "proof", "policy_version")
@@ -160,11 +158,5 @@ def _facts(where: str | None, near: str | None) -> dict[str, object]:
 
 
 def _said_then(text: str, state: State, now: datetime) -> bool:
-    if not _INSTANT.fullmatch(text):
-        return False
-    try:
-        at = datetime.fromisoformat(text)
-        seconds = at.timestamp()
-    except (ValueError, OverflowError):
-        return False
-    return math.isfinite(seconds) and at >= _FIRST and (state == "out" or at <= now + SKEW)
+    at = sent_instant(text)
+    return at is not None and at >= _FIRST and (state == "out" or at <= now + SKEW)

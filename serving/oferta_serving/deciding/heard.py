@@ -2,23 +2,22 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, cast
 
 import orjson
 
 from oferta.ids import id_fault
 from oferta.policy.feedback import FEEDBACK, FeedbackKind
+from oferta_serving.instants import sent_instant
 from oferta_serving.problems import ItemError, RequestRefused, nearest, unknown_field
 
 MAX_ROWS: Final = 500
 AHEAD_S: Final = 300.0
 """How far a sender's clock may be ahead of ours."""
 
-_INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})")
 _NEEDED: Final = ("decision_id", "offer_id", "type")
 _SAID: Final = (*_NEEDED, "value", "occurred_at", "until")
 _FIELDS: Final = frozenset({*_SAID, "feedback_id"})
@@ -153,9 +152,5 @@ def _instant(value: object, absent: float | None) -> float | None:
     """Epoch seconds; `absent` where nothing was sent; infinite where it is no instant."""
     if value is None:
         return absent
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
-        return math.inf
-    try:
-        return datetime.fromisoformat(value).timestamp()
-    except (ValueError, OverflowError):
-        return math.inf
+    at = sent_instant(value)
+    return math.inf if at is None else at.timestamp()

@@ -1,11 +1,9 @@
 """Reading events from JSON: each row for itself, so that one bad row costs the others nothing."""
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, cast
 
 import orjson
@@ -13,6 +11,7 @@ import orjson
 from oferta.events.event import AttributeValue, Event
 from oferta.ids import id_fault
 from oferta.store.events import SAID_CHARS
+from oferta_serving.instants import sent_instant
 from oferta_serving.problems import ItemError, RequestRefused, nearest, unknown_field
 
 MAX_ROWS: Final = 500
@@ -26,7 +25,6 @@ AHEAD_S: Final = 300.0
 
 _LENGTH: Final = f"needed, {MIN_EVENT_ID} to {MAX_EVENT_ID} characters"
 _NOBODY: Final = "needed: customer_id, session_id, or both"
-_INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MAX_RELEASE: Final = 10**15
@@ -214,13 +212,9 @@ def _instant(fields: Mapping[str, object], *, now: float, max_age_s: float) -> f
     value = fields.get("occurred_at")
     if value is None:
         return now
-    at = math.nan
-    if isinstance(value, str) and _INSTANT.fullmatch(value):
-        try:
-            at = datetime.fromisoformat(value).timestamp()
-        except (ValueError, OverflowError):
-            at = math.nan
-    if math.isnan(at):
+    sent = sent_instant(value)
+    at = now if sent is None else sent.timestamp()
+    if sent is None:
         problem = "no instant: send RFC 3339 with an offset, as 2027-03-01T10:00:00+01:00"
     elif at > now + AHEAD_S:
         problem = "in the future"
