@@ -14,15 +14,12 @@ import orjson
 from numpy.random import default_rng
 
 from oferta.catalogue.offers import load_catalogue
-from oferta.clock import SystemClock
-from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.http import LOAD_CORE, SERVER_CORE, pin_redis, serving
 from oferta_experiments.bench.load import Asked, Load, run_load, run_paced
+from oferta_experiments.bench.published import publish_scores
 from oferta_experiments.bench.rows import Row
 from oferta_experiments.bench.seller import write_seller
-from oferta_training.publications import PublicationLog, publication_log_path
-from oferta_training.publish import Options, publish
 
 _RULES = Path(__file__).parents[3] / "serving"
 _CUSTOMERS, _BATCH, _BATCHES, _RATE = 20_000, 500, 12, 200
@@ -36,18 +33,9 @@ def decision_rows(work: Path) -> list[Row]:
         return [Row("decisions", "SKIPPED: one core only", "-", None, "-", None)]
     catalogue = load_catalogue(_RULES / "catalogue")
     products = list(dict.fromkeys(p for offer in catalogue.offers for p in offer.products))
-    clock = SystemClock()
     scores = write_seller(work / "scores", products, customers=_CUSTOMERS, rng=default_rng(1))
     with connect(StoreSettings(work)) as store:
-        publish(
-            scores,
-            store.writer,
-            store.space,
-            clock=clock,
-            publications=PublicationLog(publication_log_path(work), clock),
-            progress=Silent(),
-            options=Options(),
-        )
+        publish_scores(scores, store, work)
         pin_redis(work, [LOAD_CORE])
         offers = len(catalogue.offers)
         with serving(work, "--config", str(_RULES / "serving.toml")) as address:

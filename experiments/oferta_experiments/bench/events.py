@@ -23,13 +23,10 @@ from pathlib import Path
 import httpx
 from numpy.random import default_rng
 
-from oferta.clock import SystemClock
-from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.http import serving
+from oferta_experiments.bench.published import publish_scores
 from oferta_experiments.bench.releases import write_scores
-from oferta_training.publications import PublicationLog, publication_log_path
-from oferta_training.publish import Options, publish
 
 _CUSTOMERS = 20_000
 _CALL = 20
@@ -61,20 +58,9 @@ class Measured:
 
 def measure(work: Path, *, rate: int, seconds: float) -> Measured:
     """Start everything in `work`, load it and probe."""
-    clock = SystemClock()
     scores = write_scores(work / "scores", customers=_CUSTOMERS, rng=default_rng(1))
     with connect(StoreSettings(work)) as store, ExitStack() as stack:
-        publications = PublicationLog(publication_log_path(work), clock)
-        options = Options()
-        publish(
-            scores,
-            store.writer,
-            store.space,
-            clock=clock,
-            publications=publications,
-            progress=Silent(),
-            options=options,
-        )
+        publish_scores(scores, store, work)
         cores = sorted(os.sched_getaffinity(0))
         address = stack.enter_context(serving(work, cores=cores[:1]))
         command = [sys.executable, "-m", "oferta", "consume", "--home", str(work)]

@@ -19,14 +19,11 @@ import psutil
 import redis
 from numpy.random import default_rng
 
-from oferta.clock import SystemClock
-from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.load import Asked, Load, generator, run_load
+from oferta_experiments.bench.published import publish_scores
 from oferta_experiments.bench.releases import write_scores
 from oferta_experiments.bench.rows import Row
-from oferta_training.publications import PublicationLog, publication_log_path
-from oferta_training.publish import Options, publish
 
 _CUSTOMERS, _ASKED, _BATCH, _N = 20_000, 400, 500, 10
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -39,18 +36,9 @@ def http_rows(work: Path) -> list[Row]:
     if (os.cpu_count() or 1) < 2:  # noqa: PLR2004 - two sides
         return [Row("HTTP rows", "SKIPPED: one core only", "-", None, "-", None)]
     settings = StoreSettings(work)  # never the Redis that the environment names
-    clock = SystemClock()
     scores = write_scores(work / "scores", customers=_CUSTOMERS, rng=default_rng(1))
     with connect(settings) as store:
-        publish(
-            scores,
-            store.writer,
-            store.space,
-            clock=clock,
-            publications=PublicationLog(publication_log_path(work), clock),
-            progress=Silent(),
-            options=Options(),
-        )
+        publish_scores(scores, store, work)
         pin_redis(work, [LOAD_CORE])
         with serving(work) as ours, _bare(store.url, ours) as bare:
             return _measure(ours, bare, work)

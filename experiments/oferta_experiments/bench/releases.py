@@ -11,11 +11,9 @@ from numpy.random import Generator, default_rng
 
 from oferta import columns
 from oferta.clock import SystemClock
-from oferta.progress import Silent
 from oferta.store.connecting import StoreSettings, connect
+from oferta_experiments.bench.published import publish_scores
 from oferta_experiments.bench.rows import Row, seconds
-from oferta_training.publications import PublicationLog, publication_log_path
-from oferta_training.publish import Options, publish
 from oferta_training.scores import CUSTOMERS, POPULAR, SIMILAR, ScoresFolder, write_manifest
 
 _CUSTOMERS, _PRODUCTS, _LIST = 300_000, 2_000, 20
@@ -27,20 +25,11 @@ def release_rows(work: Path) -> list[Row]:
     """The whole protocol with 300,000 customers, verification included."""
     scores = write_scores(work / "scores", customers=_CUSTOMERS, rng=default_rng(1))
     settings = StoreSettings(work / "publish")  # never the Redis that the environment names
-    clock = SystemClock()
     with connect(settings) as store:
         before = store.writer.capacity().used_bytes
 
         def once() -> None:
-            publish(
-                scores,
-                store.writer,
-                store.space,
-                clock=clock,
-                publications=PublicationLog(publication_log_path(settings.home), clock),
-                progress=Silent(),
-                options=Options(),
-            )
+            publish_scores(scores, store, settings.home)
 
         once()
         each = (store.writer.capacity().used_bytes - before) / _CUSTOMERS

@@ -10,16 +10,14 @@ from numpy.random import default_rng
 from rich.console import Console
 
 from oferta.catalogue.offers import load_catalogue
-from oferta.clock import SystemClock
-from oferta.progress import Silent, Terminal
+from oferta.progress import Terminal
 from oferta.store.connecting import StoreSettings, connect
 from oferta_experiments.bench.http import LOAD_CORE, pin_redis, serving
+from oferta_experiments.bench.published import publish_scores
 from oferta_experiments.bench.seller import write_seller
 from oferta_experiments.load.kinds import CUSTOMERS, Kind, kinds
 from oferta_experiments.load.measure import CLIENTS, Measured, Plan, bare, consuming, measure
 from oferta_experiments.load.show import markdown, terminal
-from oferta_training.publications import PublicationLog, publication_log_path
-from oferta_training.publish import Options, publish
 
 _RULES = Path(__file__).parents[3] / "serving"
 _CORES = 2
@@ -50,18 +48,9 @@ def main() -> None:
 def _measured(work: Path, plan: Plan) -> list[Measured]:
     catalogue = load_catalogue(_RULES / "catalogue")
     products = list(dict.fromkeys(p for offer in catalogue.offers for p in offer.products))
-    clock = SystemClock()
     scores = write_seller(work / "scores", products, customers=CUSTOMERS, rng=default_rng(1))
     with connect(StoreSettings(work)) as store:
-        publish(
-            scores,
-            store.writer,
-            store.space,
-            clock=clock,
-            publications=PublicationLog(publication_log_path(work), clock),
-            progress=Silent(),
-            options=Options(),
-        )
+        publish_scores(scores, store, work)
         pin_redis(work, [LOAD_CORE])
         config = ("--config", str(_RULES / "serving.toml"))
         with serving(work, *config) as ours, consuming(work), bare(store.url, ours):
