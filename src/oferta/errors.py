@@ -8,7 +8,7 @@
     │   ├── InvalidId               a customer or product id outside the rules of `oferta.ids`
     │   ├── SplitRefused            a split that the data cannot give
     │   ├── RuleInvalid             a rule that makes no sense (`oferta.rules.invalid`)
-    │   ├── RowsDiffer              models that were to be compared on other test rows
+    │   ├── RowsDiffer              models tested on other rows (`oferta_experiments.study.judging`)
     │   ├── DecisionsRefused        logged decisions, or a policy for them, with faults
     │   ├── ProtectedAttribute      a column that needs a reason before a model uses it
     │   ├── PolicyUnsupported       a policy too far from the logged one to be evaluated from it
@@ -179,19 +179,6 @@ class PolicyUnsupported(InputError):
         self.mean_weight = mean_weight
         facts = f"effective sample size {ess:,.0f} of {rows:,}, mean weight {mean_weight:.3f}"
         super().__init__("\n  ".join([f"this log cannot tell ({facts})", *problems]))
-
-
-class RowsDiffer(InputError):
-    """Models were tested on different rows, so their values cannot be paired."""
-
-    code = "rows.differ"
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f"'{name}' was tested on other rows than those before it: its values cannot be paired "
-            "with theirs. Only what models learn from may differ, not what they are asked."
-        )
 
 
 class OutputFailed(OfertaError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from oferta.errors import ExtraMissing, RowsDiffer
+from oferta.errors import ExtraMissing, InputError
 from oferta.evaluation.evaluate import evaluate
 from oferta.evaluation.limits import Limits, Timer
 from oferta.evaluation.protocol import Protocol
@@ -23,6 +23,19 @@ from oferta_experiments.study.runs import LEFT, STUDY, Runs
 from oferta_experiments.study.spec import StudySpec
 from oferta_experiments.study.state import Done, State
 from oferta_experiments.study.trials import Journal
+
+
+class RowsDiffer(InputError):
+    """Models were tested on different rows, so their values cannot be paired."""
+
+    code = "rows.differ"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"'{name}' was tested on other rows than those before it: its values cannot be paired "
+            "with theirs. Only what models learn from may differ, not what they are asked."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ KEYS_OF_NOBODY: Final[Mapping[str, str]] = MappingProxyType(
         "pointer": "which release is live",
         "fence": "a counter",
         "releases": "numbers and sizes of releases",
+        "archive": "the random id of an archive",
         "consents": "how far the ledger was copied: a number",
         "m": "a release's numbers",
         "h": "catalogue and popular lists: of at least a segment",
