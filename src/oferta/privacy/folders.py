@@ -31,6 +31,8 @@ def note_folder(home: Path, kind: Kind, folder: Path) -> None:
     What lies where its kind is kept is found without a note; other tenants' is not this one's.
     """
     where, root = folder.resolve(), home.resolve()
+    if where == root:
+        return  # a note inside a dataset would make it somebody else's folder
     if where.parent == root / _KEPT[kind] or where.is_relative_to(root / _TENANTS):
         return
     if where in _notes(home, kind):
