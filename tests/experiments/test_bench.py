@@ -24,7 +24,9 @@ def test_the_ratio_is_of_pairs_so_a_machine_that_slows_down_changes_nothing(
     ("p99", "milliseconds"), [("850.00us", 0.85), ("12.50ms", 12.5), ("1.20s", 1200.0)]
 )
 def test_wrks_words_are_read_in_their_units(p99: str, milliseconds: float) -> None:
-    printed = f"  Latency Distribution\n     50%  1.50ms\n     99%   {p99}\nRequests/sec:   4711.5\n"
+    printed = (
+        f"  Latency Distribution\n     50%  1.50ms\n     99%   {p99}\nRequests/sec:   4711.5\n"
+    )
     found = _read(printed)
     assert (found.rps, found.failed) == (4711.5, 0)
     assert (found.p50_ms, found.p99_ms) == (1.5, pytest.approx(milliseconds))
