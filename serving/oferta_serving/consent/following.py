@@ -9,6 +9,7 @@ import structlog
 
 from oferta.errors import StoreUnavailable
 from oferta.store.consent_copies import ConsentCopies, copied_up_to
+from oferta_serving.consent.repeated import repeated
 from oferta_serving.consent.words import CopiedWords
 from oferta_serving.metrics import Metrics
 
@@ -36,12 +37,7 @@ class Following:
 
     async def follow(self) -> None:
         """Keep `words.reliable` true to the marker until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                log.exception("consent.follow_failed")
-            await asyncio.sleep(self._follow_s)
+        await repeated(self.look, every_s=self._follow_s)
 
     async def look(self) -> None:
         """Read the marker now."""

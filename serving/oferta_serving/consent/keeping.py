@@ -24,6 +24,7 @@ from oferta.privacy.ledger import Ledger
 from oferta.privacy.word import Entry, Word
 from oferta.store.consent_copies import ConsentCopies
 from oferta.store.keys import KeySpace
+from oferta_serving.consent.repeated import repeated
 from oferta_serving.consent.words import LedgerWords
 from oferta_serving.metrics import Metrics
 from oferta_serving.problems import RequestRefused
@@ -115,12 +116,7 @@ class Keeping:
 
     async def follow(self) -> None:
         """Keep the copy complete until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                log.exception("consent.follow_failed")
-            await asyncio.sleep(self._follow_s)
+        await repeated(self.look, every_s=self._follow_s)
 
     async def look(self) -> None:
         """Bring what the copy lacks now, unless another process of this machine is at it."""
