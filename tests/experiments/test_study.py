@@ -14,7 +14,6 @@ from oferta.clock import FixedClock
 from oferta.errors import (
     InputError,
     PromotionRefused,
-    RowsDiffer,
     SettingsInvalid,
     UnknownName,
 )
@@ -22,7 +21,7 @@ from oferta.events.dataset import open_dataset
 from oferta.progress import Silent
 from oferta.settings import parse
 from oferta_experiments.study.across import compare_results
-from oferta_experiments.study.judging import check_rows
+from oferta_experiments.study.judging import RowsDiffer, check_rows
 from oferta_experiments.study.promote import promote_variant
 from oferta_experiments.study.result import StudyResult, read_result
 from oferta_experiments.study.run import Place

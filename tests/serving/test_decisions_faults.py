@@ -127,7 +127,7 @@ def test_a_damaged_profile_is_replaced_by_the_release_before_or_nothing_is_decid
     publish_decisions(redis_process)  # release 2: the release before it is the damaged one
     publish_decisions(redis_process)  # release 3
     until = time.monotonic() + 3
-    while ask(client)["versions"]["release"] != 3:
+    while heals(client)["versions"]["release"] != 3:
         assert time.monotonic() < until
         time.sleep(0.05)
     damage_profile(redis_process, 3, damage)

@@ -178,7 +178,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def full(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("oferta.scoring.artefact._flush", full)
+    monkeypatch.setattr("oferta.scoring.artefact.sync", full)
     with pytest.raises(OSError, match="No space"):
         write_artefact(tmp_path / "model", {"ids": np.zeros(3)}, META)
     assert list(tmp_path.iterdir()) == []
