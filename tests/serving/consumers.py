@@ -109,8 +109,8 @@ def claim_of(redis: RealRedis, who: str, event_id: str) -> Claim | None:
 
 
 def forget_events(redis: RealRedis) -> None:
-    """Remove all that events left."""
+    """Remove all that events left, and who archives them."""
     with redis.client() as client:
-        for pattern in ("*}:i:*", "*}:y:*", "*}:e", "*}:w", "*}:x"):
+        for pattern in ("*}:i:*", "*}:y:*", "*}:e", "*}:w", "*}:x", "*}:archive"):
             for key in client.scan_iter(pattern):
                 client.delete(key)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from live_events import archived_ids
 from serving.conftest import RealRedis, make_app, serving
 from serving.consumers import (
     EVENTS,
@@ -261,6 +262,32 @@ def test_it_goes_on_by_itself_when_redis_comes_back_empty(redis_process: RealRed
             tell(api, 1, value=1)
         until(lambda: values(redis_process, "anna") == [1.0])
         assert counted(metrics, "oferta_consumer_store_failures_total") > 0
+
+
+def test_what_redis_forgot_of_a_batch_under_way_is_put_back(
+    api: httpx.Client, redis_process: RealRedis, tmp_path: Path
+):
+    """As when it died before its file was written: the entry is gone, and its claim with it."""
+    tell(api, 1, 2, value=1)
+    space, anna = redis_process.space, redis_process.space.digest("anna")
+    stream = space.events(space.shard(anna))
+    with redis_process.client() as redis:
+        redis.xgroup_create(stream, "oferta", id="0")
+        redis.config_set("maxmemory", 1)  # entries are given out, and cannot be applied
+        try:
+            with consumer(redis_process, tmp_path, archive=True) as metrics:
+                until(lambda: counted(metrics, "oferta_consumer_store_failures_total") > 2)
+                until(lambda: redis.xpending(stream, "oferta")["pending"] == 2)
+                redis.delete(stream, space.event(anna, "event-0001"))
+                redis.config_set("maxmemory", 0)
+                until(lambda: values(redis_process, "anna") == [1.0, 1.0])
+                tell(api, 1, value=1)  # again: its sender was never told
+                until(lambda: redis.xpending(stream, "oferta")["pending"] == 0)
+        finally:
+            redis.config_set("maxmemory", 0)
+    assert sorted(archived_ids(tmp_path / "home" / "archive")) == ["event-0001", "event-0002"]
+    assert values(redis_process, "anna") == [1.0, 1.0]
+    assert counted(metrics, "oferta_events_restored_total") == 2
 
 
 def test_the_command_stops_when_told_and_comes_back_under_its_name(

@@ -42,6 +42,11 @@ class ConsumerMetrics:
             "Entries that were removed before anybody had applied them. Must stay 0.",
             registry=registry,
         )
+        self.restored = Counter(
+            "oferta_events_restored",
+            "Events that Redis lost when it died, appended again by the consumer that had them.",
+            registry=registry,
+        )
         self.taken_over = Counter(
             "oferta_events_taken_over",
             "Events that another consumer left unfinished.",

@@ -138,10 +138,19 @@ class ShardConsumer:
         return taken.entries
 
     async def _settle(self, entries: list[Entry], stop: asyncio.Event, *, left: bool) -> None:
-        """Handle a batch until it is settled; one that was left is noted before."""
-        begun = not left
+        """Handle a batch until it is settled; one that was left is noted before.
+
+        A Redis that was away may have come back without its last moments. What we hold and it does
+        not must not be applied: the claim would name an entry that the archive never sees, and the
+        sender's repeat would be a duplicate.
+        """
+        begun, doubtful = not left, False
         while True:
             try:
+                if doubtful:
+                    held = await self._store.restore(self._shard, entries)
+                    self._metrics.restored.inc(len(entries) - len(held))
+                    entries, doubtful = held, False
                 if not begun:
                     entries = await self._begin(entries)
                     begun = True
@@ -149,6 +158,7 @@ class ShardConsumer:
             except (StoreUnavailable, LedgerUnavailable) as error:
                 if stop.is_set():
                     return  # they stay this consumer's, or another's
+                doubtful = doubtful or isinstance(error, StoreUnavailable)
                 await self._trouble(error, stop)
             except Exception:
                 # A fault of ours: the entries stay as they are, and are taken over in a while.

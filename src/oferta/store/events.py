@@ -225,6 +225,17 @@ class Shards(Protocol):
         """
         ...
 
+    async def restore(self, shard: int, entries: Sequence[Entry]) -> list[Entry]:
+        """Those that the stream holds still; the others are appended again, to come once more.
+
+        A Redis that dies may lose its last moments, with entries that a consumer was given. One
+        that was settled elsewhere meanwhile is known by its claim when it comes again.
+
+        Raises:
+            StoreUnavailable: no answer in time; to be repeated.
+        """
+        ...
+
     async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
         """These are settled: nobody is given them again.
 

@@ -125,6 +125,17 @@ class RedisEvents:
         await self._claimed(shard, consumer, counts, idle_s=0.0)
         return begun
 
+    async def restore(self, shard: int, entries: Sequence[Entry]) -> list[Entry]:
+        """See `events.Shards`. In turns of 128: the script's arguments are bounded."""
+        there: set[bytes] = set()
+        for start in range(0, len(entries), TURN):
+            values: list[bytes] = []
+            for entry in entries[start : start + TURN]:
+                values += [str(entry.position).encode(), entry.data, entry.claim]
+            (turn,) = await self._wire.run(_RESTORE, [([self._space.events(shard)], values)])
+            there.update(turn)
+        return [entry for entry in entries if str(entry.position).encode() in there]
+
     async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
         """See `events.Shards`."""
         if positions:
@@ -318,6 +329,7 @@ _APPLY: Final = Script(event_scripts.APPLY_EVENTS)
 _SETTLE: Final = Script(event_scripts.SETTLE)
 _SET_ASIDE: Final = Script(event_scripts.SET_ASIDE)
 _PUT_ON: Final = Script(event_scripts.PUT_ON)
+_RESTORE: Final = Script(event_scripts.RESTORE)
 
 
 def _ms(seconds: float) -> bytes:
