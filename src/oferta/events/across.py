@@ -42,10 +42,11 @@ def scan(staged: Staged) -> pl.LazyFrame:
     )
 
 
-def duplicates(staged: Staged) -> pl.DataFrame:
+def duplicates(staged: Staged, *, archive: int | None = None) -> pl.DataFrame:
     """Rows that repeat a key: the repetitions where they agree, all of them where they do not.
 
-    Events without an id are kept: a customer may well buy the same again.
+    Events without an id are kept: a customer may well buy the same again. So is the part `archive`,
+    where an id is its customer's own: see `told_again`.
     """
     table = staged.plan.table
     key = table.key
@@ -54,6 +55,8 @@ def duplicates(staged: Staged) -> pl.DataFrame:
         if "event_id" not in {name for file in staged.plan.files for name in file.known}:
             return REMOVALS.to_frame()
         rows = rows.filter(pl.col("event_id").is_not_null())
+    if archive is not None:
+        rows = rows.filter(pl.col(PART) != archive)
     hashed = pl.lit(0, pl.UInt64)
     for seed, name in enumerate(key):
         hashed = hashed.xor(pl.col(name).hash(seed))

@@ -255,7 +255,7 @@ def _second_pass(
     if archive is not None:
         steps["told"] = partial(told_before, one, archive=archive)
         steps["again"] = partial(told_again, one, archive=archive)
-    steps["duplicates"] = partial(duplicates, one)
+    steps["duplicates"] = partial(duplicates, one, archive=archive)
     for column in _KNOWN.get(name, ()):
         table = PRODUCTS if column == "product_id" else CUSTOMERS
         if table.name in staged:

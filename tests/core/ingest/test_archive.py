@@ -148,6 +148,15 @@ def test_an_event_that_was_archived_twice_counts_once(shop: Shop, tmp_path: Path
     assert report.tables["events"].deduplicated == 1
 
 
+def test_an_id_that_two_customers_used_tells_two_events(shop: Shop, tmp_path: Path):
+    """As it did when they were sent: a claim is its customer's."""
+    live = archive(tmp_path / "archive", [event(1), event(1, customer_id="bob")])
+    report, rows = read(shop, FILES, live)
+    assert not report.tables["events"].rejected
+    told = [row["customer_id"] for row in rows if row["event_id"] == "live-0001"]
+    assert sorted(map(str, told)) == ["ann", "bob"]
+
+
 def test_without_ids_in_the_files_the_report_warns(shop: Shop, tmp_path: Path):
     files = {"events.csv": HEADER + "ann,loan,purchase,2026-02-01\n"}
     report, rows = read(shop, files, archive(tmp_path / "archive", [event(1)]))
