@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-pytestmark = pytest.mark.xdist_group("demo")  # one page for all tests of it
-
 
 def free_port() -> int:
     with socket.socket() as probe:

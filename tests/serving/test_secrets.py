@@ -22,13 +22,14 @@ from oferta_serving.server import AppFactory
 from oferta_serving.settings import Environment, ServingSettings
 
 PASSWORD = "planted-password-8213"  # noqa: S105 - to be looked for
-CUSTOMER = "planted-customer-4711"
+CUSTOMER = "planted-customer-47110815"
 PLANTED = {
-    name: f"planted-{name}-4711" for name in ("product_id", "offer_id", "event_id", "session_id")
+    name: f"planted-{name}-47110815"
+    for name in ("product_id", "offer_id", "event_id", "session_id")
 } | {
     "customer_id": CUSTOMER,
-    "decision_id": "d_" + "4711" * 6,
-    "erasure_id": "er_" + "4711" * 6,
+    "decision_id": "d_" + "47110815" * 3,
+    "erasure_id": "er_" + "47110815" * 3,
 }
 
 
@@ -78,7 +79,7 @@ def test_nothing_planted_is_in_log_metrics_or_problems(
     assert log.count("request.answered") >= len(answers)
     secrets = [PASSWORD, SECRET.decode(), *(key.partition(".")[2] for key in keys.values())]
     for place, text in (("log", log), ("metrics", metrics), ("health", health)):
-        assert [one for one in (*secrets, "planted-", "4711") if one in text] == [], place
+        assert [one for one in (*secrets, "planted-", "47110815") if one in text] == [], place
     for answer in answers:
         assert [secret for secret in secrets if secret in answer.text] == []
         if answer.headers["content-type"] == "application/problem+json":
