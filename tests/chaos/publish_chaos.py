@@ -182,6 +182,7 @@ class _Watcher:
                 self.tally["late"] += 1  # the release was replaced since the last look
                 continue
             self.tally["reads"] += 1
+            self.tally["customers read"] += len(rows)
             self.tally["missing"] += any(row is None or row is Damage.MISSING for row in found)
             self.tally["torn"] += Damage.CORRUPT in found
             versions = {
