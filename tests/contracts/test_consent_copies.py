@@ -163,6 +163,41 @@ def test_a_no_that_a_restored_ledger_was_told_goes_into_the_newer_copy(
     older.close()
 
 
+def test_a_word_told_to_a_restored_ledger_takes_no_earlier_no_out_of_the_copy(
+    server: str, redis_at: RedisAt, ledger: Ledger, tmp_path: Path
+):
+    """Though it is newer than the copy: what only the copy knew goes into the ledger before."""
+    older = _restored(ledger, tmp_path)
+    ledger.append([_out("ann"), Word("ann", "marketing", "out", "app", "sms")], received_at=NOON)
+    ledger.append([_out("bob")], received_at=NOON)
+    ledger.forget("bob", SPACE.digest("bob").hex(), at=NOON)
+    said = [Word(name, "sharing", "in", "app") for name in ("ann", "bob")]
+
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        assert await brought(copies, ledger, at=1.0)
+        assert await brought(copies, older, at=2.0)  # numbers on above the copies
+        older.append(said, received_at=NOON)  # while Redis was away: nobody looked at the copies
+        assert await brought(copies, older, at=3.0)
+        ann, bob = await _held(wire, "ann", "bob")
+        assert ann is not None
+        assert ann.said == {"personalisation": False, "sms": False, "sharing": True}
+        assert older.consents_of("ann") == ann
+        assert bob is not None
+        assert bob.erased
+        assert older.consents_of("bob", SPACE.digest("bob").hex()).erased
+        before = older.snapshot()
+        assert await brought(copies, older, at=4.0)
+        assert older.snapshot() == before
+        older.append([Word("ann", "personalisation", "in", "app")], received_at=NOON)
+        assert await brought(copies, older, at=5.0)
+        (ann,) = await _held(wire, "ann")
+        assert ann is not None
+        assert ann.said["personalisation"] is True
+
+    _run(redis_at(server), work)
+    older.close()
+
+
 def test_of_a_copy_that_the_ledger_lost_a_no_on_either_side_holds(
     server: str, redis_at: RedisAt, ledger: Ledger
 ):

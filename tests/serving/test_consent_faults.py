@@ -94,7 +94,7 @@ def test_an_older_copy_never_replaces_a_newer_and_a_damaged_one_is_replaced(
         redis.set(key, bytes(record))
         say(anew, "anna", "marketing", "in")
         assert _copied(redis_process, "anna") == Consents(
-            {"personalisation": True, "marketing": True}, 2
+            {"personalisation": True, "marketing": True}, 3
         )
 
 
@@ -111,8 +111,10 @@ def test_a_ledger_restored_from_a_backup_numbers_on_above_its_copies(
             say(api, "anna", "personalisation", state)
     with serving(make_app(redis_process, after)) as api:
         assert recommended(api, "anna")["personalised"] is False  # by the copy
-        (entry,) = say(api, "anna", "personalisation", "in")["stored"]
+        (entry,) = say(api, "anna", "marketing", "in")["stored"]
         assert entry["seq"] > 4
+        assert recommended(api, "anna")["personalised"] is False  # the ledger took the no back
+        say(api, "anna", "personalisation", "in")
         assert recommended(api, "anna")["personalised"] is True
 
 

@@ -88,17 +88,19 @@ class Keeping:
         Raises:
             RequestRefused: `consent.not_stored`; `customer.erased`: nothing is kept of them.
         """
+        customer_id = words[0].customer_id
+        copied = await self._copy_of(customer_id)
         try:
-            if self._in_force(words[0].customer_id).erased:
-                raise RequestRefused("customer.erased")
-            writing = asyncio.get_running_loop().run_in_executor(self._writing, self._append, words)
+            writing = asyncio.get_running_loop().run_in_executor(
+                self._writing, self._append, words, copied
+            )
             async with asyncio.timeout(STORE_S):
                 entries = await asyncio.shield(writing)
-            consents = self._in_force(words[0].customer_id)
+            consents = self._in_force(customer_id)
         except (LedgerUnavailable, TimeoutError) as error:
             log.exception("consent.not_stored", problem=type(error).__name__)
             raise RequestRefused("consent.not_stored", headers=RETRY) from None
-        return Kept(entries, consents, await self._copied(words[0].customer_id, consents, entries))
+        return Kept(entries, consents, await self._copied(customer_id, consents, entries))
 
     def history(self, customer_id: str) -> tuple[Consents, list[Entry]]:
         """What is in force of a customer, and all they ever said, oldest first.
@@ -147,11 +149,28 @@ class Keeping:
             if ledger is not None:
                 ledger.close()
 
-    def _append(self, words: Sequence[Word]) -> list[Entry]:
-        """In the writing thread."""
+    async def _copy_of(self, customer_id: str) -> Consents | None:
+        """What Redis says of a customer, if it says anything now."""
+        if self._copies is None or self._redis_away:
+            return None
+        try:
+            (copied,) = await self._copies.held([self._space.digest(customer_id)])
+        except StoreUnavailable:
+            self._tell_redis(away=True)  # until the follower finds it again: a word waits once
+            return None
+        return copied
+
+    def _append(self, words: Sequence[Word], copied: Consents | None) -> list[Entry]:
+        """In the writing thread. First what a ledger from a backup lost, and the copy knows."""
         if self._writer is None or not self._writer.in_place():
             raise LedgerUnavailable(self._path, "is not there")
-        return self._writer.append(words, received_at=self._clock.now())
+        customer_id, now = words[0].customer_id, self._clock.now()
+        tombstone = self._space.digest(customer_id).hex()
+        if copied is not None and self._writer.take_back(customer_id, tombstone, copied, at=now):
+            log.error("consent.taken_back")
+        if self._writer.consents_of(customer_id, tombstone).erased:
+            raise RequestRefused("customer.erased")
+        return self._writer.append(words, received_at=now)
 
     def _in_force(self, customer_id: str) -> Consents:
         if self.words.ledger is None:

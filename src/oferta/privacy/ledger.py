@@ -24,7 +24,7 @@ from oferta.errors import LedgerUnavailable
 from oferta.privacy.consents import NOTHING_SAID, Consents, Purpose
 from oferta.privacy.ledger_check import disagreeing
 from oferta.privacy.ledger_file import BUSY_S, opened, there, told, written
-from oferta.privacy.word import ERASURE, Entry, Refusals, Snapshot, State, Word
+from oferta.privacy.word import ERASURE, Entry, Refusals, Snapshot, State, Word, refusal
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -43,6 +43,9 @@ _IN_FORCE: Final = (
     " (SELECT seq FROM returned WHERE tombstone = ?2)"
 )
 """One statement for both: every answer asks this, and a statement costs more than its rows."""
+
+FROM_COPY: Final = "restored copy"
+"""Where a word is from that a copy knew and the ledger had lost."""
 
 _Facts = tuple[str, str | None, State, int, int, str | None, str | None, str | None]
 """An entry's columns after the customer."""
@@ -205,6 +208,48 @@ class Ledger:
         """
         with written(self._file, self.path):
             self._file.execute("UPDATE floor SET seq = ? WHERE seq < ?", (seq, seq))
+
+    def restored_above(self) -> int:
+        """The highest number that `stay_above` was told; 0: never restored from a backup.
+
+        Raises:
+            LedgerUnavailable: it cannot be read.
+        """
+        with told(self.path, "cannot be read"):
+            (floor,) = self._file.execute("SELECT seq FROM floor").fetchone()
+        return int(floor)
+
+    def take_back(
+        self, customer_id: str, tombstone: str, copied: Consents, *, at: datetime
+    ) -> bool:
+        """Write down each no, and an erasure, that a copy knows and a restored ledger lost.
+
+        Args:
+            customer_id: whose copy it is.
+            tombstone: as for `forget`.
+            copied: what the copy says, read before this was called.
+            at: the present instant, aware.
+
+        Returns:
+            Whether there was any.
+
+        Raises:
+            LedgerUnavailable: it could not be written.
+        """
+        written = self.consents_of(customer_id, tombstone)
+        if written.erased or self.restored_above() < copied.seq <= written.seq:
+            return False
+        if copied.erased:
+            self.forget(customer_id, tombstone, at=at)
+            return True
+        lost = [
+            refusal(customer_id, subject, FROM_COPY)
+            for subject, agreed in copied.said.items()
+            if not agreed and written.said.get(subject) is not False
+        ]
+        if lost:
+            self.append(lost, received_at=at)
+        return bool(lost)
 
     def in_place(self) -> bool:
         """Whether the file is still the one that was opened: not moved, removed or replaced."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from oferta.privacy.consents import Purpose
 
@@ -43,6 +43,13 @@ class Word:
     def subject(self) -> str:
         """What it speaks of, as `Consents.said` has it: the channel of a channel's marketing."""
         return self.channel or self.purpose
+
+
+def refusal(customer_id: str, subject: str, source: str) -> Word:
+    """The word by which somebody does not agree to what a `Word.subject` speaks of."""
+    if subject in CHANNELS:
+        return Word(customer_id, "marketing", "out", source, channel=subject)
+    return Word(customer_id, cast("Purpose", subject), "out", source)
 
 
 @dataclass(frozen=True, slots=True)

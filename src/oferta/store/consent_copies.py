@@ -8,6 +8,7 @@ was restored from an older state.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -77,11 +78,11 @@ class ConsentCopies:
             StoreUnavailable: any of them may have been copied or not.
         """
         held = await self._put(words, {}, at=at)
-        damaged = {digest: record for digest, record in held.items() if not _opened(record)}
+        damaged = {digest: record for digest, record in held.items() if _opened(record) is None}
         if damaged:
             again = [(digest, each) for digest, each in words if digest in damaged]
             held |= await self._put(again, damaged, at=at)
-        return {digest: record for digest, record in held.items() if _opened(record)}
+        return {digest: record for digest, record in held.items() if _opened(record) is not None}
 
     async def _put(
         self,
@@ -104,6 +105,15 @@ class ConsentCopies:
             for (digest, _), reply in zip(words, replies, strict=True)
             if isinstance(reply, bytes)
         }
+
+    async def held(self, digests: Sequence[bytes]) -> list[Consents | None]:
+        """The copies of customers, by `KeySpace.digest`; None: there is none, or it is damaged.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+        """
+        records = await self._wire.fetch([self._space.consent(digest) for digest in digests])
+        return [None if record is None else _opened(record) for record in records]
 
     async def marker(self) -> str | None:
         """Up to which state of the ledger all words were copied, as `Snapshot.id`; None: nothing.
@@ -151,12 +161,21 @@ class ConsentCopies:
             if reached == last:  # numbers that a backup lost are no entries
                 break
             last = reached
+            if ledger.restored_above():
+                words = await self._taken_back(ledger, words, at=at)
             await self._insist(ledger, words, at=at)
         return await self.mark(marker, goal.id)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._wire.close()
+
+    async def _taken_back(
+        self, ledger: Ledger, words: Sequence[Theirs], *, at: float
+    ) -> list[Theirs]:
+        """The words, with what only the copies know: it goes into the ledger, before they do."""
+        copies = await self.held([digest for _, digest, _ in words])
+        return await asyncio.to_thread(_take_back, ledger, words, copies, at)
 
     async def _insist(self, ledger: Ledger, words: Sequence[Theirs], *, at: float) -> None:
         """Copy words; where a newer copy stays, which the ledger lost, it takes on our refusals."""
@@ -198,6 +217,18 @@ class ConsentCopies:
         return list(words.values()), last
 
 
+def _take_back(
+    ledger: Ledger, words: Sequence[Theirs], copies: Sequence[Consents | None], at: float
+) -> list[Theirs]:
+    now, whole = datetime.fromtimestamp(at, UTC), list[Theirs]()
+    for (customer_id, digest, said), copied in zip(words, copies, strict=True):
+        tombstone = digest.hex()
+        lost = copied is not None and ledger.take_back(customer_id, tombstone, copied, at=now)
+        said_now = ledger.consents_of(customer_id, tombstone) if lost else said
+        whole.append((customer_id, digest, said_now))
+    return whole
+
+
 def copied_up_to(marker: str | None) -> int:
     """The number of the last entry that a marker covers; 0 for none."""
     return _number(marker)
@@ -216,12 +247,11 @@ def _hash(tombstone: str) -> bytes | None:
     return digest if len(digest) == DIGEST_BYTES else None
 
 
-def _opened(record: bytes) -> bool:
+def _opened(record: bytes) -> Consents | None:
     try:
-        open_consents(record)
+        return open_consents(record)
     except RecordCorrupt:
-        return False
-    return True
+        return None
 
 
 async def brought(copies: ConsentCopies, ledger: Ledger, *, at: float) -> bool:
