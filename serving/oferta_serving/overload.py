@@ -7,8 +7,9 @@ an overload (as CoDel tells them apart): then nobody waits longer than `queue_ms
 told to come again, and where waiting cannot help, newcomers are told at once. A queue that gets
 shorter is no overload, however old; and while the whole process stood still, no queue grew older.
 
-What a customer agreed to counts most: consent goes before lists and decisions, these before events,
-these before batches and what staff ask. Consent may use a reserve that nobody else can.
+What a customer agreed to counts most: consent goes before lists, these before decisions, these
+before events, these before batches and what staff ask. Consent may use a reserve that nobody else
+can. A decision and an event may wait `LONGER` times `queue_ms`.
 """
 
 import asyncio
@@ -31,6 +32,10 @@ RESERVE: Final = 8
 WIDER: Final = 8
 """So many times as many requests may be under way while Redis keeps them waiting: that is no work
 of this process, and each of them is over after its deadline."""
+
+LONGER: Final = 5
+"""So many times as long as a list may what asks the processor for more, and belongs to no page that
+somebody watches: else a few callers at once would be told to come again, and never be served."""
 
 PATIENCE_S: Final = 2.0
 """How long consent, batches and staff may wait: what they ask for is worth as much then."""
@@ -62,12 +67,14 @@ class Turn(IntEnum):
 
     CONSENT = 0
     SERVE = 1
-    EVENTS = 2
-    BATCH = 3
-    STAFF = 4
+    DECIDE = 2
+    EVENTS = 3
+    BATCH = 4
+    STAFF = 5
 
 
-_SOON: Final = frozenset({Turn.SERVE, Turn.EVENTS})
+_SOON: Final = {Turn.SERVE: 1, Turn.DECIDE: LONGER, Turn.EVENTS: LONGER}
+"""How many times `queue_ms` they wait."""
 
 
 @dataclass(slots=True, eq=False)
@@ -126,13 +133,12 @@ class Turnstile:
         """How many may be under way at once, as things are."""
         return self._most
 
-    @property
-    def shedding(self) -> bool:
-        """Whether a list that is asked for now would wait too long: the protocol need not parse."""
+    def sheds(self, turn: Turn) -> bool:
+        """Whether who comes now would wait too long: the protocol need not parse."""
         since = self._late_since
         if self._inside >= self._most and since is not None and self._clock() - since >= LATE_S:
             return True
-        return self._standing() and self._expected_s(Turn.SERVE) > self._queue_s
+        return self._standing() and self._expected_s(turn) > self._patience_s(turn)
 
     async def watch(self) -> None:
         """Look whether this process keeps its event loop late, until cancelled."""
@@ -287,4 +293,5 @@ class Turnstile:
     def _patience_s(self, turn: Turn) -> float:
         if turn not in _SOON:
             return PATIENCE_S
-        return self._queue_s if self._standing() else max(self._queue_s, STALL_S)
+        most = self._queue_s * _SOON[turn]
+        return most if self._standing() else max(most, STALL_S)

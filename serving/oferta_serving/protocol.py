@@ -56,6 +56,13 @@ def _shed_answer() -> bytes:
 _SHED: Final = _shed_answer()
 
 
+def _turn(data: bytes) -> Turn:
+    """Whose turn these bytes ask for, as far as can be told without parsing."""
+    if data.startswith(b"GET "):
+        return Turn.SERVE
+    return Turn.EVENTS if data.startswith(b"POST /v1/events") else Turn.DECIDE
+
+
 class GuardedHttp(HttpToolsProtocol):
     """One connection. `limits` and `turnstile` are set once per process, by `guarded`."""
 
@@ -94,9 +101,11 @@ class GuardedHttp(HttpToolsProtocol):
         """Bytes came in."""
         if self._refused:
             return
-        if self.turnstile is not None and self.turnstile.shedding and self._is_whole(data):
-            self._shed(self.turnstile)
-            return
+        if self.turnstile is not None:
+            turn = _turn(data)
+            if self.turnstile.sheds(turn) and self._is_whole(data):
+                self._shed(self.turnstile, turn)
+                return
         under_way = self._head_under_way
         super().data_received(data)
         if not self._head_under_way or self._refused:
@@ -151,11 +160,11 @@ class GuardedHttp(HttpToolsProtocol):
         length = 0 if found is None else int(found[1])
         return bool(end) and len(body) == length and not _NOT_SHED.search(head)
 
-    def _shed(self, turnstile: Turnstile) -> None:
+    def _shed(self, turnstile: Turnstile, turn: Turn) -> None:
         """Refuse without parsing: a refusal that costs a fifth of an answer would be no relief."""
         self._head_arrived()
         self._unset_keepalive_if_required()
-        turnstile.turned_away(Turn.SERVE)
+        turnstile.turned_away(turn)
         request_id = self._shed_prefix, next(self._shed_ids)
         self.transport.write(_SHED % (*request_id, *request_id))
         self.timeout_keep_alive_task = self.loop.call_later(

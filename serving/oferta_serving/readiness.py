@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from oferta_serving.overload import Turn
 from oferta_serving.schemas import Check, Readiness, Status
 from oferta_serving.services import Services
 
@@ -123,7 +124,7 @@ def status(services: Services) -> Status:
         under_way=turnstile.inside,
         waiting=turnstile.waiting,
         at_most=turnstile.most,
-        shedding=turnstile.shedding,
+        shedding=turnstile.sheds(Turn.SERVE),
         restored_from_disk=_from_disk(services),
     )
 

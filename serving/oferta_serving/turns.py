@@ -25,7 +25,8 @@ _URGENT: Final = {
     "PUT": re.compile(r"/v1/customers/[^/]*/consent"),
     "DELETE": re.compile(r"/v1/customers/[^/]*"),
 }
-_SERVE: Final = frozenset({"recommendations", "similar", "popular", "decisions", "feedback"})
+_SERVE: Final = frozenset({"recommendations", "similar", "popular"})
+_DECIDE: Final = frozenset({"decisions", "feedback"})
 
 
 def is_urgent(method: str, raw_path: str) -> bool:
@@ -46,6 +47,8 @@ def turn_of(method: str, raw_path: str) -> Turn | None:
     tail = raw_path.rpartition("/")[2]
     if tail in _SERVE or (tail == "consent" and method == "GET"):
         return Turn.SERVE
+    if tail in _DECIDE:
+        return Turn.DECIDE
     if tail == "events":
         return Turn.EVENTS
     return Turn.BATCH if tail == "batch" else Turn.STAFF

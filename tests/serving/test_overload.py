@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from oferta_serving.metrics import Metrics
-from oferta_serving.overload import RESERVE, STALL_S, Turn, Turnstile
+from oferta_serving.overload import LONGER, RESERVE, STALL_S, Turn, Turnstile
 from oferta_serving.problems import RequestRefused
 from oferta_serving.settings import OverloadSettings
 from oferta_serving.turns import turn_of
@@ -70,7 +70,7 @@ def test_the_most_urgent_goes_first_whoever_came_first():
             order.append(turn)
             gate.leave(turn)
 
-        turns = (Turn.STAFF, Turn.BATCH, Turn.EVENTS, Turn.SERVE, Turn.CONSENT)
+        turns = (Turn.STAFF, Turn.BATCH, Turn.EVENTS, Turn.DECIDE, Turn.SERVE, Turn.CONSENT)
         waiting = [asyncio.create_task(one(turn)) for turn in turns]
         await asyncio.sleep(0)
         for _ in range(RESERVE):
@@ -105,6 +105,32 @@ def test_who_waited_too_long_is_told_to_come_again():
         stood_s = asyncio.get_running_loop().time() - started
         assert QUEUE_MS / 1000 <= stood_s < burst_s
         gate.leave(Turn.SERVE)
+
+    asyncio.run(scene())
+
+
+def test_a_decision_is_waited_for_longer_than_a_list_and_comes_after_it():
+    """Eight callers at once who each take the processor 5 ms are no reason to turn one away."""
+
+    async def scene() -> None:
+        clock = Hand()
+        gate = turnstile(clock)
+        await gate.enter(Turn.DECIDE)
+        waiting = [await entering(gate, Turn.DECIDE) for _ in range(8)]
+        for _ in range(40):  # one is answered every 5 ms, and asks again
+            clock.at += 0.005
+            gate.leave(Turn.DECIDE)
+            waiting.append(await entering(gate, Turn.DECIDE))
+        assert clock.at - 100 > STALL_S
+        assert not gate.sheds(Turn.DECIDE)
+        assert not gate.sheds(Turn.SERVE)  # nobody is before it
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(RequestRefused):
+            await gate.enter(Turn.SERVE)
+        assert asyncio.get_running_loop().time() - started < LONGER * QUEUE_MS / 1000
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     asyncio.run(scene())
 
@@ -146,7 +172,7 @@ def test_once_the_queue_stands_newcomers_are_told_at_once():
             gate.leave(Turn.SERVE if clock.at < 100.06 else Turn.STAFF)
             await asyncio.sleep(0)
         assert clock.at - 100 > STALL_S
-        assert gate.shedding
+        assert gate.sheds(Turn.SERVE)
         with pytest.raises(RequestRefused):
             gate.enter(Turn.SERVE).send(None)
         for one in waiting:
@@ -163,7 +189,7 @@ def test_a_stall_of_the_machine_is_no_overload():
         await gate.enter(Turn.SERVE)
         queue = [await entering(gate, Turn.SERVE) for _ in range(50)]
         clock.at += STALL_S / 2
-        assert not gate.shedding
+        assert not gate.sheds(Turn.SERVE)
         late = await entering(gate, Turn.SERVE)
         assert not late.done()
         for one in [*queue, late]:
@@ -225,7 +251,7 @@ def test_no_queue_grows_older_while_the_whole_process_stands_still():
         clock.at += 3 * STALL_S
         waiting += [await entering(gate, Turn.SERVE) for _ in range(20)]
         await asyncio.sleep(1.5 * QUEUE_MS / 1000)
-        assert not gate.shedding
+        assert not gate.sheds(Turn.SERVE)
         for one in waiting:
             assert not one.done()
             gate.leave(Turn.SERVE)
@@ -253,7 +279,7 @@ def test_a_late_loop_is_an_overload_only_where_its_own_work_makes_it_late(
         watching = asyncio.create_task(gate.watch())
         await gate.enter(Turn.SERVE)
         await asyncio.sleep(0.2)
-        assert gate.shedding is sheds
+        assert gate.sheds(Turn.SERVE) is sheds
         watching.cancel()
 
     asyncio.run(scene())
@@ -301,8 +327,8 @@ def test_whoever_goes_while_waiting_or_being_let_in_leaves_no_place_taken():
     [
         ("GET", "/v1/customers/anna/recommendations", Turn.SERVE),
         ("GET", "/v1/popular", Turn.SERVE),
-        ("POST", "/v1/decisions", Turn.SERVE),
-        ("POST", "/v1/feedback", Turn.SERVE),
+        ("POST", "/v1/decisions", Turn.DECIDE),
+        ("POST", "/v1/feedback", Turn.DECIDE),
         ("POST", "/v1/events", Turn.EVENTS),
         ("POST", "/v1/recommendations/batch", Turn.BATCH),
         ("POST", "/v1/decisions/batch", Turn.BATCH),
