@@ -3,7 +3,7 @@
 An event id is claimed in its customer's slot, then the event is appended to the stream of the
 customer's shard. A consumer applies it and marks the claim in one step, and acknowledges the entry
 afterwards. Whoever dies between two steps leaves something that is done again and has no effect
-twice: the claim tells. docs/events.md says it in plain words.
+twice: the claim tells (docs/events.md).
 """
 
 from collections.abc import Sequence
@@ -226,10 +226,7 @@ class Shards(Protocol):
         ...
 
     async def restore(self, shard: int, entries: Sequence[Entry]) -> list[Entry]:
-        """Those that the stream holds still; the others are appended again, to come once more.
-
-        A Redis that dies may lose its last moments, with entries that a consumer was given. One
-        that was settled elsewhere meanwhile is known by its claim when it comes again.
+        """Those that the stream holds still; the others, lost as Redis died, are appended again.
 
         Raises:
             StoreUnavailable: no answer in time; to be repeated.
