@@ -8,7 +8,7 @@ from chaos.fault_matrix import KINDS, LISTS, Tally, run
 from chaos.table import record
 from fault_proxy import FAULTS
 
-SECONDS = float(os.environ.get("OFERTA_CHAOS_SECONDS", "2.5"))
+SECONDS = float(os.environ.get("OFERTA_CHAOS_SECONDS", "1.6"))
 LONG = SECONDS > 10
 RATE = 200 if LONG else 60
 MOST_S = 0.08
