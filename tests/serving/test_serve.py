@@ -41,14 +41,19 @@ def test_it_serves_stops_politely_and_logs_no_id(
     assert STRANGER not in errors
 
 
-def test_a_second_sigterm_stops_at_once(redis_process: RealRedis, start_server: ServerStarter):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_stops_at_once_without_a_traceback(
+    redis_process: RealRedis, start_server: ServerStarter, number: signal.Signals
+):
     server = start_server(redis_process.url)
-    server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
-    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(number)
+    if number == signal.SIGTERM:
+        time.sleep(0.2)
+    server.process.send_signal(number)
     started = time.monotonic()
-    server.process.communicate(timeout=10)
+    _, errors = server.process.communicate(timeout=10)
     assert time.monotonic() - started < 1.5
+    assert "Traceback" not in errors
 
 
 def test_workers_share_the_port_the_counters_and_are_replaced(

@@ -1,5 +1,6 @@
 """`oferta serve`: the HTTP API."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,10 @@ def serve(
             decisions = settings.of(tenant).decisions
             if decisions.policy is not None:
                 load_rulebook(rule_files(decisions))
-    # This process joins the embedded Redis for all workers, and is the last of them to leave it.
-    with connect(StoreSettings(folder, environment.redis_url)) as store:
+    # This process joins the embedded Redis for all workers, is the last of them to leave it, and
+    # starts it again where it dies.
+    with (
+        connect(StoreSettings(folder, environment.redis_url)) as store,
+        nullcontext() if store.server is None else store.server.kept(),
+    ):
         run(settings, store.url, folder)

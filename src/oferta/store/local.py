@@ -16,13 +16,16 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
@@ -36,10 +39,14 @@ MAX_SOCKET_PATH: Final = 100  # the kernel's limit is 108 bytes with the final z
 FIRST_WITH_FOLDER: Final = 7  # this version of Redis keeps its append-only file in a folder
 
 _PAUSE_S = 0.01
+_LOOK_S = 0.5  # how often somebody who keeps the server looks whether it runs
 _SERVER_LOCK = 3  # the descriptor under which a server holds its lock
 
 _children: dict[Path, int] = {}
 """Process ids of the servers that this process started, by folder: to be reaped when they end."""
+
+
+log = structlog.get_logger()
 
 
 class LocalServer:
@@ -75,6 +82,33 @@ class LocalServer:
     def url(self) -> str:
         """The server's address."""
         return f"unix://{quote(str(_socket(self._folder)))}"
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """While the block runs, start the server again, at its address, whenever it has ended."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._keep, args=(over,), name="keeps-redis", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _keep(self, over: threading.Event) -> None:
+        told = False
+        while not over.wait(_LOOK_S):
+            try:
+                if _running(self._folder):
+                    told = False
+                    continue
+                with _gate(self._folder):
+                    _start_unless_running(self._folder, None)
+                log.warning("store.started_again", folder=str(self._folder))
+            except (StoreUnavailable, OSError) as error:
+                if not told:
+                    log.error("store.not_started", problem=str(error))  # noqa: TRY400 - one line
+                told = True
 
     def leave(self) -> None:
         """Stop using the server; the last to leave stops it. Leaving twice is leaving once.
@@ -137,7 +171,6 @@ def _start_unless_running(folder: Path, binary: Path | None) -> None:
         return
     try:
         _reap(folder)
-        _forget_socket(folder)
         _start(folder, binary or find_binary(), held)
     finally:
         os.close(held)  # the server has its own copy, which holds the lock from here on
@@ -147,9 +180,7 @@ def _start_unless_running(folder: Path, binary: Path | None) -> None:
 
 def _start(folder: Path, binary: Path, held: int) -> None:
     _refuse_downgrade(folder, binary)
-    socket = folder / "redis.sock"
-    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
-        socket = Path(tempfile.mkdtemp(prefix="oferta-")) / "redis.sock"  # mode 0700
+    socket = _socket_to_make(folder)
     (folder / "socket").write_text(str(socket), encoding="utf-8")
     settings = {
         "port": "0",
@@ -179,6 +210,25 @@ def _start(folder: Path, binary: Path, held: int) -> None:
             (os.POSIX_SPAWN_DUP2, held, _SERVER_LOCK),
         ],
     )
+
+
+def _socket_to_make(folder: Path) -> Path:
+    """Where a server of this folder that ended had its own: whoever uses it goes on there.
+
+    A path that is too long for the kernel is replaced by a short one.
+    """
+    socket = folder / "redis.sock"
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
+        # Named after the folder: of one that was copied, the other's socket must not be taken.
+        prefix = f"oferta-{zlib.crc32(os.fsencode(folder)):08x}-"
+        try:
+            left = _socket(folder)
+        except OSError:
+            left = socket
+        kept = left.parent.name.startswith(prefix) and left.parent.is_dir()
+        socket = left if kept else Path(tempfile.mkdtemp(prefix=prefix)) / "redis.sock"  # mode 0700
+    socket.unlink(missing_ok=True)
+    return socket
 
 
 def _refuse_downgrade(folder: Path, binary: Path) -> None:
@@ -277,8 +327,9 @@ def _forget_socket(folder: Path) -> None:
         socket = _socket(folder)
     except FileNotFoundError:
         return
-    socket.unlink(missing_ok=True)
-    if socket.parent != folder and socket.parent.name.startswith("oferta-"):
+    if socket.parent == folder:
+        socket.unlink(missing_ok=True)
+    elif socket.parent.name.startswith("oferta-"):
         shutil.rmtree(socket.parent, ignore_errors=True)
     (folder / "socket").unlink()
 

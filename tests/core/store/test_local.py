@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 from redis_servers import SERVERS, binary
 
 from oferta.errors import StoreUnavailable
@@ -121,6 +122,32 @@ def test_a_killed_server_is_started_again_with_its_data(home: Path):
     first.leave()
     assert len(servers_of(home)) == 1
     second.leave()
+
+
+@pytest.mark.parametrize("deep", [0, 120], ids=["usual", "too deep for a socket"])
+def test_whoever_keeps_the_server_starts_it_again_at_its_address(tmp_path: Path, deep: int):
+    home = tmp_path / ("x" * deep) / "home"
+    server = LocalServer.join(home)
+    with server.kept(), Redis.from_url(server.url, retry=None) as client:
+        client.set("a", 1)
+        client.execute_command("WAIT", 0, 0)
+        before = servers_of(home)
+        os.kill(before[0], signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while (found := servers_of(home)) == before or not answers(client):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert len(found) == 1
+        assert client.get("a") == b"1"
+    server.leave()
+    assert servers_of(home) == []
+
+
+def answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
 
 
 def test_a_server_that_hangs_is_never_doubled(home: Path, monkeypatch: pytest.MonkeyPatch):
