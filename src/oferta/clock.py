@@ -8,6 +8,20 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 
+def instant(at: float | datetime) -> str:
+    """An instant as ISO 8601 in UTC, ending in Z, with no more digits than it needs.
+
+    Args:
+        at: an aware instant, or epoch seconds, of which milliseconds are told.
+    """
+    when = at if isinstance(at, datetime) else datetime.fromtimestamp(round(at, 3), UTC)
+    digits = "seconds" if not when.microsecond else "milliseconds"
+    text = when.astimezone(UTC).isoformat(
+        timespec=digits if when.microsecond % 1000 == 0 else "microseconds"
+    )
+    return text.replace("+00:00", "Z")
+
+
 class Clock(Protocol):
     """Tells the time."""
 

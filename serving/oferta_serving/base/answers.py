@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from oferta.decisions.answer import instant
+from oferta.clock import instant
 from oferta.decisions.decision import OfferMade
 from oferta_serving.base.live import Asked, Fired, Member
 

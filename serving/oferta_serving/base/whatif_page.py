@@ -7,7 +7,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from oferta.decisions.answer import instant
+from oferta.clock import instant
 from oferta.decisions.whatif import CHANGES, Group, Share, WhatIf
 from oferta.errors import OutputFailed
 from oferta_serving.base.numbers import change, percent

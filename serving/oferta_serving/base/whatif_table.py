@@ -7,7 +7,7 @@ from rich.console import JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oferta.decisions.answer import instant
+from oferta.clock import instant
 from oferta.decisions.whatif import CHANGES, Change, Group, Share, WhatIf
 from oferta_serving.base.numbers import change, percent
 

@@ -150,12 +150,12 @@ def _show_run(run: "Run") -> None:
 
 
 def _why_open(erasure: "Erasure") -> str:
+    from oferta.clock import instant
     from oferta.privacy.erasure import SETTLE_S
-    from oferta.privacy.erasures import instant
 
     if not erasure.sought:
         return "waits for the archive and the streams: their sessions could not be looked for"
-    until = instant(erasure.requested_at + SETTLE_S + 1)  # of whole seconds, the one after
+    until = instant(erasure.requested_at + SETTLE_S)
     return f"waits until {until}: by then all that had read of them before has ended"
 
 

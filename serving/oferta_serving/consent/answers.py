@@ -1,11 +1,11 @@
 """A customer's consent as JSON, and its shape as the API documents it."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Literal
 
 import orjson
 
+from oferta.clock import instant
 from oferta.privacy.consents import PURPOSES, Consents
 from oferta.privacy.word import Entry, State
 from oferta_serving.consent.keeping import Kept
@@ -94,13 +94,9 @@ def _spoken(entry: Entry) -> dict[str, Any]:
         "purpose": entry.purpose,
         "channel": entry.channel,
         "state": entry.state,
-        "at": _text(entry.at),
-        "received_at": _text(entry.received_at),
+        "at": instant(entry.at),
+        "received_at": instant(entry.received_at),
         "source": entry.source,
         "proof": entry.proof,
         "policy_version": entry.policy_version,
     }
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")

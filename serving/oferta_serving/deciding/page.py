@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text as Line
 
-from oferta.decisions.answer import instant
+from oferta.clock import instant
 from oferta.decisions.decision import Decision, OfferMade
 from oferta.decisions.replay import Difference
 from oferta.terms.quote import Terms

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import orjson
 
-from oferta.decisions.answer import instant
+from oferta.clock import instant
 from oferta.decisions.engine import Engine
 from oferta.decisions.request import FactValue
 from oferta.policy.contact import Contact, CustomerState, Silence

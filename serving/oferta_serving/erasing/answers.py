@@ -5,7 +5,8 @@ from typing import Any, Literal
 import orjson
 from pydantic import JsonValue
 
-from oferta.privacy.erasures import Erasure, instant
+from oferta.clock import instant
+from oferta.privacy.erasures import Erasure
 from oferta_serving.schemas import Documented
 
 

@@ -3,14 +3,14 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Final
 
 import orjson
 import polars as pl
 
+from oferta.clock import instant
 from oferta.events.csv_safety import safe_csv_cell
-from oferta.privacy.erasures import instant
 from oferta.privacy.places import PLACES, Row
 from oferta_serving.erasing.places import Ground, all_places
 
@@ -98,13 +98,15 @@ def _dated(value: object, name: str = "") -> object:
         return [_dated(one) for one in value]
     if isinstance(value, int | float) and (name == "at" or name.endswith("_at")):
         first, last = _EPOCH_SECONDS
-        return datetime.fromtimestamp(value, UTC).isoformat() if first <= value < last else value
+        return instant(value) if first <= value < last else value
     return value
 
 
 def _cell(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, date):  # instants, too: JSON would put them between quotation marks
+    if isinstance(value, datetime):  # JSON would put it between quotation marks
+        return instant(value)
+    if isinstance(value, date):
         return value.isoformat()
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from oferta.clock import Clock
+from oferta.clock import Clock, instant
 from oferta.errors import StoreUnavailable
 from oferta.privacy.consents import Consents
 from oferta.privacy.erasure import Saga
@@ -238,7 +238,7 @@ async def _words(ground: Ground, subject: Subject) -> list[Row]:
                 "purpose": entry.purpose,
                 "channel": entry.channel,
                 "state": entry.state,
-                "at": entry.at.isoformat(),
+                "at": instant(entry.at),
                 "source": entry.source,
                 "proof": entry.proof,
                 "policy_version": entry.policy_version,

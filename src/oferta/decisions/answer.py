@@ -4,7 +4,6 @@ Amounts are numbers in the currency's main unit, to the cent; rates are percent 
 are ISO 8601 in UTC. Every text is there in English and in Chinese.
 """
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -12,6 +11,7 @@ import orjson
 
 from oferta.catalogue.offers import Incentive
 from oferta.catalogue.texts import Text
+from oferta.clock import instant
 from oferta.decisions.decision import Decision, OfferMade, Parts
 from oferta.decisions.explain import change_text
 from oferta.decisions.whys import STAFF, WHYS
@@ -91,15 +91,6 @@ def receipt(decision: Decision) -> Plain:
         "seed": decision.seed,
         "state_version": decision.state.version,
     }
-
-
-def instant(at: float) -> str:
-    """Epoch seconds as ISO 8601 in UTC, to the millisecond where there are any."""
-    whole = at == int(at)
-    text = datetime.fromtimestamp(at, UTC).isoformat(
-        timespec="seconds" if whole else "milliseconds"
-    )
-    return text.replace("+00:00", "Z")
 
 
 def _offer(offer: OfferMade, *, explain: bool, scored: bool) -> Plain:

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from oferta.clock import Clock
+from oferta.clock import Clock, instant
 from oferta.errors import OfertaError
-from oferta.privacy.erasures import Erasure, Erasures, PlaceProgress, PlaceState, instant
+from oferta.privacy.erasures import Erasure, Erasures, PlaceProgress, PlaceState
 from oferta.privacy.places import Place, Subject
 from oferta.privacy.receipts import Receipts
 

@@ -7,7 +7,6 @@ to find the rest, and overwritten in the end: what stays is the tombstone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -249,11 +248,6 @@ class Erasures:
             sought=sought,
             places=[PlaceProgress(*each) for each in places],
         )
-
-
-def instant(at: float) -> str:
-    """Epoch seconds as ISO 8601, UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _packed(subject: Subject, *, sought: bool) -> str:
