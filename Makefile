@@ -14,7 +14,7 @@ demo: $(VENV)/.demo ## Offers for an auto financier's customers, then serve (ONC
 	@$(BIN)/oferta demo $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.setup ## The whole suite
-	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.setup ## .venv with every extra
 
