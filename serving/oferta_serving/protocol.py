@@ -31,6 +31,10 @@ MAX_DISCARDED = 128 * 1024 * 1024
 """How much of a body is read and thrown away after it was refused, before the line is cut."""
 
 
+HUSH_S: Final = 0.05
+"""For so long a connection is not read that was refused without parsing. Whoever comes again at once,
+whatever `Retry-After` said, would else keep the worker busy with refusals instead of answers."""
+
 _END: Final = b"\r\n\r\n"
 _ID: Final = b"%b%08x"  # 16 characters
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *([0-9]{1,9})(?=\r\n|$)")
@@ -167,9 +171,15 @@ class GuardedHttp(HttpToolsProtocol):
         turnstile.turned_away(turn)
         request_id = self._shed_prefix, next(self._shed_ids)
         self.transport.write(_SHED % (*request_id, *request_id))
+        self.transport.pause_reading()
+        self.loop.call_later(HUSH_S, self._read_on)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(self.limits.arrival_s, self._head_overdue)

@@ -22,9 +22,9 @@ def test_five_times_the_load_leaves_most_of_the_peak(tmp_path: Path):
         for phase in (met.peak, met.closed, met.open, met.again):
             assert set(phase.took) <= {200, 503, UNSENT}, kind
         # Others share this machine, the load's own maker among them: the short form allows for it.
-        share = 0.8 if LONG else 0.4
-        assert met.closed.good >= share * met.slower_peak, kind
-        assert met.open.good >= (share if LONG else 0.25) * met.slower_peak, kind
+        # At five times the peak's rate the maker alone takes a core, which Redis lacks then.
+        assert met.closed.good >= (0.8 if LONG else 0.4) * met.slower_peak, kind
+        assert met.open.good >= (0.55 if LONG else 0.25) * met.slower_peak, kind
         before, after = met.megabytes
         assert after < 1.3 * before + 10, kind
     assert 503 in outcomes["decisions"].open.took

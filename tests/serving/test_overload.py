@@ -1,15 +1,20 @@
 """Too much at once: who is let in, who waits, who is told to come again."""
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config, Server
 
 from oferta_serving.metrics import Metrics
 from oferta_serving.overload import LONGER, RESERVE, STALL_S, Turn, Turnstile
 from oferta_serving.problems import RequestRefused
-from oferta_serving.settings import OverloadSettings
+from oferta_serving.protocol import HUSH_S, GuardedHttp, guarded
+from oferta_serving.settings import LimitSettings, OverloadSettings
 from oferta_serving.turns import turn_of
 
 QUEUE_MS = 30
@@ -164,13 +169,7 @@ def test_once_the_queue_stands_newcomers_are_told_at_once():
     async def scene() -> None:
         clock = Hand()
         gate = turnstile(clock)
-        await gate.enter(Turn.SERVE)
-        waiting = [await entering(gate, Turn.STAFF) for _ in range(3)]
-        for _ in range(20):  # one leaves every 50 ms, another comes
-            clock.at += 0.05
-            waiting.append(await entering(gate, Turn.STAFF))
-            gate.leave(Turn.SERVE if clock.at < 100.06 else Turn.STAFF)
-            await asyncio.sleep(0)
+        waiting = await standing(gate, clock)
         assert clock.at - 100 > STALL_S
         assert gate.sheds(Turn.SERVE)
         with pytest.raises(RequestRefused):
@@ -180,6 +179,66 @@ def test_once_the_queue_stands_newcomers_are_told_at_once():
         await asyncio.gather(*waiting, return_exceptions=True)
 
     asyncio.run(scene())
+
+
+def test_who_was_refused_unparsed_and_comes_again_at_once_is_not_heard_for_a_moment():
+    async def scene() -> None:
+        clock = Hand()
+        gate = turnstile(clock)
+        waiting = await standing(gate, clock)
+        async with served(guarded(LimitSettings(), gate)) as (reader, writer):
+            asked = b"GET /v1/popular HTTP/1.1\r\nhost: here\r\n\r\n"
+            for at_least_s in (0.0, HUSH_S):
+                started = time.monotonic()
+                writer.write(asked)
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 503 ")
+                assert b"retry-after: 1" in head
+                assert time.monotonic() - started >= at_least_s * 0.9
+                await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            gate.leave(Turn.SERVE)
+            writer.write(asked)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204 ")
+
+    asyncio.run(scene())
+
+
+async def standing(gate: Turnstile, clock: Hand) -> "list[asyncio.Task[None]]":
+    """Make an overload: one is under way, others wait, and it takes 50 ms until one more leaves."""
+    await gate.enter(Turn.SERVE)
+    waiting = [await entering(gate, Turn.STAFF) for _ in range(3)]
+    for _ in range(20):
+        clock.at += 0.05
+        waiting.append(await entering(gate, Turn.STAFF))
+        gate.leave(Turn.SERVE if clock.at < 100.06 else Turn.STAFF)
+        await asyncio.sleep(0)
+    return waiting
+
+
+@asynccontextmanager
+async def served(
+    http: type[GuardedHttp],
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to an application that says nothing, behind the protocol."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(Config(app, http=http, lifespan="off", log_config=None, log_level="critical"))
+    serving = asyncio.create_task(server.serve([listener]))
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        server.should_exit = True
+        await serving
 
 
 def test_a_stall_of_the_machine_is_no_overload():
