@@ -32,8 +32,8 @@ MAX_DISCARDED = 128 * 1024 * 1024
 
 
 HUSH_S: Final = 0.05
-"""For so long a connection is not read that was refused without parsing. Whoever comes again at once,
-whatever `Retry-After` said, would else keep the worker busy with refusals instead of answers."""
+"""For so long a connection is not read that was refused without parsing: whoever comes again at
+once, whatever `Retry-After` said, would keep the worker refusing instead of answering."""
 
 _END: Final = b"\r\n\r\n"
 _ID: Final = b"%b%08x"  # 16 characters

@@ -10,16 +10,8 @@ from redis_servers import CLUSTER, STORES, RedisCluster, RedisServer, binary
 
 from oferta.errors import StoreRefused
 from oferta.events.event import START, Event, Position, encode_event
-from oferta.store.events import (
-    Arrival,
-    Claim,
-    Entry,
-    Fate,
-    RecentChange,
-    Settled,
-    read_claim,
-    write_claim,
-)
+from oferta.store.event_claims import Claim, read_claim, write_claim
+from oferta.store.events import Arrival, Entry, Fate, RecentChange, Settled
 from oferta.store.events_redis import Keeping, RedisEvents
 from oferta.store.keys import KeySpace
 
@@ -209,6 +201,34 @@ def test_what_was_removed_while_it_waited_is_lost_once(run: Run, redis: Redis):
         assert (await store.take_over(SHARD, "two", idle_s=None, count=9)).lost == 0
 
     run(steps)
+
+
+def test_what_redis_lost_of_what_a_consumer_holds_is_appended_again(run: Run, redis: Redis):
+    """But not what was settled and then removed: in whatever way."""
+
+    async def step(store: RedisEvents) -> None:
+        await store.accept([arrival(n) for n in range(1, 301)])
+        held = await store.read(SHARD, "c", count=400, wait_s=0.01)
+        assert await store.restore(SHARD, held) == (held, 0)
+        lost, unclaimed, applied, parked, dead, bare = held[:6]
+        gone = [*held[:6], *held[100:280]]
+        await store.apply([RecentChange(ANNA, b"", b"x" * 32, [(applied.claim, applied.position)])])
+        await store.settle([(parked.claim, None)], "parked")
+        await store.settle([(dead.claim, None)], "dead")
+        redis.delete(unclaimed.claim)
+        redis.xdel(SPACE.events(SHARD), *(str(one.position) for one in gone))
+        held[5] = bare._replace(claim=b"")
+        kept, restored = await store.restore(SHARD, held)
+        assert kept == [*held[6:100], *held[280:]]
+        assert restored == 182
+        again = await store.read(SHARD, "c", count=400, wait_s=0.01)
+        assert [one.data for one in again] == [
+            one.data for one in [lost, unclaimed, *held[100:280]]
+        ]
+        assert again[0].claim == lost.claim
+        assert again[0].position > held[-1].position
+
+    run(step)
 
 
 def test_the_archive_is_told_what_became_of_every_entry(run: Run, redis: Redis):

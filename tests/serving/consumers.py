@@ -17,7 +17,7 @@ from serving.worlds import SECRET
 from oferta.clock import SystemClock
 from oferta.profile.recent import NOTHING_RECENT, Recent
 from oferta.store.customer_records import open_recent
-from oferta.store.events import Claim, read_claim
+from oferta.store.event_claims import Claim, read_claim
 from oferta_serving.consuming.consumer import Consuming, run
 from oferta_serving.consuming.metrics import ConsumerMetrics
 from oferta_serving.event_settings import EventSettings

@@ -11,7 +11,8 @@ from oferta.clock import Clock
 from oferta.errors import StoreError
 from oferta.events.types import EventType
 from oferta.profile.recent import applied
-from oferta.store.events import Effects, RecentChange, read_claim
+from oferta.store.event_claims import read_claim
+from oferta.store.events import Effects, RecentChange
 from oferta.store.keys import KeySpace
 from oferta_serving.consuming.deeds import Deed
 from oferta_serving.consuming.metrics import ConsumerMetrics

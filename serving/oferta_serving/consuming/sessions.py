@@ -13,7 +13,8 @@ from oferta.clock import Clock
 from oferta.events.event import START, Position
 from oferta.events.types import EventType
 from oferta.profile.recent import NOTHING_RECENT, Recent, applied, merge
-from oferta.store.events import Effects, RecentChange, read_claim
+from oferta.store.event_claims import read_claim
+from oferta.store.events import Effects, RecentChange
 from oferta.store.keys import KeySpace
 from oferta_serving.consuming.deeds import Deed
 from oferta_serving.consuming.metrics import ConsumerMetrics

@@ -117,8 +117,9 @@ class ShardConsumer:
                 own = own or "of a lost reply"
                 await self._trouble(error, stop)
                 continue
+            doubtful = False
             for batch in _batches(entries, left=left):
-                await self._settle(batch, stop, left=left)
+                doubtful = await self._settle(batch, stop, left=left, doubtful=doubtful)
 
     async def _next(self) -> tuple[list[Entry], bool]:
         """What another consumer left, now and then; else what nobody was given. Which it is."""
@@ -137,37 +138,49 @@ class ShardConsumer:
         self._metrics.lost.inc(taken.lost)
         return taken.entries
 
-    async def _settle(self, entries: list[Entry], stop: asyncio.Event, *, left: bool) -> None:
+    async def _settle(
+        self, entries: list[Entry], stop: asyncio.Event, *, left: bool, doubtful: bool
+    ) -> bool:
         """Handle a batch until it is settled; one that was left is noted before.
 
         A Redis that was away may have come back without its last moments. What we hold and it does
         not must not be applied: the claim would name an entry that the archive never sees, and the
         sender's repeat would be a duplicate.
+
+        Args:
+            entries: of one shard, in their order.
+            stop: set: what Redis does not take is left.
+            left: another life, or consumer, began with them.
+            doubtful: Redis was away since they were given to us.
+
+        Returns:
+            Whether Redis was away since.
         """
-        begun, doubtful = not left, False
+        begun, unsure = not left, doubtful
         while True:
             try:
-                if doubtful:
-                    held = await self._store.restore(self._shard, entries)
-                    self._metrics.restored.inc(len(entries) - len(held))
-                    entries, doubtful = held, False
+                if unsure:
+                    entries, restored = await self._store.restore(self._shard, entries)
+                    self._metrics.restored.inc(restored)
+                    unsure = False
                 if not begun:
                     entries = await self._begin(entries)
                     begun = True
                 await self._handle(entries)
             except (StoreUnavailable, LedgerUnavailable) as error:
+                away = isinstance(error, StoreUnavailable)
+                doubtful, unsure = doubtful or away, unsure or away
                 if stop.is_set():
-                    return  # they stay this consumer's, or another's
-                doubtful = doubtful or isinstance(error, StoreUnavailable)
+                    return doubtful  # they stay this consumer's, or another's
                 await self._trouble(error, stop)
             except Exception:
                 # A fault of ours: the entries stay as they are, and are taken over in a while.
                 log.exception("events.batch_failed", shard=self._shard)
                 await _pause(stop)
-                return
+                return doubtful
             else:
                 self._outage.ended(self._shard)
-                return
+                return doubtful
 
     async def _begin(self, entries: list[Entry]) -> list[Entry]:
         """Bury those that were begun often enough; note that the others are begun."""

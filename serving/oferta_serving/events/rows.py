@@ -10,7 +10,7 @@ import orjson
 
 from oferta.events.event import AttributeValue, Event
 from oferta.ids import id_fault
-from oferta.store.events import SAID_CHARS
+from oferta.store.event_claims import SAID_CHARS
 from oferta_serving.instants import sent_instant
 from oferta_serving.problems import ItemError, RequestRefused, nearest, unknown_field
 

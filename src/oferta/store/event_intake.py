@@ -12,8 +12,9 @@ from typing import Final
 
 from oferta.errors import SlotsUnavailable, StoreRefused
 from oferta.store import event_scripts
+from oferta.store.event_claims import Claim, read_claim, write_claim
 from oferta.store.event_streams import mapping
-from oferta.store.events import Arrival, Claim, Fate, read_claim, write_claim
+from oferta.store.events import Arrival, Fate
 from oferta.store.keys import KeySpace
 from oferta.store.node import Command
 from oferta.store.wire import Call, Script, Wire, number

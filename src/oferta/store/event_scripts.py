@@ -81,20 +81,6 @@ return moved
 be applied), the instant in milliseconds, positions. Each is moved by one caller only. Returns how
 many were moved."""
 
-RESTORE: Final = """
-local there = {}
-for at = 1, #ARGV, 3 do
-  if #redis.call('XRANGE', KEYS[1], ARGV[at], ARGV[at]) == 1 then
-    there[#there + 1] = ARGV[at]
-  else
-    redis.call('XADD', KEYS[1], '*', 'e', ARGV[at + 1], 'k', ARGV[at + 2])
-  end
-end
-return there
-"""
-"""KEYS: a shard's stream. ARGV: position, data and claim of entries that it held. Those that it
-holds no more are appended again. Returns the positions of those that it holds still."""
-
 CLAIM_ARCHIVE: Final = """
 local was = redis.pcall('GET', KEYS[1])
 if type(was) == 'string' and was ~= '' then return was end

@@ -9,65 +9,10 @@ twice: the claim tells (docs/events.md).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from oferta.events.event import Position
-
-SAID_CHARS: Final = 24
-"""Hexadecimal digits of the hash of what a sender said."""
-
-UNKNOWN_SAID: Final = b"-" * SAID_CHARS
-"""Of a claim that had expired when its event was applied: whatever is sent again is a duplicate."""
-
-State = Literal["pending", "applied", "parked", "dead"]
-_LETTERS: Final[dict[State, bytes]] = {
-    "pending": b"p",
-    "applied": b"a",
-    "parked": b"w",
-    "dead": b"d",
-}
-_STATES: Final[dict[bytes, State]] = {letter: state for state, letter in _LETTERS.items()}
-
-
-class Claim(NamedTuple):
-    """What is known of an event id.
-
-    Attributes:
-        state: what became of the event.
-        said: hash of what the sender said, or `UNKNOWN_SAID`.
-        position: where the entry that was applied stands in its shard's stream.
-    """
-
-    state: State
-    said: bytes
-    position: Position | None = None
-
-    def same_as(self, said: bytes) -> bool:
-        """Whether the sender says the same again."""
-        return self.said in (said, UNKNOWN_SAID)
-
-
-def letter_of(state: State) -> bytes:
-    """How a claim writes its state."""
-    return _LETTERS[state]
-
-
-def write_claim(claim: Claim) -> bytes:
-    """As bytes: a letter, the hash, the position."""
-    position = b"" if claim.position is None else str(claim.position).encode()
-    return _LETTERS[claim.state] + claim.said + position
-
-
-def read_claim(record: bytes | None) -> Claim | None:
-    """What `write_claim` or a script wrote; None where there is none, or none of ours."""
-    if record is None or len(record) <= SAID_CHARS or record[:1] not in _STATES:
-        return None
-    said, rest = record[1 : SAID_CHARS + 1], record[SAID_CHARS + 1 :]
-    try:
-        position = Position.parse(rest.decode()) if rest else None
-    except ValueError:
-        return None
-    return Claim(_STATES[record[:1]], said, position)
+from oferta.store.event_claims import State
 
 
 class Arrival(NamedTuple):
@@ -110,6 +55,18 @@ class Entry(NamedTuple):
     claim: bytes
     data: bytes
     deliveries: int = 1
+
+
+class Held(NamedTuple):
+    """Of entries that a consumer was given, those to go on with.
+
+    Attributes:
+        entries: those that the stream has still.
+        restored: how many of the others were appended again, to be given out once more.
+    """
+
+    entries: list[Entry]
+    restored: int = 0
 
 
 class TakenOver(NamedTuple):
@@ -225,8 +182,8 @@ class Shards(Protocol):
         """
         ...
 
-    async def restore(self, shard: int, entries: Sequence[Entry]) -> list[Entry]:
-        """Those that the stream holds still; the others, lost as Redis died, are appended again.
+    async def restore(self, shard: int, entries: Sequence[Entry]) -> Held:
+        """After Redis was away: append again what it lost, unless it was settled meanwhile.
 
         Raises:
             StoreUnavailable: no answer in time; to be repeated.

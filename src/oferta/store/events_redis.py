@@ -11,22 +11,20 @@ from typing import Any, Final
 from oferta.events.event import START, Position
 from oferta.store import event_scripts
 from oferta.store.event_charge import ArchiveCharge
+from oferta.store.event_claims import Claim, State, letter_of, read_claim
 from oferta.store.event_intake import Keeping, RedisIntake
 from oferta.store.event_streams import GROUP, Streams, entry_of, letter_in, position_of
 from oferta.store.events import (
     Arrival,
     Aside,
     Charge,
-    Claim,
     Entry,
     Fate,
+    Held,
     Letter,
     RecentChange,
     Settled,
-    State,
     TakenOver,
-    letter_of,
-    read_claim,
 )
 from oferta.store.keys import SHARDS, KeySpace
 from oferta.store.node import Command
@@ -125,16 +123,25 @@ class RedisEvents:
         await self._claimed(shard, consumer, counts, idle_s=0.0)
         return begun
 
-    async def restore(self, shard: int, entries: Sequence[Entry]) -> list[Entry]:
-        """See `events.Shards`. In turns of 128: the script's arguments are bounded."""
-        there: set[bytes] = set()
-        for start in range(0, len(entries), TURN):
-            values: list[bytes] = []
-            for entry in entries[start : start + TURN]:
-                values += [str(entry.position).encode(), entry.data, entry.claim]
-            (turn,) = await self._wire.run(_RESTORE, [([self._space.events(shard)], values)])
-            there.update(turn)
-        return [entry for entry in entries if str(entry.position).encode() in there]
+    async def restore(self, shard: int, entries: Sequence[Entry]) -> Held:
+        """See `events.Shards`."""
+        key = self._space.events(shard)
+        names = [str(entry.position).encode() for entry in entries]
+        found = await self._wire.ask(
+            [(b"XRANGE", key, name, name) for name in names], records=len(names)
+        )
+        gone = [entry for entry, reply in zip(entries, found, strict=True) if not reply]
+        claims = await self._wire.fetch([entry.claim for entry in gone if entry.claim])
+        known = zip((entry for entry in gone if entry.claim), map(read_claim, claims), strict=True)
+        # Whatever else a claim says, the entry was settled, and may have been archived and removed.
+        lost = [entry for entry, claim in known if claim is None or claim.state == "pending"]
+        if lost:
+            await self._wire.ask(
+                [(b"XADD", key, b"*", b"e", entry.data, b"k", entry.claim) for entry in lost],
+                records=len(lost),
+            )
+        held = [entry for entry, reply in zip(entries, found, strict=True) if reply]
+        return Held(held, len(lost))
 
     async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
         """See `events.Shards`."""
@@ -329,7 +336,6 @@ _APPLY: Final = Script(event_scripts.APPLY_EVENTS)
 _SETTLE: Final = Script(event_scripts.SETTLE)
 _SET_ASIDE: Final = Script(event_scripts.SET_ASIDE)
 _PUT_ON: Final = Script(event_scripts.PUT_ON)
-_RESTORE: Final = Script(event_scripts.RESTORE)
 
 
 def _ms(seconds: float) -> bytes:
