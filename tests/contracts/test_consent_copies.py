@@ -11,6 +11,7 @@ import pytest
 from redis_servers import STORES
 
 from oferta.privacy.consents import Consents
+from oferta.privacy.erasures import Erasures
 from oferta.privacy.ledger import Ledger, ledger_path
 from oferta.privacy.word import Word
 from oferta.store.consent_copies import TURN, ConsentCopies, brought
@@ -163,19 +164,21 @@ def test_a_no_that_a_restored_ledger_was_told_goes_into_the_newer_copy(
     older.close()
 
 
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed before", "words outnumber it"])
 def test_a_word_told_to_a_restored_ledger_takes_no_earlier_no_out_of_the_copy(
-    server: str, redis_at: RedisAt, ledger: Ledger, tmp_path: Path
+    server: str, redis_at: RedisAt, ledger: Ledger, tmp_path: Path, noticed: bool
 ):
     """Though it is newer than the copy: what only the copy knew goes into the ledger before."""
     older = _restored(ledger, tmp_path)
     ledger.append([_out("ann"), Word("ann", "marketing", "out", "app", "sms")], received_at=NOON)
     ledger.append([_out("bob")], received_at=NOON)
     ledger.forget("bob", SPACE.digest("bob").hex(), at=NOON)
-    said = [Word(name, "sharing", "in", "app") for name in ("ann", "bob")]
+    said = [Word(name, "sharing", "in", "app") for name in ("x", "y", "z", "v", "w", "ann", "bob")]
 
     async def work(wire: Wire, copies: ConsentCopies) -> None:
         assert await brought(copies, ledger, at=1.0)
-        assert await brought(copies, older, at=2.0)  # numbers on above the copies
+        if noticed:
+            assert await brought(copies, older, at=2.0)  # numbers on above the copies
         older.append(said, received_at=NOON)  # while Redis was away: nobody looked at the copies
         assert await brought(copies, older, at=3.0)
         ann, bob = await _held(wire, "ann", "bob")
@@ -188,11 +191,36 @@ def test_a_word_told_to_a_restored_ledger_takes_no_earlier_no_out_of_the_copy(
         before = older.snapshot()
         assert await brought(copies, older, at=4.0)
         assert older.snapshot() == before
-        older.append([Word("ann", "personalisation", "in", "app")], received_at=NOON)
-        assert await brought(copies, older, at=5.0)
-        (ann,) = await _held(wire, "ann")
-        assert ann is not None
-        assert ann.said["personalisation"] is True
+
+    _run(redis_at(server), work)
+    older.close()
+
+
+def test_a_no_that_the_ledger_has_is_not_taken_back_over_a_later_yes(
+    server: str, redis_at: RedisAt, ledger: Ledger, tmp_path: Path
+):
+    """Also long after the ledger was restored once; and who came back is not forgotten again."""
+    older = _restored(ledger, tmp_path)
+    ledger.append([_out("lost")], received_at=NOON)
+    yes, tombstone = Word(NAMES[0], "personalisation", "in", "app"), SPACE.digest("eve").hex()
+
+    async def work(wire: Wire, copies: ConsentCopies) -> None:
+        assert await brought(copies, ledger, at=1.0)
+        assert await brought(copies, older, at=2.0)
+        older.append([Word("eve", "marketing", "in", "app")], received_at=NOON)
+        older.forget("eve", tombstone, at=NOON)
+        assert await brought(copies, older, at=3.0)
+        with closing(Erasures(older.path)) as erasures:
+            erasures.let_return(tombstone, "a new contract", at=NOON.timestamp())
+        older.append([yes, Word("eve", "marketing", "in", "app")], received_at=NOON)
+        before = older.snapshot()
+        assert await brought(copies, older, at=4.0)
+        assert older.snapshot() == before
+        found = await _held(wire, NAMES[0], "eve")
+        assert [one and one.said for one in found] == [
+            {"personalisation": True},
+            {"marketing": True},
+        ]
 
     _run(redis_at(server), work)
     older.close()

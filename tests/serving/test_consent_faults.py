@@ -78,23 +78,25 @@ def test_copies_that_are_lost_are_not_missed_here_and_brought_again(
         assert time.monotonic() < deadline
 
 
-def test_an_older_copy_never_replaces_a_newer_and_a_damaged_one_is_replaced(
+def test_a_copy_of_a_lost_ledger_holds_until_its_customer_speaks_and_a_damaged_one_gives_way(
     anew: httpx.Client, redis_process: RealRedis
 ):
     key = redis_process.space.consent(redis_process.space.digest("anna"))
     newer = Consents({"personalisation": False}, 900)
     with redis_process.client() as redis:
         redis.set(key, seal_consents(newer, at=1.0))
-        say(anew, "anna", "personalisation", "in")
-        assert _copied(redis_process, "anna") == newer
-        # The ledger has number 1: it was restored from a backup, and the copy knows better.
+        # The ledger has no number 900: it was restored from a backup, and the copy knows better.
         assert recommended(anew, "anna")["personalised"] is False
+        said = say(anew, "anna", "personalisation", "in")
+        assert said["applied"] == "now"
+        assert _copied(redis_process, "anna") == Consents({"personalisation": True}, 902)
+        assert recommended(anew, "anna")["personalised"] is True
         record = bytearray(redis.get(key) or b"")
         record[14] ^= 0x40  # now its number is far greater, and its checksum wrong
         redis.set(key, bytes(record))
         say(anew, "anna", "marketing", "in")
         assert _copied(redis_process, "anna") == Consents(
-            {"personalisation": True, "marketing": True}, 3
+            {"personalisation": True, "marketing": True}, 903
         )
 
 

@@ -162,15 +162,16 @@ class Keeping:
 
     def _append(self, words: Sequence[Word], copied: Consents | None) -> list[Entry]:
         """In the writing thread. First what a ledger from a backup lost, and the copy knows."""
-        if self._writer is None or not self._writer.in_place():
+        writer = self._writer  # the loop may leave it meanwhile; it is closed after this
+        if writer is None or not writer.in_place():
             raise LedgerUnavailable(self._path, "is not there")
         customer_id, now = words[0].customer_id, self._clock.now()
         tombstone = self._space.digest(customer_id).hex()
-        if copied is not None and self._writer.take_back(customer_id, tombstone, copied, at=now):
+        if copied is not None and writer.take_back(customer_id, tombstone, copied, at=now):
             log.error("consent.taken_back")
-        if self._writer.consents_of(customer_id, tombstone).erased:
+        if writer.consents_of(customer_id, tombstone).erased:
             raise RequestRefused("customer.erased")
-        return self._writer.append(words, received_at=now)
+        return writer.append(words, received_at=now)
 
     def _in_force(self, customer_id: str) -> Consents:
         if self.words.ledger is None:

@@ -182,23 +182,8 @@ class Ledger:
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        now = _micros(at)
         with written(self._file, self.path):
-            found = self._file.execute(_FORGOTTEN, (tombstone,)).fetchone()
-            if found is None:
-                facts: _Facts = (ERASURE, None, "out", now, now, None, None, None)
-                found = (self._write(tombstone, facts),)
-                self._file.execute(
-                    "INSERT INTO forgotten VALUES (?, ?, ?)", (tombstone, *found, now)
-                )
-            self._file.execute(
-                "UPDATE entries SET customer_id = ?, source = NULL, proof = NULL, salt = NULL"
-                " WHERE customer_id = ?",
-                (tombstone, customer_id),
-            )
-            self._file.execute("DELETE FROM words WHERE customer_id = ?", (customer_id,))
-        seq: int = found[0]
-        return seq
+            return self._forget(customer_id, tombstone, _micros(at))
 
     def stay_above(self, seq: int) -> None:
         """Number the next entry higher than `seq`: of a ledger that was restored from a backup.
@@ -207,48 +192,44 @@ class Ledger:
             LedgerUnavailable: it could not be written.
         """
         with written(self._file, self.path):
-            self._file.execute("UPDATE floor SET seq = ? WHERE seq < ?", (seq, seq))
-
-    def restored_above(self) -> int:
-        """The highest number that `stay_above` was told; 0: never restored from a backup.
-
-        Raises:
-            LedgerUnavailable: it cannot be read.
-        """
-        with told(self.path, "cannot be read"):
-            (floor,) = self._file.execute("SELECT seq FROM floor").fetchone()
-        return int(floor)
+            self._stay_above(seq)
 
     def take_back(
         self, customer_id: str, tombstone: str, copied: Consents, *, at: datetime
     ) -> bool:
-        """Write down each no, and an erasure, that a copy knows and a restored ledger lost.
+        """Write down what a copy knows and a restored ledger lost: each no, or that they are gone.
+
+        A copy is of this ledger if the entry that it names is here and says the same. If not, a no
+        on either side holds: nobody can say which was said last.
 
         Args:
             customer_id: whose copy it is.
             tombstone: as for `forget`.
-            copied: what the copy says, read before this was called.
+            copied: what the copy says.
             at: the present instant, aware.
 
         Returns:
-            Whether there was any.
+            Whether anything had been lost.
 
         Raises:
             LedgerUnavailable: it could not be written.
         """
-        written = self.consents_of(customer_id, tombstone)
-        if written.erased or self.restored_above() < copied.seq <= written.seq:
-            return False
-        if copied.erased:
-            self.forget(customer_id, tombstone, at=at)
-            return True
-        lost = [
-            refusal(customer_id, subject, FROM_COPY)
-            for subject, agreed in copied.said.items()
-            if not agreed and written.said.get(subject) is not False
-        ]
-        if lost:
-            self.append(lost, received_at=at)
+        now = _micros(at)
+        with written(self._file, self.path):
+            said = self.consents_of(customer_id, tombstone)
+            if said.erased or self._has(customer_id, tombstone, copied):
+                return False
+            self._stay_above(copied.seq)  # else the copy would stay, as the newer one
+            if copied.erased:
+                self._forget(customer_id, tombstone, now)
+                return True
+            lost = [
+                subject
+                for subject, agreed in copied.said.items()
+                if not agreed and said.said.get(subject) is not False
+            ]
+            for subject in lost:
+                self._append(refusal(customer_id, subject, FROM_COPY), now)
         return bool(lost)
 
     def in_place(self) -> bool:
@@ -292,6 +273,34 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _forget(self, customer_id: str, tombstone: str, now: int) -> int:
+        found = self._file.execute(_FORGOTTEN, (tombstone,)).fetchone()
+        if found is None:
+            facts: _Facts = (ERASURE, None, "out", now, now, None, None, None)
+            found = (self._write(tombstone, facts),)
+            self._file.execute("INSERT INTO forgotten VALUES (?, ?, ?)", (tombstone, *found, now))
+        self._file.execute(
+            "UPDATE entries SET customer_id = ?, source = NULL, proof = NULL, salt = NULL"
+            " WHERE customer_id = ?",
+            (tombstone, customer_id),
+        )
+        self._file.execute("DELETE FROM words WHERE customer_id = ?", (customer_id,))
+        seq: int = found[0]
+        return seq
+
+    def _stay_above(self, seq: int) -> None:
+        self._file.execute("UPDATE floor SET seq = ? WHERE seq < ?", (seq, seq))
+
+    def _has(self, customer_id: str, tombstone: str, copied: Consents) -> bool:
+        """Whether the entry that a copy was made of last is one of this ledger."""
+        for entry in self._entries("WHERE seq = ?", copied.seq):
+            if entry.customer_id in (customer_id, tombstone):
+                if entry.purpose == ERASURE or copied.erased:
+                    return entry.purpose == ERASURE and copied.erased
+                subject = entry.channel or entry.purpose
+                return copied.said.get(subject) == (entry.state == "in")
+        return False
 
     def _append(self, word: Word, now: int) -> Entry:
         there = self._said_so(word)

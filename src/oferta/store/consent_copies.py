@@ -161,8 +161,7 @@ class ConsentCopies:
             if reached == last:  # numbers that a backup lost are no entries
                 break
             last = reached
-            if ledger.restored_above():
-                words = await self._taken_back(ledger, words, at=at)
+            words = await self._taken_back(ledger, words, at=at)
             await self._insist(ledger, words, at=at)
         return await self.mark(marker, goal.id)
 
@@ -221,11 +220,12 @@ def _take_back(
     ledger: Ledger, words: Sequence[Theirs], copies: Sequence[Consents | None], at: float
 ) -> list[Theirs]:
     now, whole = datetime.fromtimestamp(at, UTC), list[Theirs]()
-    for (customer_id, digest, said), copied in zip(words, copies, strict=True):
+    for (customer_id, digest, _), copied in zip(words, copies, strict=True):
         tombstone = digest.hex()
-        lost = copied is not None and ledger.take_back(customer_id, tombstone, copied, at=now)
-        said_now = ledger.consents_of(customer_id, tombstone) if lost else said
-        whole.append((customer_id, digest, said_now))
+        if copied is not None and ledger.take_back(customer_id, tombstone, copied, at=now):
+            log.error("consent.taken_back")
+        # Read anew in any case: what was said since must not be copied under a number of before.
+        whole.append((customer_id, digest, ledger.consents_of(customer_id, tombstone)))
     return whole
 
 
