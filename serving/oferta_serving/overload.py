@@ -34,8 +34,8 @@ WIDER: Final = 8
 of this process, and each of them is over after its deadline."""
 
 LONGER: Final = 5
-"""So many times as long as a list may what asks the processor for more, and belongs to no page that
-somebody watches: else a few callers at once would be told to come again, and never be served."""
+"""So many times as long as a list a decision and an event may wait: they take the processor longer,
+and with a list's patience a few callers at once would be turned away nearly always."""
 
 PATIENCE_S: Final = 2.0
 """How long consent, batches and staff may wait: what they ask for is worth as much then."""
@@ -73,7 +73,7 @@ class Turn(IntEnum):
     STAFF = 5
 
 
-_SOON: Final = {Turn.SERVE: 1, Turn.DECIDE: LONGER, Turn.EVENTS: LONGER}
+_TIMES: Final = {Turn.SERVE: 1, Turn.DECIDE: LONGER, Turn.EVENTS: LONGER}
 """How many times `queue_ms` they wait."""
 
 
@@ -172,7 +172,7 @@ class Turnstile:
         standing = self._standing()
         if standing and self._expected_s(turn) > patience:
             raise self._refusal(turn)
-        in_burst = wait_s is None and not standing and turn in _SOON
+        in_burst = wait_s is None and not standing and turn in _TIMES
         await self._wait(turn, patience, chances=BURSTS - 1 if in_burst else 0)
 
     def leave(self, turn: Turn) -> None:
@@ -291,7 +291,7 @@ class Turnstile:
         return (ahead + 1) * self._pace_s
 
     def _patience_s(self, turn: Turn) -> float:
-        if turn not in _SOON:
+        if turn not in _TIMES:
             return PATIENCE_S
-        most = self._queue_s * _SOON[turn]
+        most = self._queue_s * _TIMES[turn]
         return most if self._standing() else max(most, STALL_S)

@@ -61,7 +61,7 @@ _SHED: Final = _shed_answer()
 
 
 def _turn(data: bytes) -> Turn:
-    """Whose turn these bytes ask for, as far as can be told without parsing."""
+    """Whose turn these bytes ask for, as far as is told unparsed: a batch passes as a decision."""
     if data.startswith(b"GET "):
         return Turn.SERVE
     return Turn.EVENTS if data.startswith(b"POST /v1/events") else Turn.DECIDE

@@ -205,7 +205,8 @@ class _Work:
             notice_s=settings.stop.notice_s,
             ready=ready or _nothing,
         )
-        # Told twice to go, it breaks off what waits: that is no error to tell of.
+        # Told twice to go, it breaks off what waits, the application's own end among it: whatever
+        # uvicorn says of that is no error to tell of.
         logging.getLogger("uvicorn.error").addFilter(lambda _: not server.force_exit)
         server.run(sockets=[listener])
 

@@ -33,6 +33,7 @@ SOURCES: Final = (
     "what the customer said: see `consents`",
 )
 
+_PLAIN: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 _EPOCH_SECONDS: Final = (1e8, 1e10)
 """Numbers of columns that are called `at` or `…_at` and are instants: of 1973 to 2286."""
@@ -62,7 +63,7 @@ async def exported(ground: Ground, customer_id: str) -> dict[str, object]:
 
 def as_json(export: Mapping[str, object]) -> bytes:
     """As JSON; instants as ISO 8601, UTC."""
-    option = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    option = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | _PLAIN
     return orjson.dumps(export, default=str, option=option)
 
 
@@ -109,4 +110,4 @@ def _cell(value: object) -> str | None:
         return instant(value)
     if isinstance(value, date):
         return value.isoformat()
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return orjson.dumps(value, default=str, option=_PLAIN).decode()

@@ -139,7 +139,7 @@ def strangers(staged: Staged, known: Staged, *, column: str, archive: int | None
 
 
 def told_before(staged: Staged, *, archive: int) -> pl.DataFrame:
-    """Rows of the part `archive` whose event the parts before it tell: these count."""
+    """Rows of the part `archive` whose customer's event the parts before it tell: these count."""
     if "event_id" not in {name for file in staged.plan.files[:archive] for name in file.known}:
         return REMOVALS.to_frame()
     rows = scan(staged).filter(pl.col("event_id").is_not_null())
@@ -147,10 +147,10 @@ def told_before(staged: Staged, *, archive: int) -> pl.DataFrame:
     found = [REMOVALS.to_frame()]
     for number in range(partitions):
         here = rows.filter(pl.col("event_id").hash() % partitions == number)
-        told = here.filter(pl.col(PART) < archive).select("event_id")
+        told = here.filter(pl.col(PART) < archive).select("event_id", "customer_id")
         found.append(
             here.filter(pl.col(PART) == archive)
-            .join(told, on="event_id", how="semi")
+            .join(told, on=["event_id", "customer_id"], how="semi")
             .select(PART, ROW, pl.lit(None, pl.String).alias(REASON))
             .collect(engine="streaming")
         )

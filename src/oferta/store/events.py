@@ -183,7 +183,7 @@ class Shards(Protocol):
         ...
 
     async def restore(self, shard: int, entries: Sequence[Entry]) -> Held:
-        """After Redis was away: append again what it lost, unless it was settled meanwhile.
+        """After Redis was away: append again what it lost, unless it was settled, and forget it.
 
         Raises:
             StoreUnavailable: no answer in time; to be repeated.

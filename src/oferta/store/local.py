@@ -52,8 +52,9 @@ log = structlog.get_logger()
 class LocalServer:
     """One process's share in the embedded server of a state folder."""
 
-    def __init__(self, folder: Path, users: int) -> None:
+    def __init__(self, folder: Path, users: int, binary: Path | None) -> None:
         self._folder = folder
+        self._binary = binary
         self._users: int | None = users  # descriptor of the shared lock
 
     @classmethod
@@ -76,7 +77,7 @@ class LocalServer:
             except BaseException:
                 os.close(users)
                 raise
-        return cls(folder, users)
+        return cls(folder, users, binary)
 
     @property
     def url(self) -> str:
@@ -96,19 +97,19 @@ class LocalServer:
             thread.join()
 
     def _keep(self, over: threading.Event) -> None:
-        told = False
-        while not over.wait(_LOOK_S):
+        pause_s = _LOOK_S
+        while not over.wait(pause_s):
             try:
-                if _running(self._folder):
-                    told = False
-                    continue
                 with _gate(self._folder):
-                    _start_unless_running(self._folder, None)
-                log.warning("store.started_again", folder=str(self._folder))
+                    began = _begun(self._folder, self._binary)
             except (StoreUnavailable, OSError) as error:
-                if not told:
-                    log.error("store.not_started", problem=str(error))  # noqa: TRY400 - one line
-                told = True
+                log.error("store.not_started", problem=str(error))  # noqa: TRY400 - one line
+                began = True
+            else:
+                if began:
+                    log.warning("store.started_again", folder=str(self._folder))
+            # One that ends again and again, of a damaged file, is begun ever more seldom.
+            pause_s = min(_LOOK_S * 64, pause_s * 2) if began else max(_LOOK_S, pause_s / 2)
 
     def leave(self) -> None:
         """Stop using the server; the last to leave stops it. Leaving twice is leaving once.
@@ -163,19 +164,26 @@ def find_binary() -> Path:
 
 
 def _start_unless_running(folder: Path, binary: Path | None) -> None:
+    began = _begun(folder, binary)
+    if _answers(folder):
+        return
+    if began:
+        raise StoreUnavailable(f"the embedded redis-server did not start:\n{_log_end(folder)}")
+    _start_unless_running(folder, binary)  # the one that ran was dying: the lock is free now
+
+
+def _begun(folder: Path, binary: Path | None) -> bool:
+    """Begin a server, which need not answer yet; False: one runs."""
     try:
         held = _locked(folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        if not _answers(folder):  # it was dying: the lock is free now
-            _start_unless_running(folder, binary)
-        return
+        return False
     try:
         _reap(folder)
         _start(folder, binary or find_binary(), held)
     finally:
         os.close(held)  # the server has its own copy, which holds the lock from here on
-    if not _answers(folder):
-        raise StoreUnavailable(f"the embedded redis-server did not start:\n{_log_end(folder)}")
+    return True
 
 
 def _start(folder: Path, binary: Path, held: int) -> None:
@@ -221,14 +229,22 @@ def _socket_to_make(folder: Path) -> Path:
     if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
         # Named after the folder: of one that was copied, the other's socket must not be taken.
         prefix = f"oferta-{zlib.crc32(os.fsencode(folder)):08x}-"
-        try:
-            left = _socket(folder)
-        except OSError:
-            left = socket
-        kept = left.parent.name.startswith(prefix) and left.parent.is_dir()
-        socket = left if kept else Path(tempfile.mkdtemp(prefix=prefix)) / "redis.sock"  # mode 0700
+        left = _socket_folder_left(folder, prefix)
+        socket = (left or Path(tempfile.mkdtemp(prefix=prefix))) / "redis.sock"  # mode 0700
     socket.unlink(missing_ok=True)
     return socket
+
+
+def _socket_folder_left(folder: Path, prefix: str) -> Path | None:
+    """The short folder that a server used before, if it is, or can be made, nobody's but ours."""
+    try:
+        left = _socket(folder).parent
+        if not left.name.startswith(prefix):
+            return None
+        left.mkdir(mode=0o700, exist_ok=True)
+        return left if left.lstat().st_uid == os.getuid() else None
+    except OSError:
+        return None
 
 
 def _refuse_downgrade(folder: Path, binary: Path) -> None:
@@ -244,10 +260,13 @@ def _refuse_downgrade(folder: Path, binary: Path) -> None:
 
 
 def _major(binary: Path) -> int:
-    version = subprocess.run(  # noqa: S603 - our own arguments, no shell
-        [str(binary), "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    return int(version.partition("v=")[2].partition(".")[0])
+    try:
+        version = subprocess.run(  # noqa: S603 - our own arguments, no shell
+            [str(binary), "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        return int(version.partition("v=")[2].partition(".")[0])
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        raise StoreUnavailable(f"{binary} does not say its version: {error}") from error
 
 
 def _answers(folder: Path) -> bool:

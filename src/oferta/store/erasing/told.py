@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import orjson
 
+from oferta.clock import instant
 from oferta.errors import RecordCorrupt, ReleaseMissing
 from oferta.privacy.places import Row, Subject
 from oferta.scoring.reasons import REASONS
@@ -142,7 +142,7 @@ def _name(head: Head, place: int) -> str | None:
 
 def _of(head: Head) -> dict[str, object]:
     manifest = head.manifest
-    made = datetime.fromtimestamp(manifest.created_at, UTC).isoformat()
+    made = instant(manifest.created_at)
     return {"release": manifest.release, "model": manifest.model, "made_at": made}
 
 
