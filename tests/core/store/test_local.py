@@ -130,7 +130,6 @@ def test_whoever_keeps_the_server_starts_it_again_at_its_address(tmp_path: Path,
     server = LocalServer.join(home)
     with server.kept(), Redis.from_url(server.url, retry=None) as client:
         client.set("a", 1)
-        client.execute_command("WAIT", 0, 0)
         before = servers_of(home)
         os.kill(before[0], signal.SIGKILL)
         deadline = time.monotonic() + 20
