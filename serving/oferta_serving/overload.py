@@ -37,6 +37,10 @@ LONGER: Final = 5
 """So many times as long as a list a decision and an event may wait: they take the processor longer,
 and with a list's patience a few callers at once would be turned away nearly always."""
 
+LISTS: Final = 8
+"""After so many lists a decision that waits is let in, so that a flood of lists does not shut it out.
+It takes the processor about ten times as long as a list: either kind gets about half then."""
+
 PATIENCE_S: Final = 2.0
 """How long consent, batches and staff may wait: what they ask for is worth as much then."""
 
@@ -109,6 +113,7 @@ class Turnstile:
         self._refused = {turn: metrics.overloaded.labels(turn.name.lower()) for turn in Turn}
         self._inside = 0
         self._batches = 0
+        self._lists = 0  # let in since a decision was, of those that waited
         self._queues: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Turn)
         self._pace_s = 0.0  # between two that leave, while others wait
         self._left_at: float | None = None
@@ -243,15 +248,31 @@ class Turnstile:
 
     def _admit(self) -> None:
         """Let in whoever is next, as long as there is room."""
-        for turn, queue in zip(Turn, self._queues, strict=True):
-            while queue and (queue[0].admitted.done() or self._room(turn)):
-                waiter = queue.popleft()
-                if not waiter.admitted.done():
-                    self._take(turn)
-                    waiter.admitted.set_result(None)
+        for turn in Turn:
+            if turn is not Turn.SERVE:
+                while self._admit_one(turn):
+                    pass
+                continue
+            while True:
+                if self._lists >= LISTS and self._admit_one(Turn.DECIDE):
+                    self._lists = 0
+                if not self._admit_one(turn):
+                    break
+                self._lists += 1
         if not any(self._queues):
             self._queued_since = None
             self._stands = False
+
+    def _admit_one(self, turn: Turn) -> bool:
+        """Let in who has waited longest for this turn; whether anybody was."""
+        queue = self._queues[turn]
+        while queue and (queue[0].admitted.done() or self._room(turn)):
+            waiter = queue.popleft()
+            if not waiter.admitted.done():
+                self._take(turn)
+                waiter.admitted.set_result(None)
+                return True
+        return False
 
     def _take(self, turn: Turn) -> None:
         self._inside += 1

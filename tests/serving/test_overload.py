@@ -140,6 +140,27 @@ def test_a_decision_is_waited_for_longer_than_a_list_and_comes_after_it():
     asyncio.run(scene())
 
 
+def test_a_flood_of_lists_does_not_shut_decisions_out():
+    async def scene() -> None:
+        gate = turnstile(Hand())
+        await gate.enter(Turn.STAFF)
+        order: list[Turn] = []
+
+        async def one(turn: Turn) -> None:
+            await gate.enter(turn)
+            order.append(turn)
+            gate.leave(turn)
+
+        asked = [Turn.SERVE] * 40 + [Turn.DECIDE] * 3
+        waiting = [asyncio.create_task(one(turn)) for turn in asked]
+        await asyncio.sleep(0)
+        gate.leave(Turn.STAFF)
+        await asyncio.gather(*waiting)
+        assert [at for at, turn in enumerate(order) if turn is Turn.DECIDE] == [8, 17, 26]
+
+    asyncio.run(scene())
+
+
 def test_a_caller_in_a_hurry_is_told_sooner():
     async def scene() -> None:
         gate = turnstile(Hand())
