@@ -38,7 +38,7 @@ LONGER: Final = 5
 and with a list's patience a few callers at once would be turned away nearly always."""
 
 LISTS: Final = 8
-"""After so many lists a decision that waits is let in, so that a flood of lists does not shut it out.
+"""After so many lists a decision that waits is let in: a flood of lists must not shut it out.
 It takes the processor about ten times as long as a list: either kind gets about half then."""
 
 PATIENCE_S: Final = 2.0
