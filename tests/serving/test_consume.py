@@ -195,6 +195,26 @@ def test_an_event_that_many_consumers_died_of_is_set_aside(
         until(lambda: len(values(redis_process, "anna")) == 8)
 
 
+def test_an_event_that_was_applied_is_no_dead_letter_however_many_died_before_they_said_so(
+    api: httpx.Client, redis_process: RealRedis, tmp_path: Path
+):
+    with consumer(redis_process, tmp_path) as metrics:
+        tell(api, 1, value=1)
+        until(lambda: counted(metrics, "oferta_events_applied_total") == 1)
+    space, anna = redis_process.space, redis_process.space.digest("anna")
+    stream = space.events(space.shard(anna))
+    with redis_process.client() as redis:
+        again = {"e": b"of no matter", "k": space.event(anna, "event-0001")}
+        entry = redis.xadd(stream, again)
+        redis.xreadgroup("oferta", "the dead", {stream: ">"}, count=8)
+        redis.xclaim(stream, "oferta", "the dead", 0, [entry], retrycount=5)
+        with consumer(redis_process, tmp_path) as metrics:
+            until(lambda: redis.xpending(stream, "oferta")["pending"] == 0)
+        assert counted(metrics, DEAD) == 0
+        assert redis.xlen(space.dead(space.shard(anna))) == 0
+    assert values(redis_process, "anna") == [1.0]
+
+
 def test_an_entry_that_was_removed_while_it_waited_is_counted_as_lost(
     api: httpx.Client, redis_process: RealRedis, tmp_path: Path
 ):

@@ -16,7 +16,7 @@ import structlog
 from oferta.clock import Clock
 from oferta.errors import LedgerUnavailable, OfertaError, RecordCorrupt, StoreUnavailable
 from oferta.events.event import Position
-from oferta.store.events import Entry, EventStore
+from oferta.store.events import Aside, Entry, EventStore
 from oferta.store.keys import KeySpace
 from oferta_serving.consuming.applying import Applier, Failed
 from oferta_serving.consuming.deeds import Deed, deed_of
@@ -236,19 +236,11 @@ class ShardConsumer:
         ties = ties_of(deeds)
         if ties:
             await self._applier.sessions.adopt(ties)  # who they are does not wait
-        await self._store.settle([(deed.claim, None) for deed in deeds], "parked")
         letters = [(deed.entry._replace(claim=deed.claim), PRODUCT) for deed in deeds]
-        at = self._clock.now().timestamp()
-        moved = await self._store.set_aside(self._shard, "parked", letters, at=at)
-        self._metrics.parked.inc(moved)
+        self._metrics.parked.inc(len(await self._set_aside("parked", letters)))
 
     async def _bury(self, dead: Sequence[tuple[Entry, str]]) -> None:
-        if not dead:
-            return
-        await self._store.settle([(entry.claim, None) for entry, _ in dead], "dead")
-        at = self._clock.now().timestamp()
-        await self._store.set_aside(self._shard, "dead", dead, at=at)
-        for entry, reason in dead:
+        for entry, reason in await self._set_aside("dead", dead):
             self._metrics.dead.labels(reason).inc()
             log.error(
                 "event.died",
@@ -257,6 +249,26 @@ class ShardConsumer:
                 reason=reason,
                 attempts=entry.deliveries,
             )
+
+    async def _set_aside(
+        self, where: Aside, letters: Sequence[tuple[Entry, str]]
+    ) -> list[tuple[Entry, str]]:
+        """Those of the letters that are set aside.
+
+        An event that was applied is only acknowledged, however often consumers died before that.
+        """
+        if not letters:
+            return []
+        claims = [(entry.claim, None) for entry, _ in letters]
+        says_so = await self._store.settle(claims, where)
+        aside = [letter for letter, says in zip(letters, says_so, strict=True) if says]
+        applied = [entry for (entry, _), says in zip(letters, says_so, strict=True) if not says]
+        await self._acknowledge([entry.position for entry in applied])
+        self._metrics.duplicates.inc(len(applied))
+        if aside:
+            at = self._clock.now().timestamp()
+            await self._store.set_aside(self._shard, where, aside, at=at)
+        return aside
 
     async def _trouble(self, error: OfertaError, stop: asyncio.Event) -> None:
         self._metrics.store_failures.inc()

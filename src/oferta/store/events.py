@@ -218,8 +218,13 @@ class Effects(Protocol):
         """
         ...
 
-    async def settle(self, claims: Sequence[tuple[bytes, Position | None]], state: State) -> None:
+    async def settle(
+        self, claims: Sequence[tuple[bytes, Position | None]], state: State
+    ) -> list[bool]:
         """Say what became of events whose claims are not marked by `apply`.
+
+        Returns:
+            Of each whether it says so now. False: it was applied, and stays so.
 
         Raises:
             StoreUnavailable: no answer in time.

@@ -166,16 +166,18 @@ class RedisEvents:
             done += [reply == b"done" for reply in await self._wire.run(_APPLY, calls)]
         return done
 
-    async def settle(self, claims: Sequence[tuple[bytes, Position | None]], state: State) -> None:
-        """See `events.Effects`."""
+    async def settle(
+        self, claims: Sequence[tuple[bytes, Position | None]], state: State
+    ) -> list[bool]:
+        """See `events.Effects`. An entry without a claim has none that could say otherwise."""
         life = _ms(self._keeping.claim_s)
         calls: list[Call] = [
             ([key], [letter_of(state), b"" if position is None else str(position).encode(), life])
             for key, position in claims
             if key
         ]
-        if calls:
-            await self._wire.run(_SETTLE, calls)
+        replies = iter(await self._wire.run(_SETTLE, calls) if calls else ())
+        return [bool(next(replies)) if key else True for key, _ in claims]
 
     async def set_aside(
         self, shard: int, to: Aside, letters: Sequence[tuple[Entry, str]], *, at: float
