@@ -53,9 +53,12 @@ class Outage:
 
     def __init__(self) -> None:
         self._without: set[int] = set()
+        self.times = 0
+        """How often any shard had no answer: whatever was given out before may be lost since."""
 
     def begun(self, shard: int, error: OfertaError) -> None:
         """A shard had no answer."""
+        self.times += 1
         if not self._without:
             log.warning("store.lost", problem=str(error))
         self._without.add(shard)
@@ -104,6 +107,7 @@ class ShardConsumer:
         await _either(self._products.known, stop)
         own: Literal["of a life before", "of a lost reply"] | None = "of a life before"
         while not stop.is_set():
+            since = self._outage.times
             try:
                 if own is None:
                     entries, left = await self._next()
@@ -117,9 +121,8 @@ class ShardConsumer:
                 own = own or "of a lost reply"
                 await self._trouble(error, stop)
                 continue
-            doubtful = False
             for batch in _batches(entries, left=left):
-                doubtful = await self._settle(batch, stop, left=left, doubtful=doubtful)
+                await self._settle(batch, stop, left=left, since=since)
 
     async def _next(self) -> tuple[list[Entry], bool]:
         """What another consumer left, now and then; else what nobody was given. Which it is."""
@@ -139,8 +142,8 @@ class ShardConsumer:
         return taken.entries
 
     async def _settle(
-        self, entries: list[Entry], stop: asyncio.Event, *, left: bool, doubtful: bool
-    ) -> bool:
+        self, entries: list[Entry], stop: asyncio.Event, *, left: bool, since: int
+    ) -> None:
         """Handle a batch until it is settled; one that was left is noted before.
 
         A Redis that was away may have come back without its last moments. What we hold and it does
@@ -151,36 +154,31 @@ class ShardConsumer:
             entries: of one shard, in their order.
             stop: set: what Redis does not take is left.
             left: another life, or consumer, began with them.
-            doubtful: Redis was away since they were given to us.
-
-        Returns:
-            Whether Redis was away since.
+            since: `Outage.times` when they were given to us.
         """
-        begun, unsure = not left, doubtful
+        begun = not left
         while True:
             try:
-                if unsure:
+                if self._outage.times != since:
+                    since = self._outage.times
                     entries, restored = await self._store.restore(self._shard, entries)
                     self._metrics.restored.inc(restored)
-                    unsure = False
                 if not begun:
                     entries = await self._begin(entries)
                     begun = True
                 await self._handle(entries)
             except (StoreUnavailable, LedgerUnavailable) as error:
-                away = isinstance(error, StoreUnavailable)
-                doubtful, unsure = doubtful or away, unsure or away
                 if stop.is_set():
-                    return doubtful  # they stay this consumer's, or another's
+                    return  # they stay this consumer's, or another's
                 await self._trouble(error, stop)
             except Exception:
                 # A fault of ours: the entries stay as they are, and are taken over in a while.
                 log.exception("events.batch_failed", shard=self._shard)
                 await _pause(stop)
-                return doubtful
+                return
             else:
                 self._outage.ended(self._shard)
-                return doubtful
+                return
 
     async def _begin(self, entries: list[Entry]) -> list[Entry]:
         """Bury those that were begun often enough; note that the others are begun."""
