@@ -44,6 +44,14 @@ _IN_FORCE: Final = (
 )
 """One statement for both: every answer asks this, and a statement costs more than its rows."""
 
+_FORGOTTEN_SINCE: Final = "SELECT 1 FROM forgotten WHERE tombstone = ? AND seq >= ?"
+_SETTLED: Final = (
+    "SELECT coalesce(channel, purpose) FROM entries"
+    " WHERE customer_id = ?1 AND seq <= ?2 AND state = 'out'"
+    " UNION SELECT subject FROM words WHERE customer_id = ?1 AND seq >= ?2"
+)
+"""What a customer said no to until an entry, or has spoken of since."""
+
 FROM_COPY: Final = "restored copy"
 """Where a word is from that a copy knew and the ledger had lost."""
 
@@ -199,8 +207,8 @@ class Ledger:
     ) -> bool:
         """Write down what a copy knows and a restored ledger lost: each no, or that they are gone.
 
-        A copy is of this ledger if the entry that it names is here and says the same. If not, a no
-        on either side holds: nobody can say which was said last.
+        A no was lost if nothing here, up to the number of the copy, says so. It is not taken back
+        over a word with a higher number, which was said after the ledger was restored.
 
         Args:
             customer_id: whose copy it is.
@@ -216,18 +224,18 @@ class Ledger:
         """
         now = _micros(at)
         with written(self._file, self.path):
-            said = self.consents_of(customer_id, tombstone)
-            if said.erased or self._has(customer_id, tombstone, copied):
+            since = self._file.execute(_FORGOTTEN_SINCE, (tombstone, copied.seq)).fetchone()
+            if since or self.consents_of(customer_id, tombstone).erased:
                 return False
-            self._stay_above(copied.seq)  # else the copy would stay, as the newer one
+            known = {
+                subject for (subject,) in self._file.execute(_SETTLED, (customer_id, copied.seq))
+            }
+            lost = [one for one, agreed in copied.said.items() if not agreed and one not in known]
+            if copied.seq > self._snapshot().seq:
+                self._stay_above(copied.seq)  # else the copy would stay, as the newer one
             if copied.erased:
                 self._forget(customer_id, tombstone, now)
                 return True
-            lost = [
-                subject
-                for subject, agreed in copied.said.items()
-                if not agreed and said.said.get(subject) is not False
-            ]
             for subject in lost:
                 self._append(refusal(customer_id, subject, FROM_COPY), now)
         return bool(lost)
@@ -291,16 +299,6 @@ class Ledger:
 
     def _stay_above(self, seq: int) -> None:
         self._file.execute("UPDATE floor SET seq = ? WHERE seq < ?", (seq, seq))
-
-    def _has(self, customer_id: str, tombstone: str, copied: Consents) -> bool:
-        """Whether the entry that a copy was made of last is one of this ledger."""
-        for entry in self._entries("WHERE seq = ?", copied.seq):
-            if entry.customer_id in (customer_id, tombstone):
-                if entry.purpose == ERASURE or copied.erased:
-                    return entry.purpose == ERASURE and copied.erased
-                subject = entry.channel or entry.purpose
-                return copied.said.get(subject) == (entry.state == "in")
-        return False
 
     def _append(self, word: Word, now: int) -> Entry:
         there = self._said_so(word)

@@ -338,3 +338,69 @@ def test_a_full_disk_is_told_and_what_was_stored_stays(tmp_path: Path) -> None:
     ledger.append([_out("later")], received_at=NOON)
     assert ledger.broken_at() is None
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "copied", "then"),
+    [
+        ([], Consents({"personalisation": False}, 1), {"personalisation": False}),
+        ([], Consents({"sms": False}, 9), {"sms": False}),
+        ([], Consents({"sms": True}, 9), {}),
+        ([_out()], Consents({"personalisation": False}, 1), {"personalisation": False}),
+        ([_out(), _in()], Consents({"personalisation": False}, 1), {"personalisation": True}),
+        ([_out("bob"), _in()], Consents({"personalisation": False}, 2), {"personalisation": True}),
+        (
+            [_out("bob"), _in(purpose="marketing")],
+            Consents({"personalisation": False, "marketing": True}, 2),
+            {"personalisation": False, "marketing": True},
+        ),
+        (
+            [_out(), _out("bob"), _in()],
+            Consents({"personalisation": False, "marketing": True}, 2),
+            {"personalisation": True},
+        ),
+    ],
+    ids=[
+        "everything is lost",
+        "a channel's, and its number was never given here",
+        "a yes is not taken back",
+        "nothing is lost",
+        "nothing is lost, and a yes came after",
+        "a yes has the number of the no that was lost",
+        "the number is one of theirs that says another thing",
+        "a yes was lost, the no was not, and a yes came after",
+    ],
+)
+def test_what_a_copy_knows_and_the_ledger_lost_is_taken_back(
+    ledger: Ledger, written: list[Word], copied: Consents, then: dict[str, bool]
+) -> None:
+    ledger.append(written, received_at=NOON)
+    before = ledger.consents_of("ann")
+    lost = ledger.take_back("ann", "f0", copied, at=NOON)
+    now = ledger.consents_of("ann")
+    assert now.said == then
+    assert lost is (now != before)
+    assert ledger.append([_in(purpose="sharing")], received_at=NOON)[0].seq > copied.seq
+    assert not ledger.take_back("ann", "f0", copied, at=NOON)
+    assert ledger.disagreeing() == []
+    assert ledger.broken_at() is None
+
+
+def test_an_erasure_that_was_lost_is_taken_back_and_a_former_life_is_not(ledger: Ledger) -> None:
+    gone, former = Consents({}, 5, erased=True), Consents({"personalisation": False}, 1)
+    ledger.append([_out()], received_at=NOON)
+    assert ledger.take_back("ann", "f0", gone, at=NOON)
+    assert ledger.consents_of("ann", "f0").erased
+    assert not ledger.take_back("ann", "f0", former, at=NOON)
+    erasures = Erasures(ledger.path)
+    erasures.let_return("f0", "a new contract", at=NOON.timestamp())
+    erasures.close()
+    for copied in (gone, former):
+        assert not ledger.take_back("ann", "f0", copied, at=NOON)
+    assert ledger.consents_of("ann", "f0") == NOTHING_SAID
+    lost_since = Consents({"personalisation": False}, 9)
+    assert ledger.take_back("ann", "f0", lost_since, at=NOON)
+    assert ledger.consents_of("ann", "f0").said == {"personalisation": False}
+    gone_again = Consents({}, 12, erased=True)
+    assert ledger.take_back("ann", "f0", gone_again, at=NOON)
+    assert ledger.consents_of("ann", "f0").erased
