@@ -3,13 +3,14 @@
 A process that takes on everything answers nobody in time. Here no more requests are under way than
 the processor gets through in half of `queue_ms`, and never more than `concurrent`; the others wait,
 the most urgent first. A burst is waited out. Where a queue has stood for a tenth of a second it is
-an overload (as CoDel tells them apart): then nobody waits longer than `queue_ms` until they are
+an overload (as CoDel tells them apart): then a list waits no longer than `queue_ms` until it is
 told to come again, and where waiting cannot help, newcomers are told at once. A queue that gets
 shorter is no overload, however old; and while the whole process stood still, no queue grew older.
 
-What a customer agreed to counts most: consent goes before lists, these before decisions, these
-before events, these before batches and what staff ask. Consent may use a reserve that nobody else
-can. A decision and an event may wait `LONGER` times `queue_ms`.
+What a customer agreed to counts most: consent goes before lists, these before decisions (but one
+decision after every `LISTS` lists), these before events, these before batches and what staff ask.
+Consent may use a reserve that nobody else can. A decision and an event may wait `LONGER` times
+`queue_ms`.
 """
 
 import asyncio
@@ -254,8 +255,8 @@ class Turnstile:
                     pass
                 continue
             while True:
-                if self._lists >= LISTS and self._admit_one(Turn.DECIDE):
-                    self._lists = 0
+                if self._lists >= LISTS:
+                    self._admit_one(Turn.DECIDE)
                 if not self._admit_one(turn):
                     break
                 self._lists += 1
@@ -276,6 +277,8 @@ class Turnstile:
 
     def _take(self, turn: Turn) -> None:
         self._inside += 1
+        if turn is Turn.DECIDE:
+            self._lists = 0
         if turn >= Turn.BATCH:
             self._batches += 1
 

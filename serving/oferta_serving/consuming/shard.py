@@ -122,6 +122,8 @@ class ShardConsumer:
                 await self._trouble(error, stop)
                 continue
             for batch in _batches(entries, left=left):
+                if stop.is_set():
+                    break  # they stay this consumer's, or another's
                 await self._settle(batch, stop, left=left, since=since)
 
     async def _next(self) -> tuple[list[Entry], bool]:

@@ -99,15 +99,17 @@ class LocalServer:
     def _keep(self, over: threading.Event) -> None:
         pause_s = _LOOK_S
         while not over.wait(pause_s):
+            began = False
             try:
-                with _gate(self._folder):
-                    began = _begun(self._folder, self._binary)
+                if not _running(self._folder):
+                    with _gate(self._folder):
+                        began = _begun(self._folder, self._binary)
             except (StoreUnavailable, OSError) as error:
                 log.error("store.not_started", problem=str(error))  # noqa: TRY400 - one line
                 began = True
             else:
                 if began:
-                    log.warning("store.started_again", folder=str(self._folder))
+                    log.warning("store.begun_again", folder=str(self._folder))
             # One that ends again and again, of a damaged file, is begun ever more seldom.
             pause_s = min(_LOOK_S * 64, pause_s * 2) if began else max(_LOOK_S, pause_s / 2)
 
