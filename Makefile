@@ -39,7 +39,7 @@ bench: $(VENV)/.setup ## Speed as ratios to bare libraries, in one run
 load: $(VENV)/.setup ## Requests a second and latencies at 1 to 128 clients, as ratios; writes docs/load.md
 	@$(BIN)/python -m oferta_experiments.load --out docs/load.md $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-chaos: $(VENV)/.setup ## The long form of the chaos tests, hours; writes docs/chaos.md (ROUNDS=150, EVENTS=100000, ...)
+chaos: $(VENV)/.setup ## The long form of the chaos tests, 40 minutes; writes docs/chaos.md (ROUNDS=150, EVENTS=100000, ...)
 	@OFERTA_CHAOS_TABLE=docs/chaos.md \
 	  OFERTA_CHAOS_ROUNDS=$(or $(ROUNDS),150) OFERTA_CHAOS_DECISIONS=$(or $(DECISIONS),100000) \
 	  OFERTA_CHAOS_EVENTS=$(or $(EVENTS),100000) OFERTA_CHAOS_KILLS=$(or $(KILLS),100) \

@@ -1,5 +1,7 @@
 """`oferta consume` on a real Redis: what customers did has its effect, once."""
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -317,6 +319,32 @@ def test_what_redis_forgot_of_entries_that_a_consumer_has_is_put_back(
     assert sorted(archived_ids(tmp_path / "home" / "archive")) == ["event-0001", "event-0002"]
     assert values(redis_process, "anna") == [1.0, 1.0]
     assert counted(metrics, "oferta_events_restored_total") == 2
+
+
+def test_a_stop_waits_for_one_batch_however_many_were_left(
+    api: httpx.Client, redis_process: RealRedis, tmp_path: Path
+):
+    """A Redis that hangs costs the deadline once, not for each of them."""
+    tell(api, *range(1, 31), value=1)
+    space = redis_process.space
+    stream = space.events(space.shard(space.digest("anna")))
+    with redis_process.client() as redis:
+        redis.xgroup_create(stream, "oferta", id="0")
+        redis.xreadgroup("oferta", "a-consumer", {stream: ">"})
+        ids = [name for name, _ in redis.xrange(stream)]
+        redis.xclaim(stream, "oferta", "a-consumer", 0, ids, retrycount=3)  # each alone
+        redis.config_set("maxmemory", 1)
+        try:
+            with consumer(redis_process, tmp_path) as metrics:
+                until(lambda: counted(metrics, "oferta_consumer_store_failures_total") > 2)
+                redis_process.signal(signal.SIGSTOP)
+                started = time.monotonic()
+            assert time.monotonic() - started < 8
+        finally:
+            redis_process.signal(signal.SIGCONT)
+            redis.config_set("maxmemory", 0)
+    with consumer(redis_process, tmp_path):
+        until(lambda: len(values(redis_process, "anna")) == 30)
 
 
 def test_the_command_stops_when_told_and_comes_back_under_its_name(
