@@ -10,7 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 from redis_servers import CLUSTER, RedisCluster, RedisServer, binary
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that ran inside this process, and made logs quiet, leaves them as they were."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -203,7 +203,12 @@ def test_fault_63_one_key_s_flood_is_turned_away_and_costs_others_nothing(
         codes = list(flooding)
     assert set(codes) == {200, 429}
     assert 60 <= codes.count(200) <= 61 + 5 * (time.monotonic() - started)
-    again = client.get(RECOMMENDATIONS, headers={"X-API-Key": greedy})
+
+    def turned_away(path: str) -> httpx.Response:
+        answers = (client.get(path, headers={"X-API-Key": greedy}) for _ in range(100))
+        return next(one for one in answers if one.status_code == 429)  # five a second pass
+
+    again = turned_away(RECOMMENDATIONS)
     refused(again, 429, "rate.exceeded")
     assert int(again.headers["retry-after"]) >= 1
     assert client.get("/health/ready").status_code == 200
@@ -211,7 +216,7 @@ def test_fault_63_one_key_s_flood_is_turned_away_and_costs_others_nothing(
     opted_out = client.put("/v1/customers/anna/consent", json=word, headers={"X-API-Key": greedy})
     assert opted_out.status_code == 200
     for path in ("/v1/nothing/consent", "/v1/customers/anna/consent"):  # what only looks like it
-        refused(client.get(path, headers={"X-API-Key": greedy}), 429, "rate.exceeded")
+        refused(turned_away(path), 429, "rate.exceeded")
 
 
 def test_fault_63_a_batch_is_counted_by_its_rows(limited: tuple[httpx.Client, str, str]):
