@@ -1,9 +1,10 @@
 """The table of loads: a wrong ratio would be believed."""
 
+import orjson
 import pytest
 
 from oferta_experiments.bench.load import Load
-from oferta_experiments.load.kinds import kinds
+from oferta_experiments.load.kinds import LISTS_ASKED, kinds
 from oferta_experiments.load.measure import Measured, Plan, summed
 from oferta_experiments.load.show import markdown
 
@@ -37,6 +38,16 @@ def test_event_ids_differ_between_rounds_and_within_one():
         if asked.path == "/v1/events"
     ]
     assert len(set(of_events)) == len(of_events)
+
+
+def test_plain_lists_are_asked_of_customers_of_whom_no_event_is_told():
+    by_name = {kind.name: kind.ours for turn in range(2) for kind in kinds(["p1"], round_=turn)}
+    asked = {one.path.split("/")[3] for one in by_name["lists"]}
+    fresh = {one.path.split("/")[3] for one in by_name["fresh lists"]}
+    told = {orjson.loads(one.body)["customer_id"] for one in by_name["events"] if one.body}
+    assert len(asked) == len(fresh) == LISTS_ASKED
+    assert not asked & told
+    assert fresh <= told
 
 
 def test_a_mix_is_seven_lists_two_events_one_decision():

@@ -15,7 +15,7 @@ import redis
 from oferta.progress import Progress
 from oferta_experiments.bench.http import LOAD_CORE, running
 from oferta_experiments.bench.load import Asked, Load, run_load
-from oferta_experiments.load.kinds import LISTED, LISTS_ASKED, Kind
+from oferta_experiments.load.kinds import LISTED, LISTS_ASKED, Kind, active, still
 
 CLIENTS = (1, 8, 32, 128)
 _BARE = "http://127.0.0.1:8766"
@@ -130,8 +130,7 @@ def _median(loads: Sequence[Load]) -> Load:
 def bare(redis_url: str, ours: str) -> Iterator[None]:
     """The anchor, with the very bytes that our own answers have."""
     with redis.Redis.from_url(redis_url) as store, httpx.Client(base_url=ours) as client:
-        for asked in range(LISTS_ASKED):
-            customer = f"c{asked * 7:08d}"
+        for customer in (of(number) for of in (still, active) for number in range(LISTS_ASKED)):
             answer = client.get(f"/v1/customers/{customer}/recommendations", params={"n": LISTED})
             store.set(f"bare:{customer}", answer.raise_for_status().content)
         decision = client.post(
