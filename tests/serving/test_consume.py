@@ -1,5 +1,6 @@
 """`oferta consume` on a real Redis: what customers did has its effect, once."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,10 @@ from serving.consumers import (
 )
 from serving.worlds import entry, shop
 
+from oferta.clock import SystemClock
 from oferta.events.event import Event, encode_event
+from oferta.store.events_redis import RedisEvents
+from oferta_serving.archiving.archiver import Archiver
 from oferta_serving.commands.replay_dead import replay_dead
 
 DEAD, EFFECT = "oferta_events_dead_total", "oferta_event_effect_seconds"
@@ -286,6 +290,15 @@ def test_it_goes_on_by_itself_when_redis_comes_back_empty(redis_process: RealRed
         assert counted(metrics, "oferta_consumer_store_failures_total") > 0
 
 
+async def archive_the_rest(redis: RealRedis, folder: Path) -> None:
+    """What a consumer left that ended while its archiver waited, since Redis had been full."""
+    store = RedisEvents(redis.url, redis.space, deadline_s=5.0)
+    try:
+        await Archiver(store, folder, clock=SystemClock()).flush()
+    finally:
+        await store.close()
+
+
 @pytest.mark.parametrize("left", [False, True], ids=["one batch", "two that were left"])
 def test_what_redis_forgot_of_entries_that_a_consumer_has_is_put_back(
     api: httpx.Client, redis_process: RealRedis, tmp_path: Path, left: bool
@@ -314,8 +327,7 @@ def test_what_redis_forgot_of_entries_that_a_consumer_has_is_put_back(
                 until(lambda: not redis.xpending(stream, "oferta")["pending"])
         finally:
             redis.config_set("maxmemory", 0)
-    with consumer(redis_process, tmp_path, archive=True):
-        pass  # the first one's archiver may still have been waiting, since Redis was full
+    asyncio.run(archive_the_rest(redis_process, tmp_path / "home" / "archive"))
     assert sorted(archived_ids(tmp_path / "home" / "archive")) == ["event-0001", "event-0002"]
     assert values(redis_process, "anna") == [1.0, 1.0]
     assert counted(metrics, "oferta_events_restored_total") == 2

@@ -51,11 +51,11 @@ of {plan.seconds} s, and medians are shown. The worker had one core, the generat
 Redis and the consumer the other ({machine}).
 
 `rate` and `p99` at the right are ratios, ours to the bare handler's. `lists` are of customers who
-did nothing since the release, `fresh lists` of customers who did something: they are worked out anew
-for every answer. The mix is an app's: of ten requests seven fresh lists, two events, one decision.
-The bars are on the ratios: lists at least 0.6 of its rate, and a p99 of at most {P99_BAR:.0f} times
-its own; the others have none. `refused` is what was answered with 503 because it would have waited
-too long; rates count the rest.
+did nothing since the release, `fresh lists` of customers who did something: these are worked out
+anew for every answer. The mix is an app's: of ten requests seven fresh lists, two events, and one
+decision. The bars are on the ratios: lists at least 0.6 of its rate, and a p99 of at most
+{P99_BAR:.0f} times its own; the others have none. `refused` is what was answered with 503 because
+it would have waited too long; rates count the rest.
 
 | {" | ".join(_HEADINGS)} |
 | --- |{" ---: |" * (len(_HEADINGS) - 1)}
