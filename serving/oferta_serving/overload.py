@@ -250,19 +250,15 @@ class Turnstile:
     def _admit(self) -> None:
         """Let in whoever is next, as long as there is room."""
         for turn in Turn:
-            if turn is not Turn.SERVE:
-                while self._admit_one(turn):
-                    pass
-                continue
-            while True:
-                if self._lists >= LISTS:
-                    self._admit_one(Turn.DECIDE)
-                if not self._admit_one(turn):
-                    break
-                self._lists += 1
+            while (turn is Turn.SERVE and self._overtakes()) or self._admit_one(turn):
+                pass
         if not any(self._queues):
             self._queued_since = None
             self._stands = False
+
+    def _overtakes(self) -> bool:
+        """Let in a decision before the next list, if one is due; whether it was."""
+        return self._lists >= LISTS and self._admit_one(Turn.DECIDE)
 
     def _admit_one(self, turn: Turn) -> bool:
         """Let in who has waited longest for this turn; whether anybody was."""
@@ -271,6 +267,7 @@ class Turnstile:
             waiter = queue.popleft()
             if not waiter.admitted.done():
                 self._take(turn)
+                self._lists += turn is Turn.SERVE
                 waiter.admitted.set_result(None)
                 return True
         return False

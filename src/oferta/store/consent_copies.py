@@ -53,6 +53,9 @@ return 1
 """KEYS: the marker. ARGV: what it must be (nothing: absent), what it shall be, anything to set it
 whatever it is. Returns whether it was set."""
 
+Person = tuple[str, bytes]
+"""A customer's id, or tombstone, and their digest."""
+
 Theirs = tuple[str, bytes, Consents]
 """A customer's id, or tombstone, their digest, and what they agreed to."""
 
@@ -157,12 +160,11 @@ class ConsentCopies:
             # Restored from a backup; again and again, it is the ledger of another machine.
             log.error("consent.marker_foreign", entries=goal.seq)
         while True:
-            words, reached = await asyncio.to_thread(self._next, ledger, last)
+            whose, reached = await asyncio.to_thread(self._next, ledger, last)
             if reached == last:  # numbers that a backup lost are no entries
                 break
             last = reached
-            words = await self._taken_back(ledger, words, at=at)
-            await self._insist(ledger, words, at=at)
+            await self._insist(ledger, await self._taken_back(ledger, whose, at=at), at=at)
         return await self.mark(marker, goal.id)
 
     async def close(self) -> None:
@@ -170,11 +172,11 @@ class ConsentCopies:
         await self._wire.close()
 
     async def _taken_back(
-        self, ledger: Ledger, words: Sequence[Theirs], *, at: float
+        self, ledger: Ledger, whose: Sequence[Person], *, at: float
     ) -> list[Theirs]:
-        """The words, with what only the copies know: it goes into the ledger, before they do."""
-        copies = await self.held([digest for _, digest, _ in words])
-        return await asyncio.to_thread(_take_back, ledger, words, copies, at)
+        """Their words, with what only the copies know: it goes into the ledger, before they do."""
+        copies = await self.held([digest for _, digest in whose])
+        return await asyncio.to_thread(_take_back, ledger, whose, copies, at)
 
     async def _insist(self, ledger: Ledger, words: Sequence[Theirs], *, at: float) -> None:
         """Copy words; where a newer copy stays, which the ledger lost, it takes on our refusals."""
@@ -199,9 +201,9 @@ class ConsentCopies:
                 ],
             )
 
-    def _next(self, ledger: Ledger, after: int) -> tuple[list[Theirs], int]:
-        """The words in force of those whom the next entries are of; and the last entry's number."""
-        words: dict[bytes, Theirs] = {}
+    def _next(self, ledger: Ledger, after: int) -> tuple[list[Person], int]:
+        """Those whom the next entries are of; and the last entry's number."""
+        whose: dict[bytes, Person] = {}
         last = after
         for entry in ledger.entries_after(after, limit=TURN):
             last = entry.seq
@@ -210,23 +212,22 @@ class ConsentCopies:
             digest = _hash(entry.customer_id) if gone else self._space.digest(entry.customer_id)
             if digest is None:
                 continue
-            said = ledger.consents_of(entry.customer_id, digest.hex())
-            if said.erased or not gone:  # else they came back, with words of their own
-                words[digest] = (entry.customer_id, digest, said)
-        return list(words.values()), last
+            # Who was forgotten and is not any more came back, with words of their own.
+            if not gone or ledger.consents_of(entry.customer_id, digest.hex()).erased:
+                whose[digest] = (entry.customer_id, digest)
+        return list(whose.values()), last
 
 
 def _take_back(
-    ledger: Ledger, words: Sequence[Theirs], copies: Sequence[Consents | None], at: float
+    ledger: Ledger, whose: Sequence[Person], copies: Sequence[Consents | None], at: float
 ) -> list[Theirs]:
-    now, whole = datetime.fromtimestamp(at, UTC), list[Theirs]()
-    for (customer_id, digest, _), copied in zip(words, copies, strict=True):
+    now, words = datetime.fromtimestamp(at, UTC), list[Theirs]()
+    for (customer_id, digest), copied in zip(whose, copies, strict=True):
         tombstone = digest.hex()
         if copied is not None and ledger.take_back(customer_id, tombstone, copied, at=now):
             log.error("consent.taken_back")
-        # Read anew in any case: what was said since must not be copied under a number of before.
-        whole.append((customer_id, digest, ledger.consents_of(customer_id, tombstone)))
-    return whole
+        words.append((customer_id, digest, ledger.consents_of(customer_id, tombstone)))
+    return words
 
 
 def copied_up_to(marker: str | None) -> int:

@@ -125,23 +125,23 @@ class RedisEvents:
 
     async def restore(self, shard: int, entries: Sequence[Entry]) -> Held:
         """See `events.Shards`."""
-        key = self._space.events(shard)
-        names = [str(entry.position).encode() for entry in entries]
-        found = await self._wire.ask(
-            [(b"XRANGE", key, name, name) for name in names], records=len(names)
-        )
-        gone = [entry for entry, reply in zip(entries, found, strict=True) if not reply]
-        claims = await self._wire.fetch([entry.claim for entry in gone if entry.claim])
-        known = zip((entry for entry in gone if entry.claim), map(read_claim, claims), strict=True)
+        by_name = {str(entry.position).encode(): entry for entry in entries}
+        missing = set(await self._missing(shard, list(by_name)))
+        gone = [each for name, each in by_name.items() if name in missing and each.claim]
+        claims = map(read_claim, await self._wire.fetch([entry.claim for entry in gone]))
         # Whatever else a claim says, the entry was settled, and may have been archived and removed.
-        lost = [entry for entry, claim in known if claim is None or claim.state == "pending"]
+        lost = [
+            entry
+            for entry, claim in zip(gone, claims, strict=True)
+            if claim is None or claim.state == "pending"
+        ]
         if lost:
+            key = self._space.events(shard)
             await self._wire.ask(
                 [(b"XADD", key, b"*", b"e", entry.data, b"k", entry.claim) for entry in lost],
                 records=len(lost),
             )
-        held = [entry for entry, reply in zip(entries, found, strict=True) if reply]
-        return Held(held, len(lost))
+        return Held([each for name, each in by_name.items() if name not in missing], len(lost))
 
     async def acknowledge(self, shard: int, positions: Sequence[Position]) -> None:
         """See `events.Shards`."""
@@ -310,12 +310,18 @@ class RedisEvents:
         """How many of these are in the stream no more, and are waited for no more from now on."""
         if not positions:
             return 0  # else somebody was faster, or it was removed
-        key = self._space.events(shard)
-        replies = await self._wire.ask([(b"XRANGE", key, each, each) for each in positions])
-        gone = [each for each, reply in zip(positions, replies, strict=True) if not reply]
+        gone = await self._missing(shard, positions)
         if gone:
-            await self._wire.ask([(b"XACK", key, GROUP, *gone)])
+            await self._wire.ask([(b"XACK", self._space.events(shard), GROUP, *gone)])
         return len(gone)
+
+    async def _missing(self, shard: int, positions: Sequence[bytes]) -> list[bytes]:
+        """Those of these that the shard's stream does not hold."""
+        key = self._space.events(shard)
+        replies = await self._wire.ask(
+            [(b"XRANGE", key, each, each) for each in positions], records=len(positions)
+        )
+        return [each for each, reply in zip(positions, replies, strict=True) if not reply]
 
     async def _put(
         self,
